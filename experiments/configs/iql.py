@@ -1,0 +1,28 @@
+"""Implicit Q-learning: the reference implementation's settings.
+
+Published, 1M updates on D4RL's files: antmaze-umaze 77, maze2d 42 / 35 / 62.
+
+    python -m experiments.train --algo=iql --env=antmaze-umaze-v2 --preset=paper
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from experiments.configs import shared
+from gem_jax.algorithms import iql
+from gem_jax.data.tasks import Task
+
+_BY_TASK = {
+    "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
+}
+
+
+def get_config(task: Task, preset: str) -> iql.Config:
+    """The settings for one task under one preset."""
+    config = iql.Config(**shared.value_learning(task) | _BY_TASK.get(task.name, {}))
+    if preset == "paper":
+        return config
+    return dataclasses.replace(
+        config, num_steps=shared.num_steps(task, preset), critic_layer_norm=True
+    )

@@ -1,0 +1,27 @@
+"""What the algorithms' settings have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gem_jax.data.tasks import Task
+
+# Expectile and inverse temperature of the IQL family.
+_VALUE_LEARNING = {
+    "locomotion": dict(expectile=0.7, beta=3.0),
+    "maze2d": dict(expectile=0.7, beta=3.0),
+    "antmaze": dict(expectile=0.9, beta=10.0),
+}
+# Gradient steps that two cores finish in time.
+_LAPTOP_STEPS = {"locomotion": 100_000, "maze2d": 50_000, "antmaze": 150_000}
+_SMOKE_STEPS = 600
+
+
+def value_learning(task: Task) -> dict[str, Any]:
+    """Expectile and beta for a task's suite."""
+    return dict(_VALUE_LEARNING[task.suite])
+
+
+def num_steps(task: Task, preset: str) -> int:
+    """Gradient steps of the presets that are not the paper's."""
+    return _LAPTOP_STEPS[task.suite] if preset == "laptop" else _SMOKE_STEPS

@@ -1,0 +1,62 @@
+"""Presets: how long to train, how often to look, how much data to make."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+
+from gem_jax import errors
+from gem_jax.data.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Cadence:
+    """The loop's side of a preset; intervals are whole multiples of ``log_every``.
+
+    Attributes:
+      log_every: updates a dispatch and a line of metrics.
+      eval_every: updates between evaluations; there is always one at the end.
+      eval_episodes: episodes of those on the way.
+      final_episodes: episodes of the last.
+      checkpoint_every: updates between checkpoints; also at the end of each phase.
+      num_transitions: size of locally made data; ``None`` is D4RL's million.
+    """
+
+    log_every: int
+    eval_every: int
+    eval_episodes: int
+    final_episodes: int
+    checkpoint_every: int
+    num_transitions: int | None = None
+
+
+PRESETS = ("paper", "laptop", "smoke")
+
+
+def default_preset() -> tuple[str, str]:
+    """The preset when none is asked for, and why."""
+    if jax.default_backend() == "cpu":
+        return "laptop", "no accelerator"
+    return "paper", f"running on {jax.default_backend()}"
+
+
+def cadence(preset: str, task: Task, num_steps: int) -> Cadence:
+    """The cadence of a preset for a task and a number of updates.
+
+    Raises:
+      UserError: there is no such preset.
+    """
+    final = 10 if task.suite == "locomotion" else 100
+    match preset:
+        case "paper":
+            return Cadence(5_000, 100_000, final, final, 50_000)
+        case "laptop":
+            third = max(num_steps // 3_000, 1) * 1_000
+            return Cadence(1_000, third, min(final, 20), final, 10_000)
+        case "smoke":
+            third = max(num_steps // 3, 1)
+            return Cadence(third, third, 2, 4, third, num_transitions=20_000)
+    raise errors.UserError(
+        f"unknown --preset={preset!r}; choose one of {', '.join(PRESETS)}"
+    )

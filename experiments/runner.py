@@ -1,0 +1,297 @@
+"""One run from settings to summary: data, training, evaluations, checkpoints, files."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import math
+import pathlib
+import platform
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments import presets
+from gem_jax import algorithms, data, errors
+from gem_jax.algorithm import Algorithm, State
+from gem_jax.data import progress, tasks
+from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
+from gem_jax.types import EnvSpec, Transition
+
+_PACKAGES = ("gem_jax", "jax", "flax", "optax", "orbax-checkpoint", "mujoco", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything that decides a run.
+
+    Attributes:
+      task: row of the task table.
+      algo: registered name.
+      config: that algorithm's settings.
+      source: where the data come from, see ``gem_jax.data.load``.
+      preset: name, for the record.
+      cadence: lengths and intervals.
+      seeds: trained side by side.
+      workdir: the run folder.
+      command: for the record.
+    """
+
+    task: tasks.Task
+    algo: str
+    config: Any
+    source: str
+    preset: str
+    cadence: presets.Cadence
+    seeds: tuple[int, ...]
+    workdir: pathlib.Path
+    command: str
+
+
+def train(run: Run, *, resume: str = "auto", log: Callable[[str], None] = print) -> None:
+    """Trains, evaluates and writes the run folder.
+
+    An interrupt saves a checkpoint and returns; the same call then continues.
+
+    Args:
+      run: what to do.
+      resume: ``"auto"`` continues a run that is there, ``"never"`` refuses to touch one,
+        ``"must"`` refuses to begin one.
+      log: takes one line.
+
+    Raises:
+      UserError: the folder holds another run, or none; data or settings are unfit.
+      FloatingPointError: training diverged; the last checkpoint is finite.
+    """
+    began = time.perf_counter()
+    _check_resume(run.workdir, resume)
+    dataset = data.load(
+        run.task.name, run.source, num_transitions=run.cadence.num_transitions, log=log
+    )
+    spec = EnvSpec(run.task.observation_size, run.task.action_size, run.task.horizon)
+    algorithm = algorithms.make(run.algo, run.config, spec)
+    record = _record(run, spec, dataset.provenance)
+    keys = loop.seed_keys(run.seeds)
+    with (
+        checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
+        evaluation.make_evaluator(run.task.env_id, algorithm.act) as evaluate,
+        interrupt.stop_requested() as stop,
+    ):
+        like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+        restored = checkpoint.restore(store, like)
+        rundir.write_json(run.workdir / rundir.CONFIG, record)
+        rundir.write_json(run.workdir / rundir.DATASET, dataset.provenance.to_dict())
+        if restored:
+            log(f"continuing from update {restored.step}")
+        else:
+            restored = checkpoint.Restored(0, loop.init(algorithm, keys))
+
+        def evaluate_all(state: State, step: int) -> None:
+            _evaluate(run, algorithm, evaluate, state, step, stop, log)
+
+        finished = _fit(
+            run, algorithm, store, restored, dataset.transitions, evaluate_all, stop, began
+        )
+    if not finished:
+        log("interrupted; saved, and the same command continues")
+        return
+    summary = _summarize(run, dataset.provenance)
+    rundir.write_json(run.workdir / rundir.SUMMARY, summary)
+    score = summary["normalized_score"]
+    log(
+        f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
+        f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
+    )
+
+
+def _fit(
+    run: Run,
+    algorithm: Algorithm,
+    store: checkpoint.Store,
+    restored: checkpoint.Restored,
+    dataset: Transition,
+    evaluate: Callable[[State, int], None],
+    stop: Callable[[], bool],
+    began: float,
+) -> bool:
+    """The chunks and what happens between them; False when stopped early."""
+    for name in (rundir.METRICS, rundir.EVAL):
+        rundir.forget_after(run.workdir / name, restored.step)
+    seconds_before = _seconds_so_far(run.workdir)
+    step, cadence = restored.step, run.cadence
+    try:
+        if _evaluation_due(run, algorithm, step):  # an interrupt may have fallen into it
+            evaluate(restored.state, step)
+        bar = progress.Progress("training", algorithm.num_steps - step, "updates")
+        lap = time.perf_counter()
+        for chunk in loop.run(
+            algorithm,
+            loop.seed_keys(run.seeds),
+            dataset,
+            restored.state,
+            start_step=step,
+            chunk_size=cadence.log_every,
+        ):
+            metrics = jax.device_get(chunk.metrics)  # waits for the device
+            now = time.perf_counter()
+            rate = (chunk.step - step) / (now - lap)
+            _write_metrics(run, chunk, metrics, rate, seconds_before + now - began)
+            bar.add(chunk.step - step)
+            step = chunk.step
+            due = _evaluation_due(run, algorithm, step)
+            saving = chunk.phase_step % cadence.checkpoint_every == 0
+            if saving or chunk.phase_done or due or stop():
+                checkpoint.save(store, step, chunk.state)
+            if stop():
+                return False
+            if due:
+                evaluate(chunk.state, step)
+            lap = time.perf_counter()
+    except evaluation.Cancelled:
+        return False
+    return True
+
+
+def _evaluation_due(run: Run, algorithm: Algorithm, step: int) -> bool:
+    """Whether an evaluation belongs to this step and has not been written yet."""
+    updates = step - (algorithm.num_steps - algorithm.phases[-1].num_steps)
+    on_grid = updates > 0 and updates % run.cadence.eval_every == 0
+    if not on_grid and step != algorithm.num_steps:
+        return False
+    written = rundir.read_lines(run.workdir / rundir.EVAL)
+    return not any(row["step"] == step for row in written)
+
+
+def _evaluate(
+    run: Run,
+    algorithm: Algorithm,
+    evaluate: Callable[..., evaluation.EvalResult],
+    state: State,
+    step: int,
+    stop: Callable[[], bool],
+    log: Callable[[str], None],
+) -> None:
+    """Evaluates every seed, then writes all their rows at once."""
+    cadence = run.cadence
+    last = step == algorithm.num_steps
+    episodes = cadence.final_episodes if last else cadence.eval_episodes
+    rows = []
+    for index, seed in enumerate(run.seeds):
+        params = algorithm.actor_params(jax.tree.map(lambda leaf: leaf[index], state))
+        result = evaluate(
+            params, evaluation.seed_key(seed), algorithm.knobs, episodes, stop
+        )
+        row = evaluation.to_row(result, run.task, algorithm.knobs)
+        rows.append({"step": step, "seed": seed, **row})
+    rundir.append_lines(run.workdir / rundir.EVAL, rows)
+    scores = [row["normalized_score"] for row in rows]
+    listed = ", ".join(f"{score:.1f}" for score in scores)
+    log(f"update {step}: normalized score {listed} ({episodes} episodes a seed)")
+
+
+def _write_metrics(
+    run: Run, chunk: loop.Chunk, metrics: Mapping[str, Any], rate: float, seconds: float
+) -> None:
+    """A line a seed; stops on the first value that is not finite."""
+    rows = []
+    for index, seed in enumerate(run.seeds):
+        values = {name: float(value[index]) for name, value in metrics.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"{name} became {value} for seed {seed} by update {chunk.step}"
+                )
+        rows.append(
+            {
+                "step": chunk.step,
+                "phase": chunk.phase,
+                "seed": seed,
+                "updates_per_second": rate,
+                "seconds": seconds,
+                **values,
+            }
+        )
+    rundir.append_lines(run.workdir / rundir.METRICS, rows)
+
+
+def _seconds_so_far(workdir: pathlib.Path) -> float:
+    rows = rundir.read_lines(workdir / rundir.METRICS)
+    return rows[-1]["seconds"] if rows else 0.0
+
+
+def _summarize(run: Run, provenance: data.Provenance) -> dict[str, Any]:
+    rows = rundir.read_lines(run.workdir / rundir.EVAL)
+    last = max(row["step"] for row in rows)
+    scores = [row["normalized_score"] for row in rows if row["step"] == last]
+    metrics = rundir.read_lines(run.workdir / rundir.METRICS)
+    rates = [
+        row["updates_per_second"]
+        for row in metrics
+        if row["phase"] == metrics[-1]["phase"]
+    ]
+    return {
+        "env": run.task.name,
+        "algo": run.algo,
+        "source": provenance.source,
+        "dataset": provenance.id,
+        "preset": run.preset,
+        "steps": last,
+        "seeds": list(run.seeds),
+        "normalized_score": {
+            "mean": float(np.mean(scores)),
+            "std": float(np.std(scores)),  # population, over seeds
+            "per_seed": scores,
+        },
+        "wall_seconds": metrics[-1]["seconds"],
+        # The median leaves compilation and a busy moment out.
+        "updates_per_second": float(np.median(rates)),
+    }
+
+
+def _record(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, Any]:
+    """The content of config.json; its ``identity`` is what a checkpoint must match."""
+    config = dataclasses.asdict(run.config)
+    versions = {name: _version(name) for name in _PACKAGES}
+    return {
+        "env": run.task.name,
+        "algo": run.algo,
+        "preset": run.preset,
+        "source": provenance.source,
+        "seeds": list(run.seeds),
+        "config": config,
+        "cadence": dataclasses.asdict(run.cadence),
+        "spec": spec._asdict(),
+        "identity": {
+            "env": run.task.name,
+            "algo": run.algo,
+            "seeds": list(run.seeds),
+            "config": config,
+            "log_every": run.cadence.log_every,
+            "dataset": provenance.sha256,
+        },
+        "command": run.command,
+        "versions": versions | {"python": platform.python_version()},
+        "platform": f"{jax.default_backend()} {jax.devices()[0].device_kind}",
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _check_resume(workdir: pathlib.Path, resume: str) -> None:
+    begun = (workdir / rundir.CONFIG).exists()
+    if resume == "never" and begun:
+        raise errors.UserError(
+            f"{workdir} already holds a run; give another --workdir or --resume=auto"
+        )
+    if resume == "must" and not begun:
+        raise errors.UserError(
+            f"{workdir} holds no run to continue; check --workdir or drop --resume=must"
+        )

@@ -1,0 +1,105 @@
+"""Trains and evaluates one algorithm on one task.
+
+python -m experiments.train --env=antmaze-umaze-v2
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import shlex
+import sys
+from typing import Any
+
+from absl import flags
+from ml_collections import config_dict, config_flags
+
+from experiments import cli, configs, presets, runner
+from gem_jax import algorithms, errors
+from gem_jax.data import tasks
+
+_ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
+_ALGO = flags.DEFINE_string("algo", "gem", "Algorithm.")
+_SOURCE = flags.DEFINE_string(
+    "source", "auto", "auto, d4rl, minari, minari:ID, local or file:PATH."
+)
+_PRESET = flags.DEFINE_string(
+    "preset", None, "paper, laptop or smoke; by default chosen by the device."
+)
+_STEPS = flags.DEFINE_integer("steps", None, "Updates of the last phase.")
+_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 1, "Seeds trained side by side.")
+_SEED = flags.DEFINE_integer("seed", 0, "The first seed.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Default: runs/ENV/ALGO/seedS.")
+_RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Continue?")
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses twice: the first pass tells which algorithm's settings become flags."""
+    flags.FLAGS(argv, known_only=True)
+    preset, _ = _preset()
+    default = configs.get_config(_ALGO.value, tasks.get(_ENV.value), preset)
+    _check_fields(argv, default)
+    config = config_dict.ConfigDict(dataclasses.asdict(default))
+    config_flags.DEFINE_config_dict("config", config)
+    flags.FLAGS.unparse_flags()
+    return flags.FLAGS(argv)
+
+
+def main(argv: list[str]) -> None:
+    """Resolves the flags and hands over to the runner."""
+    if argv[1:]:
+        raise errors.UserError(f"unexpected argument {argv[1]!r}; flags begin with --")
+    preset, reason = _preset()
+    print(f"preset {preset}: {reason}", flush=True)
+    task = tasks.get(_ENV.value)
+    config = _config()
+    if _NUM_SEEDS.value < 1:
+        raise errors.UserError(f"--num_seeds must be at least 1, got {_NUM_SEEDS.value}")
+    workdir = _WORKDIR.value or f"runs/{task.name}/{_ALGO.value}/seed{_SEED.value}"
+    run = runner.Run(
+        task=task,
+        algo=_ALGO.value,
+        config=config,
+        source=_SOURCE.value,
+        preset=preset,
+        cadence=presets.cadence(preset, task, config.num_steps),
+        seeds=tuple(range(_SEED.value, _SEED.value + _NUM_SEEDS.value)),
+        workdir=pathlib.Path(workdir).resolve(),
+        command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
+    )
+    runner.train(run, resume=_RESUME.value)
+
+
+def _preset() -> tuple[str, str]:
+    if _PRESET.value is None:
+        return presets.default_preset()
+    if _PRESET.value not in presets.PRESETS:
+        known = ", ".join(presets.PRESETS)
+        raise errors.UserError(f"unknown --preset={_PRESET.value!r}; one of {known}")
+    return _PRESET.value, "as asked"
+
+
+def _config() -> Any:
+    values = flags.FLAGS.config.to_dict()
+    if _STEPS.value is not None:
+        values["num_steps"] = _STEPS.value
+    try:
+        return algorithms.config_class(_ALGO.value)(**values)
+    except ValueError as error:
+        raise errors.UserError(f"--config: {error}") from None
+
+
+def _check_fields(argv: list[str], default: Any) -> None:
+    known = [field.name for field in dataclasses.fields(default)]
+    for argument in argv[1:]:
+        match = re.match(r"--?config\.([^=]+)", argument)
+        if match and match[1] not in known:
+            raise errors.UserError(
+                f"unknown field --config.{match[1]}; {_ALGO.value} has "
+                f"{', '.join(known)}"
+            )
+
+
+if __name__ == "__main__":
+    cli.run(main, parse)

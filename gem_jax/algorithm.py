@@ -1,0 +1,115 @@
+"""The protocol: an algorithm is a small bundle of pure functions.
+
+A factory ``make(config, spec) -> Algorithm`` binds configuration; all change flows
+through an explicit state; the caller owns jit, vmap, the loop and the keys. Functions
+treat one seed and, when acting, one state: the loop vmaps over seeds and the evaluator
+over environments, so no algorithm can let rows of a batch influence each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from gem_jax.types import ActOutput, Array, Metrics, Params, PRNGKey, Transition
+
+State = Any  # a pytree of arrays with a scalar int32 field ``step``
+
+
+class InitFn(Protocol):
+    """Makes the state before training, a function of the key alone."""
+
+    def __call__(self, key: PRNGKey) -> State: ...
+
+
+class PrepareFn(Protocol):
+    """Runs once on entering a phase, before its first update.
+
+    Returns the state, into which statistics of the data may be fitted, and arrays with
+    leading axis `D` that join ``dataset.extras``. It runs again when a run resumes
+    inside the phase, so its result may depend on the state only through parts that the
+    phase leaves alone.
+    """
+
+    def __call__(
+        self, state: State, key: PRNGKey, dataset: Transition
+    ) -> tuple[State, Mapping[str, Array]]: ...
+
+
+class UpdateFn(Protocol):
+    """One gradient step on a batch; adds one to ``state.step``.
+
+    Metrics are scalars named ``component/quantity``, the same at every step.
+    """
+
+    def __call__(
+        self, state: State, key: PRNGKey, batch: Transition
+    ) -> tuple[State, Metrics]: ...
+
+
+class ActFn(Protocol):
+    """Chooses an action for one state.
+
+    ``observation`` is `[O]` as the environment gives it, ``t`` the step inside the
+    episode, ``knobs`` a pytree of the algorithm's own kind.
+    """
+
+    def __call__(
+        self, params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput: ...
+
+
+def prepare_nothing(
+    state: State, key: PRNGKey, dataset: Transition
+) -> tuple[State, Mapping[str, Array]]:
+    """The ``prepare`` of a phase that needs none."""
+    del key, dataset
+    return state, {}
+
+
+class Phase(NamedTuple):
+    """A stretch of training with one kind of update.
+
+    Attributes:
+      name: shown in the metrics.
+      num_steps: gradient steps, absolute.
+      batch_size: transitions a step.
+      update: one step.
+      prepare: run once on entry.
+    """
+
+    name: str
+    num_steps: int
+    batch_size: int
+    update: UpdateFn
+    prepare: PrepareFn = prepare_nothing
+
+
+class Algorithm(NamedTuple):
+    """An algorithm bound to its configuration and to the sizes of an environment.
+
+    Attributes:
+      init: key to state.
+      phases: run in order; evaluation happens during the last.
+      actor_params: the part of the state that acting reads, and nothing else.
+      act: chooses an action.
+      knobs: the configured knobs of ``act``; an empty tuple when it has none.
+    """
+
+    init: InitFn
+    phases: tuple[Phase, ...]
+    actor_params: Callable[[State], Params]
+    act: ActFn
+    knobs: Any = ()
+
+    @property
+    def num_steps(self) -> int:
+        """Gradient steps of all phases together."""
+        return sum(phase.num_steps for phase in self.phases)
+
+
+def batched_act(act: ActFn) -> ActFn:
+    """``act`` over `[B, O]` observations, `[B]` keys and `[B]` steps."""
+    return jax.vmap(act, in_axes=(None, 0, 0, 0, None))

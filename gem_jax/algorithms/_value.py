@@ -1,0 +1,124 @@
+"""The IQL critic: ensemble, expectile value, target ensemble. Shared by GEM and IQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import train_state
+from gem_jax.networks import critic as critics
+from gem_jax.ops import value as value_ops
+from gem_jax.train_state import TrainState
+from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
+
+
+@flax.struct.dataclass
+class ValueState:
+    """Attributes:
+    critic: E members, leading axis on every leaf.
+    target_critic: their slow copy.
+    value: V, without a target copy.
+    """
+
+    critic: TrainState
+    target_critic: Params
+    value: TrainState
+
+
+class ValueLearner(NamedTuple):
+    """Attributes:
+    init: key to state.
+    update: (state, batch) to (state, advantage `[B]`, metrics); the advantage is
+      that of the parameters before the step, without gradient.
+    q_values: (critic params, observation, action) to `[E, ...]`.
+    """
+
+    init: Callable[[PRNGKey], ValueState]
+    update: Callable[[ValueState, Transition], tuple[ValueState, Array, Metrics]]
+    q_values: Callable[..., Array]
+
+
+def make_value_learner(
+    spec: EnvSpec,
+    *,
+    hidden_sizes: tuple[int, ...],
+    num_critics: int,
+    layer_norm: bool,
+    learning_rate: float,
+    discount: float,
+    expectile: float,
+    polyak: float,
+) -> ValueLearner:
+    """Implicit Q-learning's critic on an ensemble (GEM Eq. 60-66).
+
+    Observations come in normalized.
+    """
+    critic_net = critics.Critic(hidden_sizes, layer_norm)
+    value_net = critics.Value(hidden_sizes)
+    q_values = critics.apply_ensemble(critic_net)
+    optimizer = optax.adam(learning_rate)
+
+    def init(key: PRNGKey) -> ValueState:
+        critic_key, value_key = jax.random.split(key)
+        observation = jnp.zeros(spec.observation_size)
+        action = jnp.zeros(spec.action_size)
+        params = critics.init_ensemble(
+            critic_net, num_critics, critic_key, observation, action
+        )
+        return ValueState(
+            critic=train_state.create(params, optimizer),
+            # A copy: a state whose two fields share buffers cannot be donated.
+            target_critic=jax.tree.map(jnp.copy, params),
+            value=train_state.create(value_net.init(value_key, observation), optimizer),
+        )
+
+    def value_loss(params: Params, target_q: Array, observation: Array):
+        v = value_net.apply(params, observation)
+        residual = target_q - v  # u of Eq. 66; also the advantage of Eq. 40
+        loss = jnp.mean(value_ops.expectile_loss(residual, expectile))  # Eq. 65
+        return loss, (residual, v)
+
+    def critic_loss(params: Params, batch: Transition, target: Array):
+        q = q_values(params, batch.observation, batch.action)
+        return jnp.mean((q - target[None]) ** 2), q  # Eq. 61
+
+    def update(state: ValueState, batch: Transition):
+        # V(s') comes from before V's step, and the advantage too: all gradients of one
+        # update are taken at the same parameters.
+        next_value = value_net.apply(state.value.params, batch.next_observation)
+        target = value_ops.td_target(
+            batch.reward, batch.terminal, next_value, discount
+        )
+        target_q = jnp.min(  # Eq. 63, 64
+            q_values(state.target_critic, batch.observation, batch.action), axis=0
+        )
+        (v_loss, (advantage, v)), v_grads = jax.value_and_grad(
+            value_loss, has_aux=True
+        )(state.value.params, target_q, batch.observation)
+        (q_loss, q), q_grads = jax.value_and_grad(critic_loss, has_aux=True)(
+            state.critic.params, batch, target
+        )
+        critic = train_state.apply_gradients(state.critic, q_grads, optimizer)
+        new_state = ValueState(
+            critic=critic,
+            target_critic=train_state.polyak(  # Eq. 62
+                state.target_critic, critic.params, polyak
+            ),
+            value=train_state.apply_gradients(state.value, v_grads, optimizer),
+        )
+        metrics = {
+            "critic/loss": q_loss,
+            "critic/q": jnp.mean(q),
+            "critic/ensemble_std": jnp.mean(value_ops.ensemble_std(q)),
+            "value/loss": v_loss,
+            "value/v": jnp.mean(v),
+            "value/advantage": jnp.mean(advantage),
+        }
+        return new_state, advantage, metrics
+
+    return ValueLearner(init, update, q_values)

@@ -1,0 +1,115 @@
+"""Behavior cloning: the mean squared error to dataset actions, the floor of every table."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import train_state
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithms import _config, _observations
+from gem_jax.networks import mlp
+from gem_jax.ops import normalize
+from gem_jax.train_state import TrainState
+from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Behavior cloning's settings.
+
+    Attributes:
+      num_steps: gradient steps.
+      batch_size: transitions a step.
+      hidden_sizes: widths of the policy.
+      learning_rate: of Adam.
+      normalize_observations: by the dataset's mean and standard deviation.
+    """
+
+    num_steps: int = 1_000_000
+    batch_size: int = 256
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    learning_rate: float = 3e-4
+    normalize_observations: bool = True
+
+    def __post_init__(self) -> None:
+        _config.positive(self, "num_steps", "batch_size", "learning_rate")
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    step: `[]` int32.
+    actor: the policy.
+    normalizer: observation statistics.
+    """
+
+    step: Array
+    actor: TrainState
+    normalizer: normalize.Normalizer
+
+
+class Policy(nn.Module):
+    """A deterministic policy, `[..., O]` to `[..., A]` in (-1, 1)."""
+
+    hidden_sizes: tuple[int, ...]
+    action_size: int
+
+    @nn.compact
+    def __call__(self, observation: Array) -> Array:
+        trunk = mlp.MLP(self.hidden_sizes)(observation)
+        return jnp.tanh(nn.Dense(self.action_size)(trunk))
+
+
+def make(config: Config, spec: EnvSpec) -> Algorithm:
+    """Binds the settings to an environment's sizes."""
+    policy = Policy(config.hidden_sizes, spec.action_size)
+    optimizer = optax.adam(config.learning_rate)
+
+    def init(key: PRNGKey) -> State:
+        params = policy.init(key, jnp.zeros(spec.observation_size))
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            actor=train_state.create(params, optimizer),
+            normalizer=normalize.identity_normalizer(spec.observation_size),
+        )
+
+    def loss(params: Params, batch: Transition) -> Array:
+        error = policy.apply(params, batch.observation) - batch.action
+        return jnp.mean(jnp.sum(error**2, axis=-1))
+
+    def update(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        actor_loss, grads = jax.value_and_grad(loss)(state.actor.params, batch)
+        new_state = dataclasses.replace(
+            state,
+            step=_observations.next_step(state.step),
+            actor=train_state.apply_gradients(state.actor, grads, optimizer),
+        )
+        return new_state, {"actor/loss": actor_loss}
+
+    def actor_params(state: State) -> Params:
+        return state.normalizer, state.actor.params
+
+    def act(
+        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput:
+        del key, t, knobs
+        normalizer, actor = params
+        return ActOutput(policy.apply(actor, normalizer(observation)), audit={})
+
+    phase = Phase(
+        "actor",
+        config.num_steps,
+        config.batch_size,
+        update,
+        _observations.fit_on_entry(config.normalize_observations),
+    )
+    return Algorithm(init, (phase,), actor_params, act)

@@ -1,0 +1,372 @@
+"""Guided Expectation-Maximization (GEM, arXiv 2603.23232).
+
+Training: a behavior mixture by maximum likelihood, then an IQL critic ensemble together
+with a mixture actor by advantage-weighted EM. Acting: an anchor and N samples, scored by
+lower confidence bound plus standardized behavior support (``gem_jax.inference``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import inference, train_state
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithms import _config, _observations, _value
+from gem_jax.inference import knobs as knob_rules
+from gem_jax.networks.mixture import MixtureNetwork
+from gem_jax.ops import mixture, normalize
+from gem_jax.ops import value as value_ops
+from gem_jax.train_state import TrainState
+from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """GEM's settings. The paper hides most values; the defaults are IQL's reference.
+
+    Attributes:
+      num_steps: gradient steps of critic, value and actor.
+      batch_size: transitions a step.
+      hidden_sizes: widths of every network.
+      learning_rate: of Adam for critic, value and actor; the actor's decays to 0 along
+        a cosine.
+      num_critics: E, ensemble size; its minimum trains, its LCB deploys.
+      critic_layer_norm: standardize the critics' hidden layers. Not in the paper.
+      deploy_critic: ``"online"`` or ``"target"`` parameters when acting.
+      discount: of the return.
+      expectile: tau_e (Eq. 65).
+      beta: inverse temperature of the advantage weights (Eq. 41).
+      max_weight: w_max, their cap (Eq. 41).
+      polyak: tau_P, rate of the target ensemble (Eq. 62).
+      num_components: K of the actor.
+      log_std_min: lower bound of the actor's log-scales (Eq. 49).
+      log_std_max: upper bound.
+      gating_entropy: c_H (Eq. 44).
+      detach_responsibilities: stop the gradient through gamma (Eq. 35).
+      behavior_steps: gradient steps of the behavior mixture before all else (Eq. 54).
+      behavior_batch_size: transitions a step of it.
+      behavior_learning_rate: decays to a tenth along a cosine.
+      behavior_freeze: leave the behavior alone afterwards; otherwise it takes one more
+        step with each step of the actor.
+      behavior_components: K of the behavior.
+      behavior_log_std_min: lower bound of its log-scales; keeps spikes out.
+      behavior_log_std_max: upper bound.
+      normalize_observations: by the dataset's mean and standard deviation.
+      num_candidates: N, see ``inference.Knobs`` for this and what follows.
+      top_m: M.
+      candidates: source of the samples.
+      anchor: the deterministic candidate.
+      normalization: of support.
+      value_scale: of the lower confidence bound. ``"reward"`` is the paper's.
+      kappa: pessimism.
+      lambda_start: support weight at the first step of an episode.
+      lambda_end: support weight at the horizon.
+      lambda_schedule: ``"decay"``, ``"rise"`` (from 0) or ``"constant"`` (at the end).
+      horizon: H_T in steps; 0 takes the environment's time limit.
+      temperature: factor on the samples' standard deviations.
+      violation_threshold: z of the violation audit.
+    """
+
+    num_steps: int = 1_000_000
+    batch_size: int = 256
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    learning_rate: float = 3e-4
+    num_critics: int = 10
+    critic_layer_norm: bool = False
+    deploy_critic: str = "online"
+    discount: float = 0.99
+    expectile: float = 0.7
+    beta: float = 3.0
+    max_weight: float = 100.0
+    polyak: float = 0.005
+    num_components: int = 8
+    log_std_min: float = -5.0
+    log_std_max: float = 2.0
+    gating_entropy: float = 1e-3
+    detach_responsibilities: bool = True
+    behavior_steps: int = 100_000
+    behavior_batch_size: int = 512
+    behavior_learning_rate: float = 1e-3
+    behavior_freeze: bool = True
+    behavior_components: int = 8
+    behavior_log_std_min: float = -5.0
+    behavior_log_std_max: float = 0.5
+    normalize_observations: bool = True
+    num_candidates: int = 1024
+    top_m: int = 1
+    candidates: str = "actor"
+    anchor: str = "mode"
+    normalization: str = "zscore"
+    value_scale: str = "reward"
+    kappa: float = 1.0
+    lambda_start: float = 1.0
+    lambda_end: float = 0.1
+    lambda_schedule: str = "decay"
+    horizon: int = 0
+    temperature: float = 1.0
+    violation_threshold: float = -2.0
+
+    def __post_init__(self) -> None:
+        _config.positive(self, "num_steps", "batch_size", "learning_rate")
+        _config.positive(self, "behavior_steps", "behavior_batch_size")
+        _config.positive(self, "behavior_learning_rate", "num_components")
+        _config.positive(self, "behavior_components", "num_critics", "max_weight")
+        _config.fraction(self, "discount", "expectile", "polyak")
+        _config.not_negative(self, "beta", "gating_entropy", "horizon")
+        if self.deploy_critic not in ("online", "target"):
+            raise ValueError(
+                f"deploy_critic must be online or target, got {self.deploy_critic!r}"
+            )
+        self.knobs(horizon=1).validate()
+
+    def knobs(self, horizon: int) -> inference.Knobs:
+        """The knobs of acting; ``horizon`` is the environment's, used when unset."""
+        shared = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(inference.Knobs)
+        }
+        start, end = knob_rules.schedule_ends(
+            self.lambda_schedule, self.lambda_start, self.lambda_end
+        )
+        shared |= {"lambda_start": start, "lambda_end": end}
+        return inference.Knobs(**shared | {"horizon": float(self.horizon or horizon)})
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    step: `[]` int32, over all phases.
+    actor: the actor mixture.
+    behavior: the behavior mixture.
+    values: critic ensemble, its target and the value.
+    normalizer: observation statistics.
+    """
+
+    step: Array
+    actor: TrainState
+    behavior: TrainState
+    values: _value.ValueState
+    normalizer: normalize.Normalizer
+
+
+class ActorParams(NamedTuple):
+    """What acting reads: parameters only, no optimizer state and no value network."""
+
+    normalizer: normalize.Normalizer
+    actor: Params
+    behavior: Params
+    critic: Params
+
+
+class _Optimizers(NamedTuple):
+    actor: optax.GradientTransformation
+    behavior: optax.GradientTransformation
+
+
+def make(config: Config, spec: EnvSpec) -> Algorithm:
+    """Binds the settings to an environment's sizes."""
+    actor_net, behavior_net = _networks(config, spec)
+    optimizers = _optimizers(config)
+    learner = _value.make_value_learner(
+        spec,
+        hidden_sizes=config.hidden_sizes,
+        num_critics=config.num_critics,
+        layer_norm=config.critic_layer_norm,
+        learning_rate=config.learning_rate,
+        discount=config.discount,
+        expectile=config.expectile,
+        polyak=config.polyak,
+    )
+
+    def init(key: PRNGKey) -> State:
+        value_key, actor_key = jax.random.split(key)
+        behavior_key = jax.random.fold_in(actor_key, 1)
+        observation = jnp.zeros(spec.observation_size)
+        actor = actor_net.init(actor_key, observation)
+        behavior = behavior_net.init(behavior_key, observation)
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            actor=train_state.create(actor, optimizers.actor),
+            behavior=train_state.create(behavior, optimizers.behavior),
+            values=learner.init(value_key),
+            normalizer=normalize.identity_normalizer(spec.observation_size),
+        )
+
+    def behavior_loss(params: Params, batch: Transition) -> Array:
+        policy = behavior_net.apply(params, batch.observation)
+        return -jnp.mean(mixture.log_prob(policy, batch.action))  # Eq. 54
+
+    def update_behavior(state: TrainState, batch: Transition):
+        nll, grads = jax.value_and_grad(behavior_loss)(state.params, batch)
+        new_state = train_state.apply_gradients(state, grads, optimizers.behavior)
+        return new_state, {"behavior/nll": nll}
+
+    def actor_loss(params: Params, batch: Transition, weight: Array):
+        policy = actor_net.apply(params, batch.observation)
+        surrogate = mixture.loose_elbo(
+            policy, batch.action, detach=config.detach_responsibilities
+        )
+        entropy = jnp.mean(mixture.gating_entropy(policy))
+        loss = -jnp.mean(weight * surrogate) - config.gating_entropy * entropy  # Eq. 44
+        return loss, entropy
+
+    def pretrain(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        behavior, metrics = update_behavior(state.behavior, batch)
+        step = _observations.next_step(state.step)
+        return dataclasses.replace(state, step=step, behavior=behavior), metrics
+
+    def update(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        values, advantage, metrics = learner.update(state.values, batch)
+        weight = value_ops.advantage_weight(  # Eq. 41
+            advantage, config.beta, config.max_weight
+        )
+        (loss, entropy), grads = jax.value_and_grad(actor_loss, has_aux=True)(
+            state.actor.params, batch, weight
+        )
+        metrics = {
+            **metrics,
+            "actor/loss": loss,
+            "actor/weight": jnp.mean(weight),
+            "actor/gating_entropy": entropy,
+        }
+        behavior = state.behavior
+        if not config.behavior_freeze:
+            behavior, behavior_metrics = update_behavior(behavior, batch)
+            metrics |= behavior_metrics
+        new_state = dataclasses.replace(
+            state,
+            step=_observations.next_step(state.step),
+            actor=train_state.apply_gradients(state.actor, grads, optimizers.actor),
+            behavior=behavior,
+            values=values,
+        )
+        return new_state, metrics
+
+    def actor_params(state: State) -> ActorParams:
+        critic = state.values.critic.params
+        if config.deploy_critic == "target":
+            critic = state.values.target_critic
+        return ActorParams(
+            state.normalizer, state.actor.params, state.behavior.params, critic
+        )
+
+    def act(
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+    ) -> ActOutput:
+        observation = params.normalizer(observation)
+        actor = actor_net.apply(params.actor, observation)
+        behavior = behavior_net.apply(params.behavior, observation)
+        candidates = _propose(key, actor, behavior, knobs)
+        q_values = learner.q_values(params.critic, observation, candidates)
+        support = jax.vmap(mixture.log_prob, in_axes=(None, 0))(behavior, candidates)
+        return _select(candidates, q_values, support, behavior, t, knobs)
+
+    fit = _observations.fit_on_entry(config.normalize_observations)
+    phases = (
+        Phase(
+            "behavior",
+            config.behavior_steps,
+            config.behavior_batch_size,
+            pretrain,
+            fit,
+        ),
+        Phase("policy", config.num_steps, config.batch_size, update),
+    )
+    return Algorithm(init, phases, actor_params, act, config.knobs(spec.horizon))
+
+
+def _propose(
+    key: PRNGKey,
+    actor: mixture.Mixture,
+    behavior: mixture.Mixture,
+    knobs: inference.Knobs,
+) -> Array:
+    """The candidate set `[C, A]` that the static knobs ask for (Eq. 5-7)."""
+    sources = {
+        "actor": lambda: actor,
+        "actor_mode": lambda: mixture.only_mode(actor),
+        "behavior": lambda: behavior,
+    }
+    anchors = {
+        "mode": lambda: mixture.mode_mean(actor),
+        "mean": lambda: mixture.mean(actor),
+        "behavior": lambda: mixture.mode_mean(behavior),
+        "none": lambda: None,
+    }
+    return inference.propose(
+        key,
+        sources[knobs.candidates](),
+        knobs.num_candidates,
+        anchor=anchors[knobs.anchor](),
+        temperature=knobs.temperature,
+    )
+
+
+def _select(
+    candidates: Array,
+    q_values: Array,
+    support: Array,
+    behavior: mixture.Mixture,
+    t: Array,
+    knobs: inference.Knobs,
+) -> ActOutput:
+    """Scores, selects and audits one candidate set (Eq. 4, 15)."""
+    lam = inference.lambda_schedule(
+        t, start=knobs.lambda_start, end=knobs.lambda_end, horizon=knobs.horizon
+    )
+    scores = inference.score(
+        q_values,
+        support,
+        kappa=knobs.kappa,
+        lam=lam,
+        normalization=knobs.normalization,
+        value_scale=knobs.value_scale,
+    )
+    selection = inference.select(candidates, scores.total, top_m=knobs.top_m)
+    audit = inference.audit(
+        selection,
+        normalize.standardize(support),  # z, whatever the score used
+        behavior.means,
+        violation_threshold=knobs.violation_threshold,
+    )
+    return ActOutput(selection.action, audit)
+
+
+def _networks(config: Config, spec: EnvSpec) -> tuple[MixtureNetwork, MixtureNetwork]:
+    actor = MixtureNetwork(
+        config.hidden_sizes,
+        config.num_components,
+        spec.action_size,
+        config.log_std_min,
+        config.log_std_max,
+    )
+    behavior = MixtureNetwork(
+        config.hidden_sizes,
+        config.behavior_components,
+        spec.action_size,
+        config.behavior_log_std_min,
+        config.behavior_log_std_max,
+    )
+    return actor, behavior
+
+
+def _optimizers(config: Config) -> _Optimizers:
+    actor = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    behavior = optax.cosine_decay_schedule(
+        config.behavior_learning_rate, config.behavior_steps, alpha=0.1
+    )
+    return _Optimizers(optax.adam(actor), optax.adam(behavior))

@@ -1,0 +1,158 @@
+"""Implicit Q-learning (Kostrikov et al., 2022): GEM's reference.
+
+Its Gaussian policy is a mixture of one component, so GEM with one component, two
+critics, no samples and no gating entropy is this algorithm.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import train_state
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithms import _config, _observations, _value
+from gem_jax.networks.mixture import MixtureNetwork
+from gem_jax.ops import mixture, normalize
+from gem_jax.ops import value as value_ops
+from gem_jax.train_state import TrainState
+from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Implicit Q-learning's settings; defaults are the reference's for locomotion.
+
+    Attributes:
+      num_steps: gradient steps.
+      batch_size: transitions a step.
+      hidden_sizes: widths of every network.
+      learning_rate: of Adam; the actor's decays to 0 along a cosine.
+      num_critics: ensemble size, reduced by its minimum.
+      critic_layer_norm: standardize the critics' hidden layers.
+      discount: of the return.
+      expectile: tau of the value regression.
+      beta: inverse temperature of the advantage weights.
+      max_weight: their cap.
+      polyak: rate of the target critics.
+      log_std_min: lower bound of the policy's log-scale.
+      log_std_max: upper bound.
+      normalize_observations: by the dataset's mean and standard deviation.
+    """
+
+    num_steps: int = 1_000_000
+    batch_size: int = 256
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    learning_rate: float = 3e-4
+    num_critics: int = 2
+    critic_layer_norm: bool = False
+    discount: float = 0.99
+    expectile: float = 0.7
+    beta: float = 3.0
+    max_weight: float = 100.0
+    polyak: float = 0.005
+    log_std_min: float = -20.0
+    log_std_max: float = 2.0
+    normalize_observations: bool = True
+
+    def __post_init__(self) -> None:
+        _config.positive(self, "num_steps", "batch_size", "learning_rate")
+        _config.positive(self, "num_critics", "max_weight")
+        _config.fraction(self, "discount", "expectile", "polyak")
+        _config.not_negative(self, "beta")
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    step: `[]` int32.
+    actor: the Gaussian policy.
+    values: critics and value.
+    normalizer: observation statistics.
+    """
+
+    step: Array
+    actor: TrainState
+    values: _value.ValueState
+    normalizer: normalize.Normalizer
+
+
+def make(config: Config, spec: EnvSpec) -> Algorithm:
+    """Binds the settings to an environment's sizes."""
+    actor_net = MixtureNetwork(
+        config.hidden_sizes,
+        1,
+        spec.action_size,
+        config.log_std_min,
+        config.log_std_max,
+    )
+    optimizer = optax.adam(
+        optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    )
+    learner = _value.make_value_learner(
+        spec,
+        hidden_sizes=config.hidden_sizes,
+        num_critics=config.num_critics,
+        layer_norm=config.critic_layer_norm,
+        learning_rate=config.learning_rate,
+        discount=config.discount,
+        expectile=config.expectile,
+        polyak=config.polyak,
+    )
+
+    def init(key: PRNGKey) -> State:
+        value_key, actor_key = jax.random.split(key)
+        params = actor_net.init(actor_key, jnp.zeros(spec.observation_size))
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            actor=train_state.create(params, optimizer),
+            values=learner.init(value_key),
+            normalizer=normalize.identity_normalizer(spec.observation_size),
+        )
+
+    def actor_loss(params: Params, batch: Transition, weight: Array) -> Array:
+        policy = actor_net.apply(params, batch.observation)
+        return -jnp.mean(weight * mixture.log_prob(policy, batch.action))
+
+    def update(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        values, advantage, metrics = learner.update(state.values, batch)
+        weight = value_ops.advantage_weight(advantage, config.beta, config.max_weight)
+        loss, grads = jax.value_and_grad(actor_loss)(state.actor.params, batch, weight)
+        new_state = dataclasses.replace(
+            state,
+            step=_observations.next_step(state.step),
+            actor=train_state.apply_gradients(state.actor, grads, optimizer),
+            values=values,
+        )
+        return new_state, {
+            **metrics,
+            "actor/loss": loss,
+            "actor/weight": jnp.mean(weight),
+        }
+
+    def actor_params(state: State) -> Params:
+        return state.normalizer, state.actor.params
+
+    def act(
+        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput:
+        del key, t, knobs
+        normalizer, actor = params
+        policy = actor_net.apply(actor, normalizer(observation))
+        return ActOutput(jnp.clip(mixture.mean(policy), -1.0, 1.0), audit={})
+
+    phase = Phase(
+        "policy",
+        config.num_steps,
+        config.batch_size,
+        update,
+        _observations.fit_on_entry(config.normalize_observations),
+    )
+    return Algorithm(init, (phase,), actor_params, act)

@@ -1,0 +1,8 @@
+"""Datasets: named tasks, checked readers, local recipes; NumPy arrays come out."""
+
+from gem_jax.data.loading import OfflineDataset as OfflineDataset
+from gem_jax.data.loading import Provenance as Provenance
+from gem_jax.data.loading import load as load
+from gem_jax.data.loading import read as read
+
+__all__ = ["OfflineDataset", "Provenance", "load", "read"]

@@ -1,0 +1,33 @@
+"""Episodes: the common form in which every reader and generator hands over data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Episode:
+    """One unbroken stretch of experience; ``T`` steps between ``T + 1`` observations.
+
+    Attributes:
+      observations: `[T + 1, O]` float32.
+      actions: `[T, A]` float32.
+      rewards: `[T]` float32, as recorded, before any reward transform.
+      terminations: `[T]` bool. True means that the task ended there. D4RL's AntMaze
+        relabels rewards afterwards, so a termination may stand in mid-episode.
+      truncations: `[T]` bool; True at the last step of an episode that was cut off.
+      infos: arrays with leading `T` or `T + 1`.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    terminations: np.ndarray
+    truncations: np.ndarray
+    infos: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.actions)

@@ -1,0 +1,226 @@
+"""Makes local datasets: one driver for every recipe, on all cores, built once.
+
+The work is cut into shards whose number and seeds depend on what is asked for and
+not on the machine, so the bytes of the result do not depend on the number of cores.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import importlib
+import multiprocessing
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import threading
+import types
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import numpy as np
+
+from gem_jax import errors
+from gem_jax.data import episodes, locks, minari, progress, tasks
+from gem_jax.data.local import writer
+
+DEFAULT_TRANSITIONS = 1_000_000
+
+_MAX_SHARDS = 40
+_MIN_SHARD = 10_000  # transitions; a shard should hold several episodes
+_MAX_TRANSITIONS = 100_000_000
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def ensure(
+    task: tasks.Task,
+    *,
+    seed: int = 0,
+    num_transitions: int = DEFAULT_TRANSITIONS,
+    num_workers: int | None = None,
+    show_progress: bool = True,
+    log: Callable[[str], None] = print,
+) -> str:
+    """Returns the Minari id of the local set for ``task``, made now if need be.
+
+    Args:
+      task: what to make data for.
+      seed: fixes every byte of the result.
+      num_transitions: size of the set.
+      num_workers: processes; all cores by default. Does not change the result.
+      show_progress: whether to show a progress bar.
+      log: takes one line.
+
+    Raises:
+      UserError: no recipe for this task; bad size or seed; disk full.
+    """
+    recipe = recipe_of(task, seed, num_transitions)
+    dataset_id = (
+        f"gem-jax/{task.name}/local-s{seed}-n{num_transitions}-v{recipe['version']}"
+    )
+    folder = minari.data_folder(dataset_id).parent
+    if _is_made(folder, recipe):
+        return dataset_id
+    try:
+        writer.write_namespaces(dataset_id)
+        with locks.hold(folder.with_name(f".{folder.name}.lock"), dataset_id, log):
+            if not _is_made(folder, recipe):
+                log(
+                    f"making {num_transitions:,} transitions of {task.name} in {folder}"
+                )
+                bar = progress.Progress(
+                    task.name, num_transitions, "steps", show_progress
+                )
+                shards = _shards(task, seed, num_transitions, num_workers, bar)
+                with contextlib.closing(shards):
+                    _build(folder, dataset_id, task, recipe, shards)
+    except OSError as error:
+        raise errors.UserError(
+            f"cannot write {dataset_id} to {minari.root()}: {error}; make room, or set "
+            "MINARI_DATASETS_PATH to another folder"
+        ) from error
+    return dataset_id
+
+
+def recipe_of(task: tasks.Task, seed: int, num_transitions: int) -> dict[str, Any]:
+    """All that fixes the content of a local set, for its provenance.
+
+    Raises:
+      UserError: no recipe for this task; bad size or seed.
+    """
+    if task.recipe is None:
+        able = [name for name, row in tasks.table().items() if row.recipe]
+        raise errors.UserError(
+            f"{task.name} cannot be generated; --source=local works for "
+            f"{', '.join(able)}; otherwise use --source=d4rl or --source=file:PATH"
+        )
+    if not 1 <= num_transitions <= _MAX_TRANSITIONS:
+        raise errors.UserError(
+            f"num_transitions={num_transitions} must lie in [1, {_MAX_TRANSITIONS}]"
+        )
+    if not 0 <= seed < 2**32:
+        raise errors.UserError(f"seed={seed} must lie in [0, 2**32)")
+    return {
+        "name": task.recipe,
+        "version": getattr(_module(task.recipe), "VERSION", 1),
+        "seed": seed,
+        "num_transitions": num_transitions,
+    }
+
+
+def _module(recipe: str) -> Any:
+    return importlib.import_module(f"gem_jax.data.local.{recipe}")
+
+
+def _is_made(folder: pathlib.Path, recipe: dict[str, Any]) -> bool:
+    seal = folder / "data" / minari.SEAL_FILE
+    return seal.is_file() and minari.read_json(seal).get("recipe") == recipe
+
+
+def _build(
+    folder: pathlib.Path,
+    dataset_id: str,
+    task: tasks.Task,
+    recipe: dict[str, Any],
+    shards: Iterator[list[episodes.Episode]],
+) -> None:
+    """Writes beside ``folder``, then renames: half a dataset never has its name."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # the lock is ours, so its owner died
+    data = partial / "data"
+    data.mkdir(parents=True)
+    try:
+        counts = writer.write_episodes(data / minari.DATA_FILE, shards)
+        writer.write_metadata(data, dataset_id, task, counts, recipe)
+        if folder.exists():  # made by another version of the recipe, or damaged
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _shards(
+    task: tasks.Task,
+    seed: int,
+    num_transitions: int,
+    num_workers: int | None,
+    bar: progress.Progress,
+) -> Generator[list[episodes.Episode]]:
+    """Yields the episodes of every shard, in order, as worker processes finish."""
+    num_shards = max(1, min(_MAX_SHARDS, num_transitions // _MIN_SHARD))
+    # Equal sizes, but for the remainder.
+    sizes = [(num_transitions + i) // num_shards for i in reversed(range(num_shards))]
+    root = np.random.SeedSequence((seed, zlib.crc32(task.name.encode())))
+    seeds = root.spawn(num_shards)
+    num_workers = min(num_workers or _num_cores(), num_shards)
+    context = multiprocessing.get_context("spawn")
+    executor = concurrent.futures.ProcessPoolExecutor(
+        num_workers, context, initializer=_start_worker
+    )
+    with executor:
+        with _worker_surroundings():  # submitting is what starts processes
+            futures = [
+                executor.submit(_make_shard, task, size, child)
+                for size, child in zip(sizes, seeds, strict=True)
+            ]
+        try:
+            yield from _counted((future.result() for future in futures), bar)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _counted(
+    shards: Iterator[list[episodes.Episode]], bar: progress.Progress
+) -> Iterator[list[episodes.Episode]]:
+    for shard in shards:
+        yield shard
+        bar.add(sum(map(len, shard)))
+
+
+def _make_shard(
+    task: tasks.Task, size: int, seed: np.random.SeedSequence
+) -> list[episodes.Episode]:
+    assert task.recipe is not None
+    shard: list[episodes.Episode] = _module(task.recipe).generate_shard(
+        task.name, size, seed
+    )
+    return shard
+
+
+def _start_worker() -> None:
+    """Makes a worker die in silence at Ctrl-C, and whenever its parent dies."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _worker_surroundings() -> Iterator[None]:
+    """What processes that start inside this block find.
+
+    They do not import the caller's script, slow or unguarded as it may be, and their
+    linear algebra has one thread, since another number may round otherwise.
+    """
+    main, environment = sys.modules["__main__"], dict(os.environ)
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name in _THREAD_VARIABLES:
+            os.environ.pop(name, None)
+        os.environ.update(environment)
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,188 @@
+"""The table of tasks: one row fixes data, environment, scores and conventions.
+
+Names are D4RL's. Everything that differs between two names stands in this table,
+so that no other file asks what a name contains. Reference scores and horizons are
+D4RL's public constants; file hashes are those of the original files.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import functools
+from collections.abc import Iterator, Mapping
+from importlib import resources
+
+from gem_jax import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class OriginalFile:
+    """Where D4RL's server keeps a file, and how to know that it arrived whole.
+
+    Attributes:
+      path: path below ``/datasets/offline_rl/`` on the server.
+      num_bytes: size of the file; ``None`` where none was published.
+      sha256: hexadecimal digest; ``None`` where none was published.
+    """
+
+    path: str
+    num_bytes: int | None
+    sha256: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Everything that one D4RL name fixes.
+
+    Attributes:
+      name: the D4RL name.
+      suite: ``"locomotion"``, ``"antmaze"`` or ``"maze2d"``; chooses hyperparameters.
+      env_id: gymnasium id of the environment used for evaluation, for every source.
+      observation_size: length of an observation, D4RL's layout.
+      action_size: length of an action; every action lies in [-1, 1].
+      horizon: time limit of an evaluation episode, environment steps.
+      min_score: return of D4RL's random policy; normalized score 0.
+      max_score: return of D4RL's reference policy; normalized score 100.
+      reward_transform: name of a function in ``gem_jax.data.transforms``.
+      original: D4RL's own file.
+      recipe: name of the generator for ``--source=local``; ``None`` when there is none.
+    """
+
+    name: str
+    suite: str
+    env_id: str
+    observation_size: int
+    action_size: int
+    horizon: int
+    min_score: float
+    max_score: float
+    reward_transform: str
+    original: OriginalFile
+    recipe: str | None
+
+    def normalized_score(self, episode_return: float) -> float:
+        """D4RL's score: 0 for its random policy, 100 for its reference policy."""
+        span = self.max_score - self.min_score
+        return 100.0 * (episode_return - self.min_score) / span
+
+
+def get(name: str) -> Task:
+    """Returns the row of ``name``.
+
+    Raises:
+      UserError: the name is not in the table; the message lists the nearest names.
+    """
+    try:
+        return table()[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
+        raise errors.UserError(
+            f"unknown --env={name!r}; did you mean one of {', '.join(near)}?"
+        ) from None
+
+
+@functools.cache
+def table() -> Mapping[str, Task]:
+    """All tasks by name, in the order of the published tables."""
+    rows = [*_locomotion(), *_antmaze(), *_maze2d()]
+    return {task.name: task for task in rows}
+
+
+# Observation size, action size, return of D4RL's random and reference policies.
+_LOCOMOTION = {
+    "halfcheetah": ("HalfCheetah-v4", 17, 6, -280.178953, 12135.0),
+    "hopper": ("Hopper-v4", 11, 3, -20.272305, 3234.3),
+    "walker2d": ("Walker2d-v4", 17, 6, 1.629008, 4592.3),
+}
+_LOCOMOTION_SETS = (
+    "random",
+    "medium",
+    "medium-replay",
+    "medium-expert",
+    "full-replay",
+    "expert",
+)
+_ANTMAZE_SETS = {
+    "umaze": ("umaze", 700),
+    "umaze-diverse": ("umaze", 700),
+    "medium-play": ("medium", 1000),
+    "medium-diverse": ("medium", 1000),
+    "large-play": ("large", 1000),
+    "large-diverse": ("large", 1000),
+}
+# Time limit, return of D4RL's random and reference policies.
+_MAZE2D = {
+    "umaze": (300, 23.85, 161.86),
+    "medium": (600, 13.13, 277.39),
+    "large": (800, 6.7, 273.99),
+}
+
+
+def _locomotion() -> Iterator[Task]:
+    for robot, (env_id, observations, actions, low, high) in _LOCOMOTION.items():
+        for quality in _LOCOMOTION_SETS:
+            name = f"{robot}-{quality}-v2"
+            yield Task(
+                name=name,
+                suite="locomotion",
+                env_id=env_id,
+                observation_size=observations,
+                action_size=actions,
+                horizon=1000,
+                min_score=low,
+                max_score=high,
+                reward_transform="return_range",
+                original=_original_files()[name],
+                recipe=None,
+            )
+
+
+def _antmaze() -> Iterator[Task]:
+    for layout, (maze, horizon) in _ANTMAZE_SETS.items():
+        name = f"antmaze-{layout}-v2"
+        yield Task(
+            name=name,
+            suite="antmaze",
+            env_id=f"gem_jax/AntMaze-{maze}-v0",
+            observation_size=29,
+            action_size=8,
+            horizon=horizon,
+            min_score=0.0,
+            max_score=1.0,
+            reward_transform="minus_one",
+            original=_original_files()[name],
+            recipe="ant_maze",
+        )
+
+
+def _maze2d() -> Iterator[Task]:
+    for maze, (horizon, low, high) in _MAZE2D.items():
+        name = f"maze2d-{maze}-v1"
+        yield Task(
+            name=name,
+            suite="maze2d",
+            env_id=f"gem_jax/Maze2D-{maze}-v0",
+            observation_size=4,
+            action_size=2,
+            horizon=horizon,
+            min_score=low,
+            max_score=high,
+            reward_transform="identity",
+            original=_original_files()[name],
+            recipe="maze2d",
+        )
+
+
+@functools.cache
+def _original_files() -> Mapping[str, OriginalFile]:
+    text = resources.files("gem_jax.data").joinpath("original_files.csv").read_text()
+    return {
+        row["dataset"]: OriginalFile(
+            path=row["path_under_datasets_offline_rl"],
+            num_bytes=int(row["bytes"]) if row["bytes"] else None,
+            sha256=row["sha256"] or None,
+        )
+        for row in csv.DictReader(text.splitlines())
+    }

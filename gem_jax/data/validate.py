@@ -1,0 +1,110 @@
+"""Refuses episodes that training would silently learn nonsense from."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from gem_jax import errors
+from gem_jax.data import episodes, tasks
+
+ACTION_TOLERANCE = 1e-3  # overshoot beyond [-1, 1] that counts as rounding
+
+
+def check(
+    found: Sequence[episodes.Episode],
+    task: tasks.Task,
+    where: str,
+    log: Callable[[str], None] = print,
+) -> list[episodes.Episode]:
+    """Returns the usable episodes, actions clipped to [-1, 1].
+
+    Empty episodes are left out and counted. What is allowed but seldom meant gets a
+    warning: a single transition, rewards that never change, features that never do.
+
+    Args:
+      found: as a reader returned them; positions in it name an episode in messages.
+      task: fixes the sizes.
+      where: the file or dataset, for messages.
+      log: takes one line.
+
+    Raises:
+      UserError: nothing left; wrong shape or size; a NaN or infinity; actions out of
+        bounds. The message names episode, field and step.
+    """
+    for index, episode in enumerate(found):
+        _check_shapes(episode, task, f"{where}: episode {index}")
+    kept = []
+    for index, episode in enumerate(found):
+        if len(episode):
+            _check_values(episode, f"{where}: episode {index}")
+            kept.append(_clipped(episode))
+    if not kept:
+        raise errors.UserError(f"{where} holds no transitions; choose another dataset")
+    if len(kept) < len(found):
+        log(f"warning: {where}: skipped {len(found) - len(kept)} empty episodes")
+    _warn(kept, where, log)
+    return kept
+
+
+def _check_shapes(episode: episodes.Episode, task: tasks.Task, where: str) -> None:
+    steps = len(episode)
+    expected = {
+        "observations": (steps + 1, task.observation_size),
+        "actions": (steps, task.action_size),
+        "rewards": (steps,),
+        "terminations": (steps,),
+        "truncations": (steps,),
+    }
+    for field, shape in expected.items():
+        actual = getattr(episode, field).shape
+        if not steps and field == "observations" and actual[:1] == (0,):
+            continue  # an empty episode may lack its only observation
+        if actual != shape:
+            raise errors.UserError(
+                f"{where}: {field} has shape {actual}, {task.name} needs {shape}"
+            )
+    for name, array in episode.infos.items():
+        if len(array) not in (steps, steps + 1):
+            raise errors.UserError(
+                f"{where}: infos/{name} has {len(array)} rows for {steps} steps"
+            )
+
+
+def _check_values(episode: episodes.Episode, where: str) -> None:
+    for field in ("observations", "actions", "rewards"):
+        finite = np.isfinite(getattr(episode, field))
+        if not finite.all():
+            index = np.argwhere(~finite)[0].tolist()
+            raise errors.UserError(
+                f"{where}: {field}{index} is NaN or infinite; drop that episode"
+            )
+    overshoot = np.abs(episode.actions) > 1.0 + ACTION_TOLERANCE
+    if overshoot.any():
+        step, axis = np.argwhere(overshoot)[0].tolist()
+        raise errors.UserError(
+            f"{where}: actions[{step}, {axis}] is {episode.actions[step, axis]:.4g}, "
+            "outside [-1, 1]; rescale the actions"
+        )
+
+
+def _clipped(episode: episodes.Episode) -> episodes.Episode:
+    if np.abs(episode.actions).max() <= 1.0:
+        return episode
+    return dataclasses.replace(episode, actions=episode.actions.clip(-1.0, 1.0))
+
+
+def _warn(kept: list[episodes.Episode], where: str, log: Callable[[str], None]) -> None:
+    if sum(map(len, kept)) == 1:
+        log(f"warning: {where} holds a single transition")
+        return
+    rewards = np.concatenate([episode.rewards for episode in kept])
+    if np.ptp(rewards) == 0.0:
+        log(f"warning: {where}: every reward is {rewards[0]:g}")
+    low = np.min([episode.observations.min(axis=0) for episode in kept], axis=0)
+    high = np.max([episode.observations.max(axis=0) for episode in kept], axis=0)
+    constant = np.flatnonzero(low == high).tolist()
+    if constant:
+        log(f"warning: {where}: observation features {constant} never change")

@@ -1,0 +1,103 @@
+"""Every knob of deployment in one record; none of them needs retraining."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+
+from gem_jax.inference import scoring
+from gem_jax.types import Array
+
+SCHEDULES = ("decay", "rise", "constant")
+_OPTIONS = {
+    "candidates": ("actor", "actor_mode", "behavior"),
+    "anchor": ("mode", "mean", "behavior", "none"),
+    "normalization": scoring.NORMALIZATIONS,
+    "value_scale": scoring.VALUE_SCALES,
+}
+
+_STATIC = dict(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Knobs:
+    """How to choose an action; a pytree whose numbers are traced.
+
+    Changing a field marked static recompiles, since it changes shapes or structure.
+
+    Attributes:
+      num_candidates: N, samples beside the anchor (static). 0 plays the anchor.
+      top_m: M, how many of the best candidates are averaged (static).
+      candidates: where the samples come from (static): ``"actor"``, ``"behavior"``, or
+        ``"actor_mode"``, the actor's heaviest component alone.
+      anchor: the deterministic candidate (static): ``"mode"`` is the mean of the actor's
+        heaviest component (Eq. 6), ``"mean"`` the mean of its mixture, ``"behavior"``
+        the behavior's mode, ``"none"`` leaves it out.
+      normalization: ``"zscore"`` or ``"raw"`` support (static).
+      value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
+      kappa: pessimism of the lower confidence bound.
+      lambda_start: support weight at the first step of an episode.
+      lambda_end: support weight from ``horizon`` on.
+      horizon: H_T of the schedule, steps.
+      temperature: factor on the standard deviations of the samples; 1 is the paper's.
+      violation_threshold: z below which a choice counts as a support violation.
+    """
+
+    num_candidates: int = dataclasses.field(default=64, **_STATIC)
+    top_m: int = dataclasses.field(default=1, **_STATIC)
+    candidates: str = dataclasses.field(default="actor", **_STATIC)
+    anchor: str = dataclasses.field(default="mode", **_STATIC)
+    normalization: str = dataclasses.field(default="zscore", **_STATIC)
+    value_scale: str = dataclasses.field(default="reward", **_STATIC)
+    kappa: Array | float = 1.0
+    lambda_start: Array | float = 1.0
+    lambda_end: Array | float = 0.1
+    horizon: Array | float = 1000.0
+    temperature: Array | float = 1.0
+    violation_threshold: Array | float = -2.0
+
+    @property
+    def set_size(self) -> int:
+        """C, the number of candidates with the anchor."""
+        return self.num_candidates + (self.anchor != "none")
+
+    def validate(self) -> None:
+        """Checks concrete knobs.
+
+        Raises:
+          ValueError: a knob is out of range or names an unknown option.
+        """
+        self._require("num_candidates", self.num_candidates >= 0, "at least 0")
+        self._require(
+            "num_candidates", self.set_size >= 1, "at least 1 without an anchor"
+        )
+        self._require(
+            "top_m",
+            1 <= self.top_m <= self.set_size,
+            f"between 1 and the {self.set_size} candidates of the set",
+        )
+        for name in ("kappa", "lambda_start", "lambda_end"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("horizon", "temperature"):
+            self._require(name, getattr(self, name) > 0, "positive")
+        for name, known in _OPTIONS.items():
+            self._require(name, getattr(self, name) in known, f"one of {known}")
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)!r}")
+
+
+def schedule_ends(schedule: str, start: float, end: float) -> tuple[float, float]:
+    """(lambda_start, lambda_end) of a named schedule.
+
+    ``"decay"`` keeps both, ``"rise"`` starts from 0, ``"constant"`` stays at ``end``.
+
+    Raises:
+      ValueError: the name is unknown.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
+    return {"decay": start, "rise": 0.0, "constant": end}[schedule], end

@@ -1,0 +1,102 @@
+"""The score: ensemble lower confidence bound plus standardized behavior support."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from gem_jax.ops import normalize, schedule, value
+from gem_jax.types import Array
+
+NORMALIZATIONS = ("zscore", "raw")
+VALUE_SCALES = ("reward", "zscore")
+
+
+class ScoreOutput(NamedTuple):
+    """The score of every candidate and its two terms, each `[..., C]`.
+
+    Attributes:
+      total: what selection maximizes.
+      lcb: lower confidence bound, units of return.
+      support: standardized behavior log-density, or the raw one in nats.
+    """
+
+    total: Array
+    lcb: Array
+    support: Array
+
+
+def score(
+    q_values: Array,
+    behavior_log_prob: Array,
+    *,
+    kappa: Array | float,
+    lam: Array | float,
+    normalization: str = "zscore",
+    value_scale: str = "reward",
+) -> ScoreOutput:
+    """Scores candidates: total = LCB_kappa + lam * support (GEM Eq. 4, 14).
+
+    Args:
+      q_values: `[E, ..., C]` values of C candidates by E ensemble members.
+      behavior_log_prob: `[..., C]` log p_b of the candidates, nats.
+      kappa: pessimism, at least 0; scalar or broadcasting against `[...]`; may be traced.
+      lam: weight of support, at least 0; the same.
+      normalization: ``"zscore"`` standardizes the log-density over the candidates with
+        the population std floored at 1e-6 (Eq. 2); ``"raw"`` leaves it in nats.
+      value_scale: ``"reward"`` leaves the LCB in units of return, the paper's form, so
+        that lam carries those units; ``"zscore"`` standardizes it over the candidates
+        too, which makes one lam mean the same on every task.
+
+    Returns:
+      ScoreOutput. With one candidate the support is 0.
+
+    Raises:
+      ValueError: shapes disagree, a knob given as a number is negative, or an option
+        is unknown.
+    """
+    if q_values.shape[1:] != behavior_log_prob.shape:
+        raise ValueError(
+            f"q_values {q_values.shape} must be [E, ...] over behavior_log_prob "
+            f"{behavior_log_prob.shape}"
+        )
+    _check_option("normalization", normalization, NORMALIZATIONS)
+    _check_option("value_scale", value_scale, VALUE_SCALES)
+    batch_shape = behavior_log_prob.shape[:-1]
+    kappa = _per_set("kappa", kappa, batch_shape)
+    lam = _per_set("lam", lam, batch_shape)
+
+    lcb = value.lower_confidence_bound(q_values, kappa)
+    support = behavior_log_prob
+    if normalization == "zscore":
+        support = normalize.standardize(behavior_log_prob)
+    worth = normalize.standardize(lcb) if value_scale == "zscore" else lcb
+    return ScoreOutput(total=worth + lam * support, lcb=lcb, support=support)
+
+
+def lambda_schedule(
+    t: Array | int,
+    *,
+    start: Array | float,
+    end: Array | float,
+    horizon: Array | float,
+) -> Array:
+    """The support weight at step t of an episode; float, the shape of t.
+
+    Cosine from ``start`` at t = 0 to ``end`` at t = horizon, constant afterwards. All
+    arguments may be traced. The paper's swept number is ``end``.
+    """
+    return schedule.cosine(jnp.asarray(t), start, end, horizon)
+
+
+def _per_set(name: str, knob: Array | float, batch_shape: tuple[int, ...]) -> Array:
+    """Broadcasts a knob against `[...]` and appends the candidate axis."""
+    if isinstance(knob, int | float) and knob < 0:
+        raise ValueError(f"{name} must be at least 0, got {knob}")
+    return jnp.broadcast_to(jnp.asarray(knob), batch_shape)[..., None]
+
+
+def _check_option(name: str, option: str, known: tuple[str, ...]) -> None:
+    if option not in known:
+        raise ValueError(f"{name} must be one of {known}, got {option!r}")

@@ -1,0 +1,1 @@
+"""Flax modules: perceptrons, critics and mixture heads. States come in normalized."""

@@ -1,0 +1,49 @@
+"""A mixture density network with state-independent scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from gem_jax.networks import mlp
+from gem_jax.ops import mixture
+from gem_jax.types import Array
+
+
+class MixtureNetwork(nn.Module):
+    """State to the parameters of a diagonal Gaussian mixture over actions (GEM 1.2).
+
+    Means pass through tanh; the density itself is not squashed. The log-scales are free
+    parameters, clipped, so that their gradient is zero outside the bounds (Eq. 49).
+
+    Attributes:
+      hidden_sizes: widths of the trunk.
+      num_components: K.
+      action_size: A.
+      log_std_min: lower bound of every log-scale.
+      log_std_max: upper bound.
+    """
+
+    hidden_sizes: Sequence[int]
+    num_components: int
+    action_size: int
+    log_std_min: float
+    log_std_max: float
+
+    @nn.compact
+    def __call__(self, observation: Array) -> mixture.Mixture:
+        """`[..., O]` to a mixture with batch axes `[...]`."""
+        shape = (self.num_components, self.action_size)
+        batch_shape = observation.shape[:-1]
+        trunk = mlp.MLP(self.hidden_sizes)(observation)
+        logits = nn.Dense(self.num_components)(trunk)
+        means = nn.Dense(self.num_components * self.action_size)(trunk)
+        rho = self.param("log_stds", nn.initializers.zeros, shape)
+        log_stds = jnp.clip(rho, self.log_std_min, self.log_std_max)
+        return mixture.Mixture(
+            logits=logits,
+            means=jnp.tanh(means.reshape(*batch_shape, *shape)),
+            log_stds=jnp.broadcast_to(log_stds, (*batch_shape, *shape)),
+        )

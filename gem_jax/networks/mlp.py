@@ -1,0 +1,35 @@
+"""The perceptron that every network is built on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+
+from gem_jax.types import Array
+
+
+class MLP(nn.Module):
+    """Dense layers with ReLU after each; `[..., in]` to `[..., hidden_sizes[-1]]`.
+
+    Attributes:
+      hidden_sizes: width of each layer.
+      layer_norm: standardize each layer's output, without learned scale or shift.
+    """
+
+    hidden_sizes: Sequence[int]
+    layer_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for size in self.hidden_sizes:
+            x = hidden(nn.Dense(size)(x), self.layer_norm)
+        return x
+
+
+def hidden(x: Array, layer_norm: bool) -> Array:
+    """What follows the linear part of a hidden layer."""
+    x = nn.relu(x)
+    if layer_norm:
+        x = nn.LayerNorm(use_bias=False, use_scale=False)(x)
+    return x

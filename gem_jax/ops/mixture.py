@@ -1,0 +1,129 @@
+"""Diagonal Gaussian mixtures: log-density, responsibilities, EM surrogate, sampling.
+
+Functions take leading batch axes `[...]` shared by the mixture and the action. To score
+many actions under one mixture, ``jax.vmap`` with ``in_axes=(None, 0)``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gem_jax.types import Array, PRNGKey
+
+
+class Mixture(NamedTuple):
+    """A mixture of `K` Gaussians with diagonal covariance over actions of size `A`.
+
+    Attributes:
+      logits: `[..., K]` unnormalized log-weights.
+      means: `[..., K, A]`.
+      log_stds: `[..., K, A]`.
+    """
+
+    logits: Array
+    means: Array
+    log_stds: Array
+
+
+def component_log_prob(mixture: Mixture, action: Array) -> Array:
+    """log N(a; mu_k, diag sigma_k^2) of every component, `[..., K]` (Eq. 38, 39)."""
+    if action.shape[-1] != mixture.means.shape[-1]:
+        raise ValueError(
+            f"action has size {action.shape[-1]}, the mixture {mixture.means.shape[-1]}"
+        )
+    z = (action[..., None, :] - mixture.means) * jnp.exp(-mixture.log_stds)
+    size = action.shape[-1]
+    quadratic = jnp.sum(0.5 * z**2 + mixture.log_stds, axis=-1)
+    return -quadratic - 0.5 * size * math.log(2.0 * math.pi)
+
+
+def log_joint(mixture: Mixture, action: Array) -> Array:
+    """g_k = log pi_k + log N_k, `[..., K]` (Eq. 26, 51)."""
+    log_weights = jax.nn.log_softmax(mixture.logits, axis=-1)
+    return log_weights + component_log_prob(mixture, action)
+
+
+def log_prob(mixture: Mixture, action: Array) -> Array:
+    """log p(a) = logsumexp_k g_k, `[...]` in nats (Eq. 27, 52)."""
+    return jax.nn.logsumexp(log_joint(mixture, action), axis=-1)
+
+
+def responsibilities(mixture: Mixture, action: Array) -> Array:
+    """gamma_k = softmax_k g_k, `[..., K]` (Eq. 28, 55)."""
+    return jax.nn.softmax(log_joint(mixture, action), axis=-1)
+
+
+def loose_elbo(mixture: Mixture, action: Array, *, detach: bool = True) -> Array:
+    """F = sum_k gamma_k g_k, the bound without its entropy term, `[...]` (Eq. 35, 36).
+
+    With ``detach`` the responsibilities are constants, and the gradient of F is exactly
+    that of the log-density (Eq. 37). Without it the gradient becomes
+    ``sum_k gamma_k (1 + g_k - sum_j gamma_j g_j) grad g_k``.
+    """
+    joint = log_joint(mixture, action)
+    gamma = jax.nn.softmax(joint, axis=-1)
+    if detach:
+        gamma = jax.lax.stop_gradient(gamma)
+    return jnp.sum(gamma * joint, axis=-1)
+
+
+def gating_entropy(mixture: Mixture) -> Array:
+    """H_g = -sum_k pi_k log pi_k, `[...]` in nats (Eq. 43)."""
+    log_weights = jax.nn.log_softmax(mixture.logits, axis=-1)
+    # A weight of exactly zero contributes nothing; 0 * -inf would be NaN.
+    safe = jnp.where(jnp.isfinite(log_weights), log_weights, 0.0)
+    return -jnp.sum(jnp.exp(log_weights) * safe, axis=-1)
+
+
+def mode_component(mixture: Mixture) -> Array:
+    """k* = argmax_k pi_k, `[...]` int32 (Eq. 6, 73)."""
+    return jnp.argmax(mixture.logits, axis=-1)
+
+
+def mode_mean(mixture: Mixture) -> Array:
+    """mu_{k*}, the mean of the heaviest component, `[..., A]` (Eq. 6, 77)."""
+    index = mode_component(mixture)[..., None, None]
+    return jnp.take_along_axis(mixture.means, index, axis=-2)[..., 0, :]
+
+
+def mean(mixture: Mixture) -> Array:
+    """sum_k pi_k mu_k, the mean of the whole mixture, `[..., A]`."""
+    weights = jax.nn.softmax(mixture.logits, axis=-1)
+    return jnp.sum(weights[..., None] * mixture.means, axis=-2)
+
+
+def only_mode(mixture: Mixture) -> Mixture:
+    """The mixture with all weight moved to its heaviest component."""
+    index = mode_component(mixture)[..., None]
+    components = jnp.arange(mixture.logits.shape[-1])
+    keep = components == index
+    return mixture._replace(logits=jnp.where(keep, 0.0, -jnp.inf))
+
+
+def sample(
+    key: PRNGKey, mixture: Mixture, num_samples: int, *, temperature: Array | float = 1.0
+) -> Array:
+    """Draws k ~ Cat(pi), a = mu_k + temperature sigma_k eps (Eq. 76).
+
+    Args:
+      key: consumed.
+      mixture: one mixture, without batch axes; ``jax.vmap`` for more.
+      num_samples: number of draws, static.
+      temperature: factor on the standard deviations; 1 samples the mixture itself.
+
+    Returns:
+      `[num_samples, A]`, unclipped.
+    """
+    component_key, noise_key = jax.random.split(key)
+    # Inverse of the cumulative distribution: one uniform a draw, where Gumbel noise
+    # would need K of them.
+    cumulative = jnp.cumsum(jax.nn.softmax(mixture.logits))
+    uniform = jax.random.uniform(component_key, (num_samples, 1))
+    index = jnp.sum(uniform >= cumulative[None, :-1], axis=-1)
+    noise = jax.random.normal(noise_key, (num_samples, mixture.means.shape[-1]))
+    scale = temperature * jnp.exp(mixture.log_stds[index])
+    return mixture.means[index] + scale * noise

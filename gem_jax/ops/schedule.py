@@ -1,0 +1,24 @@
+"""Schedules over the steps of an episode."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from gem_jax.types import Array
+
+
+def cosine(
+    t: Array, start: Array | float, end: Array | float, horizon: Array | float
+) -> Array:
+    """end + (start - end) (1 + cos(pi min(t, H) / H)) / 2; constant after H.
+
+    The GEM paper words its support weight this way without printing the formula.
+
+    Args:
+      t: step inside the episode, any shape.
+      start: value at t = 0.
+      end: value from t = horizon on.
+      horizon: H, steps.
+    """
+    progress = jnp.clip(t / jnp.maximum(horizon, 1), 0.0, 1.0)
+    return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))

@@ -1,0 +1,47 @@
+"""Value learning on arrays: targets, expectiles, ensembles, advantage weights."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from gem_jax.types import Array
+
+
+def td_target(
+    reward: Array, terminal: Array, next_value: Array, discount: float
+) -> Array:
+    """y = r + discount (1 - d) V(s'), `[...]` (Eq. 60)."""
+    return reward + discount * (1.0 - terminal) * next_value
+
+
+def expectile_loss(residual: Array, expectile: float) -> Array:
+    """|tau - 1{u < 0}| u^2 elementwise, u = target - prediction (Eq. 65, 66)."""
+    weight = jnp.where(residual < 0.0, 1.0 - expectile, expectile)
+    return weight * residual**2
+
+
+def lower_confidence_bound(q_values: Array, kappa: Array | float) -> Array:
+    """mean_e Q_e - kappa std_e Q_e with the population std (Eq. 3, 8, 9).
+
+    Args:
+      q_values: `[E, ...]`.
+      kappa: broadcasts against `[...]`.
+
+    Returns:
+      `[...]`, in units of return.
+    """
+    return jnp.mean(q_values, axis=0) - kappa * ensemble_std(q_values)
+
+
+def ensemble_std(q_values: Array) -> Array:
+    """Population std over the members of `[E, ...]`; its gradient is 0 where it is 0."""
+    variance = jnp.var(q_values, axis=0)
+    positive = variance > 0.0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
+
+
+def advantage_weight(advantage: Array, beta: float, max_weight: float) -> Array:
+    """w = min(exp(beta A), w_max) elementwise (Eq. 41, 69)."""
+    # The exponent is bounded, not only its exponential: exp overflows to inf, and inf
+    # times a zero gradient is NaN.
+    return jnp.exp(jnp.minimum(beta * advantage, jnp.log(max_weight)))

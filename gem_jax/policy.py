@@ -1,0 +1,138 @@
+"""Loading a trained run as a policy, without its dataset or its environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gem_jax import algorithms, errors
+from gem_jax.algorithm import Algorithm, batched_act
+from gem_jax.training import checkpoint, loop, rundir
+from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """A trained policy.
+
+    Attributes:
+      algorithm: the bundle of pure functions, for use in other JAX code.
+      params: what ``algorithm.act`` reads: weights and observation statistics.
+      knobs: the run's knobs; ``with_knobs`` gives a policy with others.
+      spec: sizes of the environment.
+      step: updates behind the weights.
+    """
+
+    algorithm: Algorithm
+    params: Params
+    knobs: Any
+    spec: EnvSpec
+    step: int
+
+    def act(self, key: PRNGKey, observation: Array, t: Array) -> ActOutput:
+        """Chooses actions; pure, so it may be jitted.
+
+        Args:
+          key: row i uses ``fold_in(key, i)``, so that its action does not depend on
+            the other rows.
+          observation: `[B, O]` as the environment gives it.
+          t: `[B]` steps inside the episode.
+
+        Returns:
+          ActOutput with action `[B, A]` and audits `[B]`.
+
+        Raises:
+          ValueError: the shapes are not those of the policy.
+        """
+        observation, t = jnp.asarray(observation), jnp.asarray(t)
+        if observation.ndim != 2 or observation.shape[1] != self.spec.observation_size:
+            raise ValueError(
+                f"observation must be [B, {self.spec.observation_size}], "
+                f"got {observation.shape}"
+            )
+        if t.shape != observation.shape[:1]:
+            raise ValueError(f"t must be [{observation.shape[0]}], got {t.shape}")
+        rows = jnp.arange(observation.shape[0])
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
+        act = batched_act(self.algorithm.act)
+        return act(self.params, keys, observation, t, self.knobs)
+
+    def with_knobs(self, **changes: Any) -> Policy:
+        """The same weights with other knobs.
+
+        Raises:
+          UserError: the algorithm has no such knob.
+        """
+        return dataclasses.replace(self, knobs=change_knobs(self.knobs, changes))
+
+
+def change_knobs(knobs: Any, changes: dict[str, Any]) -> Any:
+    """Replaces fields of an algorithm's knobs.
+
+    Raises:
+      UserError: a name is not a knob of the algorithm, or a value is out of range.
+    """
+    if not changes:
+        return knobs
+    known = (
+        {field.name for field in dataclasses.fields(knobs)}
+        if dataclasses.is_dataclass(knobs)
+        else set()
+    )
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        raise errors.UserError(
+            f"this algorithm has no knob {unknown[0]}; it has "
+            f"{', '.join(sorted(known)) or 'none'}"
+        )
+    changed = dataclasses.replace(knobs, **changes)
+    try:
+        changed.validate()
+    except ValueError as error:
+        raise errors.UserError(str(error)) from None
+    return changed
+
+
+def load(
+    workdir: os.PathLike[str] | str, step: int | None = None, seed: int = 0
+) -> Policy:
+    """Loads a run.
+
+    Args:
+      workdir: the run folder.
+      step: a checkpoint's step; the newest good one when ``None``.
+      seed: which of the run's seeds, counted from 0.
+
+    Raises:
+      UserError: there is no such run, checkpoint or seed, or it is damaged.
+    """
+    run = rundir.read_json(pathlib.Path(workdir) / rundir.CONFIG)
+    algorithm, spec = rebuild(run)
+    if not 0 <= seed < len(run["seeds"]):
+        raise errors.UserError(
+            f"{workdir} holds {len(run['seeds'])} seed(s); seed={seed} is not one"
+        )
+    keys = loop.seed_keys(run["seeds"])
+    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+    with checkpoint.open_store(workdir, run["identity"], read_only=True) as store:
+        restored = checkpoint.restore(store, like, step)
+    if restored is None:
+        raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
+    params = algorithm.actor_params(jax.tree.map(lambda leaf: leaf[seed], restored.state))
+    return Policy(algorithm, params, algorithm.knobs, spec, restored.step)
+
+
+def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:
+    """The algorithm and the sizes that a ``config.json`` describes."""
+    spec = EnvSpec(**run["spec"])
+    fields = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in run["config"].items()
+    }
+    config = algorithms.config_class(run["algo"])(**fields)
+    return algorithms.make(run["algo"], config, spec), spec

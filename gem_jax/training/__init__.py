@@ -1,0 +1,1 @@
+"""The host side of training, the same for every algorithm."""

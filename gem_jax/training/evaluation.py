@@ -1,0 +1,274 @@
+"""The one evaluator: whole episodes, batched over environments on all cores.
+
+A fixed number of episodes is played to their ends; stepping for a fixed number of steps
+with automatic resets would count short episodes too often. The same key gives the same
+result, whatever the number of threads or of environments at a time: an episode's reset
+seed depends on its number, and the key of each action on the episode and its step.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gem_jax import envs, errors
+from gem_jax.algorithm import ActFn, batched_act
+from gem_jax.data import tasks
+from gem_jax.types import Params, PRNGKey
+
+_MAX_ENVS = 128  # environments alive at a time
+_AUDITS = ("support_z", "violation_rate", "collapse_dist")
+_EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
+_SMALLEST_BATCH = 16  # rows; below it padding costs less than another compilation
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalResult:
+    """Attributes:
+    returns: `[episodes]`, rewards of the environment, never transformed.
+    lengths: `[episodes]`, steps.
+    successes: `[episodes]` bool, or ``None`` when the environment reports none.
+    audit: mean over all decisions of what ``act`` reported.
+    steps_per_second: environment steps, acting included.
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    successes: np.ndarray | None
+    audit: Mapping[str, float]
+    steps_per_second: float
+
+
+class Cancelled(Exception):
+    """The caller's ``should_stop`` asked to end the evaluation."""
+
+
+@contextlib.contextmanager
+def make_evaluator(
+    env_id: str, act: ActFn, *, num_threads: int | None = None
+) -> Iterator[Callable[..., EvalResult]]:
+    """Yields ``evaluate(params, key, knobs, num_episodes, should_stop) -> EvalResult``.
+
+    Environments and compiled programs are reused from call to call.
+
+    Args:
+      env_id: a gymnasium id.
+      act: chooses an action for one state.
+      num_threads: threads that step environments; all cores when ``None``. MuJoCo
+        releases the interpreter while it steps.
+    """
+    num_threads = num_threads or os.cpu_count() or 1
+    pool = concurrent.futures.ThreadPoolExecutor(num_threads)
+    step_slices = functools.partial(_map_slices, pool, num_threads)
+    environments: list[gymnasium.Env] = []
+    decide = jax.jit(_decide_fn(act))
+
+    def evaluate(
+        params: Params,
+        key: PRNGKey,
+        knobs: Any,
+        num_episodes: int,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> EvalResult:
+        if num_episodes < 1:
+            raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
+        while len(environments) < min(num_episodes, _MAX_ENVS):
+            environments.append(make_env(env_id))
+        start = time.perf_counter()
+        waves = [
+            _play(
+                environments,
+                range(first, min(first + _MAX_ENVS, num_episodes)),
+                lambda *inputs: decide(params, key, *inputs, knobs),
+                int(jax.random.bits(key, dtype=jnp.uint32)),
+                step_slices,
+                should_stop,
+            )
+            for first in range(0, num_episodes, _MAX_ENVS)
+        ]
+        return _summarize(waves, time.perf_counter() - start)
+
+    try:
+        yield evaluate
+    finally:
+        pool.shutdown()
+        for environment in environments:
+            environment.close()
+
+
+def make_env(env_id: str) -> gymnasium.Env:
+    """One environment, by an id of this package's or gymnasium's own."""
+    envs.register_all()
+    with warnings.catch_warnings():
+        # D4RL's dynamics are those of v4, on purpose.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return gymnasium.make(env_id, disable_env_checker=True)
+
+
+def _decide_fn(act: ActFn) -> Callable[..., Any]:
+    def decide(params, key, episodes, steps, observations, knobs):
+        def row_key(episode, step):
+            return jax.random.fold_in(jax.random.fold_in(key, episode), step)
+
+        keys = jax.vmap(row_key)(episodes, steps)
+        return batched_act(act)(params, keys, observations, steps, knobs)
+
+    return decide
+
+
+@dataclasses.dataclass
+class _Tally:
+    """Running results of the episodes of one wave, by row."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    successes: np.ndarray
+    reports_success: bool
+    audit_sums: dict[str, float]
+
+
+def _play(
+    environments: Sequence[gymnasium.Env],
+    episodes: range,
+    decide: Callable[..., Any],
+    base_seed: int,
+    map_slices: Callable[[Callable[[np.ndarray], None], int], None],
+    should_stop: Callable[[], bool],
+) -> _Tally:
+    """Plays one episode in each of the first ``len(episodes)`` environments."""
+    count = len(episodes)
+    observations = np.stack(
+        [
+            environment.reset(seed=_reset_seed(base_seed, episode))[0]
+            for environment, episode in zip(environments, episodes, strict=False)
+        ]
+    ).astype(np.float32)
+    tally = _Tally(np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {})
+    numbers = np.asarray(episodes, np.int32)
+    alive = np.arange(count)
+    step = 0
+    while alive.size:
+        if should_stop():
+            raise Cancelled
+        rows = _padded(alive, count)
+        steps = np.full(len(rows), step, np.int32)
+        output = decide(numbers[rows], steps, observations[rows])
+        actions = np.asarray(output.action)[: alive.size]
+        _require_finite(actions, step)
+        for name, values in output.audit.items():
+            total = float(np.sum(np.asarray(values)[: alive.size], dtype=np.float64))
+            tally.audit_sums[name] = tally.audit_sums.get(name, 0.0) + total
+        done = _step_all(
+            environments, alive, actions, observations, tally, map_slices
+        )
+        alive = alive[~done]
+        step += 1
+    return tally
+
+
+def _step_all(
+    environments: Sequence[gymnasium.Env],
+    alive: np.ndarray,
+    actions: np.ndarray,
+    observations: np.ndarray,
+    tally: _Tally,
+    map_slices: Callable[[Callable[[np.ndarray], None], int], None],
+) -> np.ndarray:
+    """Steps the living rows on all threads; returns which of them ended."""
+    done = np.zeros(alive.size, bool)
+
+    def step_slice(places: np.ndarray) -> None:
+        for place in places:
+            row = alive[place]
+            observation, reward, terminated, truncated, info = environments[row].step(
+                actions[place]
+            )
+            observations[row] = observation
+            tally.returns[row] += float(reward)
+            tally.lengths[row] += 1
+            if "success" in info:
+                tally.reports_success = True
+                tally.successes[row] |= bool(info["success"])
+            done[place] = terminated or truncated
+
+    map_slices(step_slice, alive.size)
+    return done
+
+
+def _map_slices(
+    pool: concurrent.futures.Executor,
+    num_threads: int,
+    function: Callable[[np.ndarray], None],
+    size: int,
+) -> None:
+    """Calls ``function`` on equal slices of ``range(size)``, one a thread."""
+    slices = np.array_split(np.arange(size), min(num_threads, size))
+    list(pool.map(function, slices))
+
+
+def _padded(alive: np.ndarray, count: int) -> np.ndarray:
+    """The living rows, filled up to one of a few batch sizes to bound compilations."""
+    size = count
+    while size // 2 >= max(alive.size, _SMALLEST_BATCH):
+        size //= 2
+    return np.concatenate([alive, np.full(max(size - alive.size, 0), alive[0])])
+
+
+def _reset_seed(base_seed: int, episode: int) -> int:
+    return int(np.random.SeedSequence((base_seed, episode)).generate_state(1)[0])
+
+
+def _require_finite(actions: np.ndarray, step: int) -> None:
+    if not np.isfinite(actions).all():
+        raise FloatingPointError(f"the policy gave a non-finite action at step {step}")
+
+
+def _summarize(waves: Sequence[_Tally], seconds: float) -> EvalResult:
+    lengths = np.concatenate([wave.lengths for wave in waves])
+    total = int(lengths.sum())
+    sums: dict[str, float] = {}
+    for wave in waves:
+        for name, value in wave.audit_sums.items():
+            sums[name] = sums.get(name, 0.0) + value
+    reports = any(wave.reports_success for wave in waves)
+    return EvalResult(
+        returns=np.concatenate([wave.returns for wave in waves]),
+        lengths=lengths,
+        successes=np.concatenate([w.successes for w in waves]) if reports else None,
+        audit={name: value / total for name, value in sums.items()},
+        steps_per_second=total / seconds,
+    )
+
+
+def seed_key(seed: int) -> PRNGKey:
+    """The key of a run's evaluations: the same episodes each time, for comparability."""
+    return jax.random.fold_in(jax.random.key(seed), _EVALUATION)
+
+
+def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
+    """The content of one line of ``eval.jsonl``, but for step and seed."""
+    audit = {name: result.audit.get(name) for name in _AUDITS}
+    successes = result.successes
+    return {
+        "episodes": len(result.returns),
+        "return_mean": float(np.mean(result.returns)),
+        "return_std": float(np.std(result.returns)),
+        "normalized_score": task.normalized_score(float(np.mean(result.returns))),
+        "success_rate": None if successes is None else float(np.mean(successes)),
+        "length_mean": float(np.mean(result.lengths)),
+        **audit,
+        "knobs": dataclasses.asdict(knobs) if dataclasses.is_dataclass(knobs) else {},
+        "env_steps_per_second": result.steps_per_second,
+    }

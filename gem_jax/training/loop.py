@@ -1,0 +1,164 @@
+"""The one training loop: phases of scanned chunks, seeds side by side, no files.
+
+One dispatch runs many updates: `lax.scan` over steps inside `vmap` over seeds, the
+state donated, minibatches drawn on the device. The key of a step is a function of the
+seed and the step alone, so that a run which resumes sees the randomness it would have
+seen.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gem_jax.algorithm import Algorithm, Phase, State
+from gem_jax.training import sampling
+from gem_jax.types import Array, Metrics, PRNGKey, Transition
+
+
+class Chunk(NamedTuple):
+    """What one dispatch produced.
+
+    Attributes:
+      phase: name of the phase.
+      step: updates so far, over all phases.
+      phase_step: updates so far in this phase.
+      phase_done: whether the phase ends here.
+      state: leading axis `S`. The next chunk donates it: copy what must outlive it.
+      metrics: means over the chunk, `[S]` each, still on the device.
+    """
+
+    phase: str
+    step: int
+    phase_step: int
+    phase_done: bool
+    state: State
+    metrics: Metrics
+
+
+def seed_keys(seeds: Sequence[int]) -> PRNGKey:
+    """One independent key a seed, `[S]`."""
+    return jax.vmap(jax.random.key)(jnp.asarray(seeds))
+
+
+def init(algorithm: Algorithm, keys: PRNGKey) -> State:
+    """The states before training, leading axis `S`."""
+    return jax.jit(jax.vmap(lambda key: algorithm.init(_named(key).init)))(keys)
+
+
+def run(
+    algorithm: Algorithm,
+    keys: PRNGKey,
+    dataset: Transition,
+    state: State,
+    *,
+    start_step: int = 0,
+    chunk_size: int = 1000,
+) -> Iterator[Chunk]:
+    """Trains from ``start_step`` to the end and yields after every chunk.
+
+    Args:
+      algorithm: what to train.
+      keys: `[S]`, from ``seed_keys``.
+      dataset: leaves `[D, ...]`, shared by the seeds.
+      state: leading axis `S`; donated.
+      start_step: updates already in ``state``.
+      chunk_size: updates a dispatch; fewer at the end of a phase.
+    """
+    dataset = jax.device_put(dataset)
+    phase_start = 0
+    for phase in algorithm.phases:
+        if start_step < phase_start + phase.num_steps:
+            done = max(start_step - phase_start, 0)
+            state = yield from _run_phase(
+                phase, phase_start, done, keys, dataset, state, chunk_size
+            )
+        phase_start += phase.num_steps
+
+
+def make_chunk(phase: Phase) -> Callable[..., tuple[State, Metrics]]:
+    """The jitted ``(state, keys, dataset, extras, length) -> (state, mean metrics)``.
+
+    State, keys and extras carry the seed axis; the dataset is shared.
+    """
+
+    def one_seed(
+        state: State,
+        key: PRNGKey,
+        dataset: Transition,
+        extras: Mapping[str, Array],
+        length: int,
+    ) -> tuple[State, Metrics]:
+        loop_key = _named(key).loop
+        dataset = dataset._replace(extras={**dataset.extras, **extras})
+
+        def step(state: State, _: None) -> tuple[State, Metrics]:
+            step_key = jax.random.fold_in(loop_key, state.step)
+            sample_key, update_key = jax.random.split(step_key)
+            batch = sampling.uniform(sample_key, dataset, phase.batch_size)
+            return phase.update(state, update_key, batch)
+
+        state, metrics = jax.lax.scan(step, state, length=length)
+        return state, jax.tree.map(jnp.mean, metrics)
+
+    def all_seeds(
+        state: State,
+        keys: PRNGKey,
+        dataset: Transition,
+        extras: Mapping[str, Array],
+        length: int,
+    ) -> tuple[State, Metrics]:
+        over_seeds = jax.vmap(
+            functools.partial(one_seed, length=length), in_axes=(0, 0, None, 0)
+        )
+        return over_seeds(state, keys, dataset, extras)
+
+    return jax.jit(all_seeds, static_argnames="length", donate_argnums=0)
+
+
+def _run_phase(
+    phase: Phase,
+    phase_start: int,
+    done: int,
+    keys: PRNGKey,
+    dataset: Transition,
+    state: State,
+    chunk_size: int,
+) -> Generator[Chunk, None, State]:
+    """One phase from its ``done``-th update on; returns the state at its end."""
+
+    def prepare(state: State, key: PRNGKey) -> tuple[State, Mapping[str, Array]]:
+        return phase.prepare(state, _named(key).prepare, dataset)
+
+    state, extras = jax.jit(jax.vmap(prepare))(state, keys)
+    run_chunk = make_chunk(phase)
+    while done < phase.num_steps:
+        # A resumed run first returns to the grid, so that its chunks are those of a
+        # run that was never interrupted.
+        length = min(chunk_size - done % chunk_size, phase.num_steps - done)
+        state, metrics = run_chunk(state, keys, dataset, extras, length=length)
+        done += length
+        yield Chunk(
+            phase=phase.name,
+            step=phase_start + done,
+            phase_step=done,
+            phase_done=done == phase.num_steps,
+            state=state,
+            metrics=metrics,
+        )
+    return state
+
+
+class _Keys(NamedTuple):
+    init: PRNGKey
+    prepare: PRNGKey
+    loop: PRNGKey
+
+
+def _named(key: PRNGKey) -> _Keys:
+    """The children of a seed's key, one for each use."""
+    return _Keys(*jax.random.split(key, 3))

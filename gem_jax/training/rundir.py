@@ -1,0 +1,91 @@
+"""The files of a run folder beside its checkpoints: JSON written whole, lines appended."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gem_jax import errors
+
+CONFIG = "config.json"
+DATASET = "dataset.json"
+METRICS = "metrics.jsonl"
+EVAL = "eval.jsonl"
+SUMMARY = "summary.json"
+
+
+def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Writes to a temporary name and renames, so that no reader sees half a file.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    _replace(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON file of a run folder.
+
+    Raises:
+      UserError: there is none, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise errors.UserError(
+            f"no {path.name} in {path.parent}; is --workdir a run folder?"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise errors.UserError(f"{path} is not JSON ({error}); it is damaged") from None
+
+
+def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Appends one JSON object a line.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    try:
+        with path.open("a") as file:
+            file.write(text)
+    except OSError as error:
+        raise errors.UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """The objects of a lines file; an unfinished last line is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    rows = []
+    for number, line in enumerate(lines):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines) - 1:
+                raise errors.UserError(
+                    f"{path} line {number + 1} is damaged"
+                ) from None
+    return rows
+
+
+def forget_after(path: pathlib.Path, step: int) -> None:
+    """Drops rows beyond ``step``: a resumed run will write them again."""
+    rows = read_lines(path)
+    if path.exists():
+        kept = [row for row in rows if row["step"] <= step]
+        _replace(path, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def _replace(path: pathlib.Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise errors.UserError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,65 @@
+"""Shape letters, array aliases and the records that cross module borders.
+
+Shape letters, used in every docstring: `B` batch, `N` sampled candidates (a set has
+`N + 1` members with its anchor), `C` members of a candidate set, `K` mixture
+components, `E` ensemble members, `S` seeds trained side by side, `O` observation
+size, `A` action size, `D` transitions in a dataset, `T` steps, `J` trajectories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+Array = jax.Array
+PRNGKey = jax.Array
+Params = Any  # a pytree of arrays
+Metrics = Mapping[str, Array]  # "component/quantity" -> scalar
+
+
+class Transition(NamedTuple):
+    """A batch, or a whole dataset, of steps; all leaves share the leading axes.
+
+    Attributes:
+      observation: `[..., O]`, as the environment gives it.
+      action: `[..., A]` in [-1, 1].
+      reward: `[...]` after the reward transform.
+      next_observation: `[..., O]`.
+      terminal: `[...]` float, 1 where the task ended. A time limit is no terminal.
+      extras: further arrays that a phase's ``prepare`` attached.
+    """
+
+    observation: Array
+    action: Array
+    reward: Array
+    next_observation: Array
+    terminal: Array
+    extras: Mapping[str, Array] = {}
+
+
+class EnvSpec(NamedTuple):
+    """What an algorithm may know of its environment.
+
+    Attributes:
+      observation_size: `O`.
+      action_size: `A`; actions lie in [-1, 1].
+      horizon: time limit of an episode, environment steps.
+    """
+
+    observation_size: int
+    action_size: int
+    horizon: int
+
+
+class ActOutput(NamedTuple):
+    """What acting returns.
+
+    Attributes:
+      action: `[B, A]` in [-1, 1], to be executed.
+      audit: named diagnostics `[B]` of the chosen action; empty for most algorithms.
+    """
+
+    action: Array
+    audit: Mapping[str, Array]

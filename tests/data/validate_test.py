@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gem_jax import errors
+from gem_jax.data import episodes, tasks, validate
+
+TASK = tasks.get("maze2d-umaze-v1")
+
+
+def _episode(steps, seed=0):
+    rng = np.random.default_rng(seed)
+    return episodes.Episode(
+        observations=rng.normal(size=(steps + 1, 4)).astype(np.float32),
+        actions=rng.uniform(-1, 1, (steps, 2)).astype(np.float32),
+        rewards=rng.random(steps).astype(np.float32),
+        terminations=np.zeros(steps, bool),
+        truncations=np.zeros(steps, bool),
+    )
+
+
+def _check(found):
+    lines = []
+    return validate.check(found, TASK, "set", lines.append), lines
+
+
+def test_good_episodes_pass_unchanged():
+    found = [_episode(3), _episode(5, seed=1)]
+    kept, lines = _check(found)
+    assert all(a is b for a, b in zip(kept, found, strict=True)) and not lines
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("field", ["observations", "actions", "rewards"])
+def test_not_finite_is_located(field, value):
+    bad = _episode(4)
+    getattr(bad, field)[2] = value
+    with pytest.raises(errors.UserError, match=rf"episode 1: {field}\[2"):
+        _check([_episode(4), bad])
+
+
+def test_observations_one_too_short():
+    bad = _episode(4)
+    bad = dataclasses.replace(bad, observations=bad.observations[:-1])
+    with pytest.raises(errors.UserError, match=r"\(4, 4\).*needs \(5, 4\)"):
+        _check([bad])
+
+
+@pytest.mark.parametrize("field", ["observations", "actions"])
+def test_wrong_size_for_the_task(field):
+    bad = _episode(4)
+    bad = dataclasses.replace(bad, **{field: getattr(bad, field)[:, :1]})
+    with pytest.raises(errors.UserError, match=f"{field} has shape.*maze2d-umaze-v1"):
+        _check([bad])
+
+
+@pytest.mark.parametrize("field", ["rewards", "terminations", "truncations"])
+def test_wrong_length(field):
+    bad = _episode(4)
+    bad = dataclasses.replace(bad, **{field: getattr(bad, field)[:-1]})
+    with pytest.raises(errors.UserError, match=field):
+        _check([bad])
+
+
+def test_wrong_length_of_infos():
+    bad = dataclasses.replace(_episode(4), infos={"policy": np.zeros(2)})
+    with pytest.raises(errors.UserError, match="infos/policy has 2 rows"):
+        _check([bad])
+
+
+def test_actions_out_of_bounds():
+    bad = _episode(4)
+    bad.actions[3, 1] = -1.2
+    with pytest.raises(errors.UserError, match=r"actions\[3, 1\] is -1.2"):
+        _check([bad])
+
+
+def test_tiny_overshoot_is_clipped():
+    bad = _episode(4)
+    bad.actions[3, 1] = 1.0005
+    kept, _ = _check([bad])
+    assert kept[0].actions[3, 1] == 1.0
+
+
+def test_empty_episodes_are_counted():
+    kept, lines = _check([_episode(0), _episode(3), _episode(0)])
+    assert len(kept) == 1 and lines == ["warning: set: skipped 2 empty episodes"]
+
+
+@pytest.mark.parametrize("found", [[], [_episode(0)]])
+def test_nothing_left(found):
+    with pytest.raises(errors.UserError, match="no transitions"):
+        _check(found)
+
+
+def test_one_transition_warns():
+    kept, lines = _check([_episode(1)])
+    assert len(kept) == 1 and lines == ["warning: set holds a single transition"]
+
+
+def test_constants_warn():
+    found = _episode(4)
+    found.rewards[:] = 0.0
+    found.observations[:, 2] = 1.0
+    _, lines = _check([found])
+    assert lines == [
+        "warning: set: every reward is 0",
+        "warning: set: observation features [2] never change",
+    ]
