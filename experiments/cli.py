@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,7 +20,8 @@ def run(
     """Parses the flags, calls ``main`` with what is left of ``argv``, and exits.
 
     Bad flags and ``UserError``, from ``main`` or from the parser, end with one line on
-    stderr and exit code 2. Any other exception is a fault: traceback, exit code 1.
+    stderr and exit code 2; Ctrl-C, where ``main`` does not handle it, with one line and
+    130. Any other exception is a fault: traceback, exit code 1.
 
     Args:
       main: takes the program's name and the positional arguments.
@@ -41,6 +43,9 @@ def run(
             return main(argv)
         except errors.UserError as error:
             _fail(error)
+        except KeyboardInterrupt:
+            print(f"{_name()}: interrupted", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
 
     app.run(checked_main, flags_parser=checked_parse)
     raise AssertionError("absl's run does not return")
@@ -48,5 +53,9 @@ def run(
 
 def _fail(error: Exception) -> NoReturn:
     line = " ".join(str(error).split())
-    print(f"{pathlib.Path(sys.argv[0]).stem}: error: {line}", file=sys.stderr)
+    print(f"{_name()}: error: {line}", file=sys.stderr)
     sys.exit(2)
+
+
+def _name() -> str:
+    return pathlib.Path(sys.argv[0]).stem

@@ -51,7 +51,9 @@ class Run:
     command: str
 
 
-def train(run: Run, *, resume: str = "auto", log: Callable[[str], None] = print) -> None:
+def train(
+    run: Run, *, resume: str = "auto", log: Callable[[str], None] = print
+) -> None:
     """Trains, evaluates and writes the run folder.
 
     An interrupt saves a checkpoint and returns; the same call then continues.
@@ -93,7 +95,14 @@ def train(run: Run, *, resume: str = "auto", log: Callable[[str], None] = print)
             _evaluate(run, algorithm, evaluate, state, step, stop, log)
 
         finished = _fit(
-            run, algorithm, store, restored, dataset.transitions, evaluate_all, stop, began
+            run,
+            algorithm,
+            store,
+            restored,
+            dataset.transitions,
+            evaluate_all,
+            stop,
+            began,
         )
     if not finished:
         log("interrupted; saved, and the same command continues")
@@ -123,7 +132,9 @@ def _fit(
     seconds_before = _seconds_so_far(run.workdir)
     step, cadence = restored.step, run.cadence
     try:
-        if _evaluation_due(run, algorithm, step):  # an interrupt may have fallen into it
+        if _evaluation_due(
+            run, algorithm, step
+        ):  # an interrupt may have fallen into it
             evaluate(restored.state, step)
         bar = progress.Progress("training", algorithm.num_steps - step, "updates")
         lap = time.perf_counter()

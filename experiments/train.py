@@ -55,7 +55,9 @@ def main(argv: list[str]) -> None:
     task = tasks.get(_ENV.value)
     config = _config()
     if _NUM_SEEDS.value < 1:
-        raise errors.UserError(f"--num_seeds must be at least 1, got {_NUM_SEEDS.value}")
+        raise errors.UserError(
+            f"--num_seeds must be at least 1, got {_NUM_SEEDS.value}"
+        )
     workdir = _WORKDIR.value or f"runs/{task.name}/{_ALGO.value}/seed{_SEED.value}"
     run = runner.Run(
         task=task,

@@ -3,19 +3,20 @@
 SAC learns to walk along a heading in D4RL's ant physics, on an open plain and under
 the noise that the data are made with. The heading jumps now and then, which teaches
 turning from full speed; ``gem_jax.data.local.ant_walker`` turns every heading into
-the same task. Needs the extra `behaviors`; a quarter of an hour on one core:
+the same task. Needs the extra `behaviors`; about half an hour on one core:
 
-    python -m experiments.behaviors.train_ant --workdir=runs/ant_walker
+    python -m experiments.behaviors.train_ant --output=ant_walker.npz
 
 Every checkpoint is a small NPZ file in the work folder. After training, each of the
-later ones walks many episodes; a fast one that does not fall is copied to ``--output``.
-`--steps=0` only repeats this choice.
+later ones walks many episodes, and a fast one that hardly falls goes to ``--output``,
+to replace the one in ``gem_jax/data/local``. `--steps=0` only repeats this choice.
 """
 
 from __future__ import annotations
 
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -39,10 +40,10 @@ HEALTHY_HEIGHT = (0.2, 1.0)  # meters
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", "runs/ant_walker", "Folder of the checkpoints.")
 flags.DEFINE_string("output", None, "File of the chosen walker; nothing if unset.")
-flags.DEFINE_integer("steps", 700_000, "Environment steps.")
+flags.DEFINE_integer("steps", 400_000, "Environment steps.")
 flags.DEFINE_integer("checkpoint_every", 20_000, "Environment steps.")
-flags.DEFINE_integer("candidates", 8, "How many of the last checkpoints to compare.")
-flags.DEFINE_integer("episodes", 32, "Episodes per compared checkpoint.")
+flags.DEFINE_integer("candidates", 6, "How many of the last checkpoints to compare.")
+flags.DEFINE_integer("episodes", 128, "Episodes per compared checkpoint.")
 flags.DEFINE_integer("seed", 0, "Seed of everything.")
 
 
@@ -53,7 +54,7 @@ class SteeredAnt(gymnasium.Env[np.ndarray, np.ndarray]):
     the controls, plus a little for staying upright. A fall ends the episode.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's name)
+    metadata: dict[str, Any] = {"render_modes": []}
 
     def __init__(self) -> None:
         self._model = ant_maze.make_model(None)
@@ -184,7 +185,9 @@ def choose(workdir: pathlib.Path) -> dict[str, Any]:
     return best
 
 
-def main(_: list[str]) -> None:
+def main(argv: Sequence[str]) -> None:
+    """Trains, compares checkpoints and writes the best one."""
+    del argv
     workdir = pathlib.Path(FLAGS.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.networks import critic as critics
+from gem_jax.networks import bundle, critic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
@@ -58,18 +58,17 @@ def make_value_learner(
 
     Observations come in normalized.
     """
-    critic_net = critics.Critic(hidden_sizes, layer_norm)
-    value_net = critics.Value(hidden_sizes)
-    q_values = critics.apply_ensemble(critic_net)
+    critic_net = bundle.ensemble(
+        bundle.from_module(critic.Critic(hidden_sizes, layer_norm)), num_critics
+    )
+    value_net = bundle.from_module(critic.Value(hidden_sizes))
     optimizer = optax.adam(learning_rate)
 
     def init(key: PRNGKey) -> ValueState:
         critic_key, value_key = jax.random.split(key)
         observation = jnp.zeros(spec.observation_size)
         action = jnp.zeros(spec.action_size)
-        params = critics.init_ensemble(
-            critic_net, num_critics, critic_key, observation, action
-        )
+        params = critic_net.init(critic_key, observation, action)
         return ValueState(
             critic=train_state.create(params, optimizer),
             # A copy: a state whose two fields share buffers cannot be donated.
@@ -84,18 +83,17 @@ def make_value_learner(
         return loss, (residual, v)
 
     def critic_loss(params: Params, batch: Transition, target: Array):
-        q = q_values(params, batch.observation, batch.action)
+        q = critic_net.apply(params, batch.observation, batch.action)
         return jnp.mean((q - target[None]) ** 2), q  # Eq. 61
 
     def update(state: ValueState, batch: Transition):
         # V(s') comes from before V's step, and the advantage too: all gradients of one
         # update are taken at the same parameters.
         next_value = value_net.apply(state.value.params, batch.next_observation)
-        target = value_ops.td_target(
-            batch.reward, batch.terminal, next_value, discount
-        )
+        target = value_ops.td_target(batch.reward, batch.terminal, next_value, discount)
         target_q = jnp.min(  # Eq. 63, 64
-            q_values(state.target_critic, batch.observation, batch.action), axis=0
+            critic_net.apply(state.target_critic, batch.observation, batch.action),
+            axis=0,
         )
         (v_loss, (advantage, v)), v_grads = jax.value_and_grad(
             value_loss, has_aux=True
@@ -103,11 +101,11 @@ def make_value_learner(
         (q_loss, q), q_grads = jax.value_and_grad(critic_loss, has_aux=True)(
             state.critic.params, batch, target
         )
-        critic = train_state.apply_gradients(state.critic, q_grads, optimizer)
+        new_critic = train_state.apply_gradients(state.critic, q_grads, optimizer)
         new_state = ValueState(
-            critic=critic,
+            critic=new_critic,
             target_critic=train_state.polyak(  # Eq. 62
-                state.target_critic, critic.params, polyak
+                state.target_critic, new_critic.params, polyak
             ),
             value=train_state.apply_gradients(state.value, v_grads, optimizer),
         )
@@ -121,4 +119,4 @@ def make_value_learner(
         }
         return new_state, advantage, metrics
 
-    return ValueLearner(init, update, q_values)
+    return ValueLearner(init, update, critic_net.apply)

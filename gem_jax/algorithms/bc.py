@@ -1,4 +1,4 @@
-"""Behavior cloning: the mean squared error to dataset actions, the floor of every table."""
+"""Behavior cloning: mean squared error to dataset actions, the floor of a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import optax
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _config, _observations
-from gem_jax.networks import mlp
+from gem_jax.networks import bundle, mlp
 from gem_jax.ops import normalize
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -69,7 +69,7 @@ class Policy(nn.Module):
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    policy = Policy(config.hidden_sizes, spec.action_size)
+    policy = bundle.from_module(Policy(config.hidden_sizes, spec.action_size))
     optimizer = optax.adam(config.learning_rate)
 
     def init(key: PRNGKey) -> State:

@@ -1,8 +1,8 @@
 """Guided Expectation-Maximization (GEM, arXiv 2603.23232).
 
 Training: a behavior mixture by maximum likelihood, then an IQL critic ensemble together
-with a mixture actor by advantage-weighted EM. Acting: an anchor and N samples, scored by
-lower confidence bound plus standardized behavior support (``gem_jax.inference``).
+with a mixture actor by advantage-weighted EM. Acting: an anchor and N samples, scored
+by lower confidence bound plus standardized behavior support (``gem_jax.inference``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import inference, train_state
+from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _observations, _value
+from gem_jax.algorithms import _config, _mixture, _observations, _value
 from gem_jax.inference import knobs as knob_rules
-from gem_jax.networks.mixture import MixtureNetwork
 from gem_jax.ops import mixture, normalize
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -156,7 +155,7 @@ class State:
 
 
 class ActorParams(NamedTuple):
-    """What acting reads: parameters only, no optimizer state and no value network."""
+    """What acting reads: no optimizer state, no value network."""
 
     normalizer: normalize.Normalizer
     actor: Params
@@ -164,16 +163,10 @@ class ActorParams(NamedTuple):
     critic: Params
 
 
-class _Optimizers(NamedTuple):
-    actor: optax.GradientTransformation
-    behavior: optax.GradientTransformation
-
-
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    actor_net, behavior_net = _networks(config, spec)
-    optimizers = _optimizers(config)
-    learner = _value.make_value_learner(
+    actor, behavior = _make_actor(config, spec), _make_behavior(config, spec)
+    values = _value.make_value_learner(
         spec,
         hidden_sizes=config.hidden_sizes,
         num_critics=config.num_critics,
@@ -186,78 +179,57 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def init(key: PRNGKey) -> State:
         value_key, actor_key = jax.random.split(key)
-        behavior_key = jax.random.fold_in(actor_key, 1)
-        observation = jnp.zeros(spec.observation_size)
-        actor = actor_net.init(actor_key, observation)
-        behavior = behavior_net.init(behavior_key, observation)
         return State(
             step=jnp.zeros((), jnp.int32),
-            actor=train_state.create(actor, optimizers.actor),
-            behavior=train_state.create(behavior, optimizers.behavior),
-            values=learner.init(value_key),
+            actor=actor.init(actor_key),
+            behavior=behavior.init(jax.random.fold_in(actor_key, 1)),
+            values=values.init(value_key),
             normalizer=normalize.identity_normalizer(spec.observation_size),
         )
 
-    def behavior_loss(params: Params, batch: Transition) -> Array:
-        policy = behavior_net.apply(params, batch.observation)
-        return -jnp.mean(mixture.log_prob(policy, batch.action))  # Eq. 54
-
-    def update_behavior(state: TrainState, batch: Transition):
-        nll, grads = jax.value_and_grad(behavior_loss)(state.params, batch)
-        new_state = train_state.apply_gradients(state, grads, optimizers.behavior)
-        return new_state, {"behavior/nll": nll}
-
-    def actor_loss(params: Params, batch: Transition, weight: Array):
-        policy = actor_net.apply(params, batch.observation)
-        surrogate = mixture.loose_elbo(
-            policy, batch.action, detach=config.detach_responsibilities
+    def fit_behavior(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        weight = jnp.ones(batch.reward.shape)
+        new_behavior, metrics = behavior.update(state.behavior, batch, weight)
+        new_state = dataclasses.replace(
+            state, step=_observations.next_step(state.step), behavior=new_behavior
         )
-        entropy = jnp.mean(mixture.gating_entropy(policy))
-        loss = -jnp.mean(weight * surrogate) - config.gating_entropy * entropy  # Eq. 44
-        return loss, entropy
+        return new_state, {"behavior/nll": metrics["nll"]}
 
-    def pretrain(state: State, key: PRNGKey, batch: Transition):
+    def fit_policy(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        behavior, metrics = update_behavior(state.behavior, batch)
-        step = _observations.next_step(state.step)
-        return dataclasses.replace(state, step=step, behavior=behavior), metrics
-
-    def update(state: State, key: PRNGKey, batch: Transition):
-        del key
-        batch = _observations.normalized(state.normalizer, batch)
-        values, advantage, metrics = learner.update(state.values, batch)
+        new_values, advantage, value_metrics = values.update(state.values, batch)
         weight = value_ops.advantage_weight(  # Eq. 41
             advantage, config.beta, config.max_weight
         )
-        (loss, entropy), grads = jax.value_and_grad(actor_loss, has_aux=True)(
-            state.actor.params, batch, weight
-        )
-        metrics = {
-            **metrics,
-            "actor/loss": loss,
-            "actor/weight": jnp.mean(weight),
-            "actor/gating_entropy": entropy,
-        }
-        behavior = state.behavior
-        if not config.behavior_freeze:
-            behavior, behavior_metrics = update_behavior(behavior, batch)
-            metrics |= behavior_metrics
+        new_actor, metrics = actor.update(state.actor, batch, weight)
         new_state = dataclasses.replace(
             state,
             step=_observations.next_step(state.step),
-            actor=train_state.apply_gradients(state.actor, grads, optimizers.actor),
-            behavior=behavior,
-            values=values,
+            actor=new_actor,
+            values=new_values,
         )
-        return new_state, metrics
+        return new_state, {
+            **value_metrics,
+            **{f"actor/{name}": value for name, value in metrics.items()},
+            "actor/weight": jnp.mean(weight),
+        }
+
+    def fit_both(state: State, key: PRNGKey, batch: Transition):
+        step = state.step
+        state, behavior_metrics = fit_behavior(state, key, batch)
+        state, metrics = fit_policy(dataclasses.replace(state, step=step), key, batch)
+        return state, {**metrics, **behavior_metrics}
 
     def actor_params(state: State) -> ActorParams:
-        critic = state.values.critic.params
-        if config.deploy_critic == "target":
-            critic = state.values.target_critic
+        online = config.deploy_critic == "online"
         return ActorParams(
-            state.normalizer, state.actor.params, state.behavior.params, critic
+            normalizer=state.normalizer,
+            actor=state.actor.params,
+            behavior=state.behavior.params,
+            critic=state.values.critic.params if online else state.values.target_critic,
         )
 
     def act(
@@ -268,25 +240,58 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         knobs: inference.Knobs,
     ) -> ActOutput:
         observation = params.normalizer(observation)
-        actor = actor_net.apply(params.actor, observation)
-        behavior = behavior_net.apply(params.behavior, observation)
-        candidates = _propose(key, actor, behavior, knobs)
-        q_values = learner.q_values(params.critic, observation, candidates)
-        support = jax.vmap(mixture.log_prob, in_axes=(None, 0))(behavior, candidates)
-        return _select(candidates, q_values, support, behavior, t, knobs)
+        p_actor = actor.policy(params.actor, observation)
+        p_behavior = behavior.policy(params.behavior, observation)
+        candidates = _propose(key, p_actor, p_behavior, knobs)
+        q_values = values.q_values(params.critic, observation, candidates)
+        log_prob = jax.vmap(mixture.log_prob, in_axes=(None, 0))
+        support = log_prob(p_behavior, candidates)
+        return _select(candidates, q_values, support, p_behavior, t, knobs)
 
-    fit = _observations.fit_on_entry(config.normalize_observations)
-    phases = (
-        Phase(
-            "behavior",
-            config.behavior_steps,
-            config.behavior_batch_size,
-            pretrain,
-            fit,
-        ),
-        Phase("policy", config.num_steps, config.batch_size, update),
+    pretraining = Phase(
+        "behavior",
+        config.behavior_steps,
+        config.behavior_batch_size,
+        fit_behavior,
+        _observations.fit_on_entry(config.normalize_observations),
     )
-    return Algorithm(init, phases, actor_params, act, config.knobs(spec.horizon))
+    training = Phase(
+        "policy",
+        config.num_steps,
+        config.batch_size,
+        fit_policy if config.behavior_freeze else fit_both,
+    )
+    return Algorithm(
+        init, (pretraining, training), actor_params, act, config.knobs(spec.horizon)
+    )
+
+
+def _make_actor(config: Config, spec: EnvSpec) -> _mixture.MixtureLearner:
+    rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    return _mixture.make_mixture_learner(
+        spec,
+        optax.adam(rate),
+        hidden_sizes=config.hidden_sizes,
+        num_components=config.num_components,
+        log_std_min=config.log_std_min,
+        log_std_max=config.log_std_max,
+        gating_entropy=config.gating_entropy,
+        detach_responsibilities=config.detach_responsibilities,
+    )
+
+
+def _make_behavior(config: Config, spec: EnvSpec) -> _mixture.MixtureLearner:
+    rate = optax.cosine_decay_schedule(
+        config.behavior_learning_rate, config.behavior_steps, alpha=0.1
+    )
+    return _mixture.make_mixture_learner(
+        spec,
+        optax.adam(rate),
+        hidden_sizes=config.hidden_sizes,
+        num_components=config.behavior_components,
+        log_std_min=config.behavior_log_std_min,
+        log_std_max=config.behavior_log_std_max,
+    )
 
 
 def _propose(
@@ -344,29 +349,3 @@ def _select(
         violation_threshold=knobs.violation_threshold,
     )
     return ActOutput(selection.action, audit)
-
-
-def _networks(config: Config, spec: EnvSpec) -> tuple[MixtureNetwork, MixtureNetwork]:
-    actor = MixtureNetwork(
-        config.hidden_sizes,
-        config.num_components,
-        spec.action_size,
-        config.log_std_min,
-        config.log_std_max,
-    )
-    behavior = MixtureNetwork(
-        config.hidden_sizes,
-        config.behavior_components,
-        spec.action_size,
-        config.behavior_log_std_min,
-        config.behavior_log_std_max,
-    )
-    return actor, behavior
-
-
-def _optimizers(config: Config) -> _Optimizers:
-    actor = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
-    behavior = optax.cosine_decay_schedule(
-        config.behavior_learning_rate, config.behavior_steps, alpha=0.1
-    )
-    return _Optimizers(optax.adam(actor), optax.adam(behavior))

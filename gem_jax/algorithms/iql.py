@@ -14,10 +14,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _observations, _value
-from gem_jax.networks.mixture import MixtureNetwork
+from gem_jax.algorithms import _config, _mixture, _observations, _value
 from gem_jax.ops import mixture, normalize
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -84,17 +82,16 @@ class State:
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    actor_net = MixtureNetwork(
-        config.hidden_sizes,
-        1,
-        spec.action_size,
-        config.log_std_min,
-        config.log_std_max,
+    rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    actor = _mixture.make_mixture_learner(
+        spec,
+        optax.adam(rate),
+        hidden_sizes=config.hidden_sizes,
+        num_components=1,
+        log_std_min=config.log_std_min,
+        log_std_max=config.log_std_max,
     )
-    optimizer = optax.adam(
-        optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
-    )
-    learner = _value.make_value_learner(
+    values = _value.make_value_learner(
         spec,
         hidden_sizes=config.hidden_sizes,
         num_critics=config.num_critics,
@@ -107,33 +104,29 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def init(key: PRNGKey) -> State:
         value_key, actor_key = jax.random.split(key)
-        params = actor_net.init(actor_key, jnp.zeros(spec.observation_size))
         return State(
             step=jnp.zeros((), jnp.int32),
-            actor=train_state.create(params, optimizer),
-            values=learner.init(value_key),
+            actor=actor.init(actor_key),
+            values=values.init(value_key),
             normalizer=normalize.identity_normalizer(spec.observation_size),
         )
-
-    def actor_loss(params: Params, batch: Transition, weight: Array) -> Array:
-        policy = actor_net.apply(params, batch.observation)
-        return -jnp.mean(weight * mixture.log_prob(policy, batch.action))
 
     def update(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        values, advantage, metrics = learner.update(state.values, batch)
+        new_values, advantage, value_metrics = values.update(state.values, batch)
         weight = value_ops.advantage_weight(advantage, config.beta, config.max_weight)
-        loss, grads = jax.value_and_grad(actor_loss)(state.actor.params, batch, weight)
+        new_actor, metrics = actor.update(state.actor, batch, weight)
         new_state = dataclasses.replace(
             state,
             step=_observations.next_step(state.step),
-            actor=train_state.apply_gradients(state.actor, grads, optimizer),
-            values=values,
+            actor=new_actor,
+            values=new_values,
         )
         return new_state, {
-            **metrics,
-            "actor/loss": loss,
+            **value_metrics,
+            "actor/loss": metrics["loss"],
+            "actor/nll": metrics["nll"],
             "actor/weight": jnp.mean(weight),
         }
 
@@ -144,8 +137,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
-        normalizer, actor = params
-        policy = actor_net.apply(actor, normalizer(observation))
+        normalizer, actor_weights = params
+        policy = actor.policy(actor_weights, normalizer(observation))
         return ActOutput(jnp.clip(mixture.mean(policy), -1.0, 1.0), audit={})
 
     phase = Phase(

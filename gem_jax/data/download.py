@@ -151,8 +151,9 @@ def _open(url: str, offset: int) -> http.client.HTTPResponse:
     thread.join(_CONNECT_SECONDS)
     result = outcome[0] if outcome else TimeoutError("no answer")
     if isinstance(result, Exception):
-        if not isinstance(result, urllib.error.HTTPError):
-            cache_folder().mkdir(parents=True, exist_ok=True)
+        if isinstance(result, urllib.error.HTTPError):
+            result.close()
+        else:
             _failure_marker().touch()
         reason = getattr(result, "reason", result)
         raise errors.UserError(f"cannot reach {url}: {reason}") from None

@@ -205,14 +205,15 @@ def _read_episode(
     group = h5py.h5g.open(file.id, b"episode_%d" % index)
     rewards = _read_array(group, b"rewards", np.float32)
     terminations = _read_array(group, b"terminations", np.int8) > 0
-    try:
-        observations = _read_array(group, b"observations", np.float32)
-    except TypeError:  # a group: the environment had Dict observations
-        observations = _flat_observations(group, task)
+    stored = h5py.h5o.open(group, b"observations")
+    if isinstance(stored, h5py.h5g.GroupID):  # the environment had Dict observations
+        observations = _flat_observations(stored, task)
         if task.suite == "antmaze":
             terminations = terminations | (rewards > 0)
+    else:
+        observations = _to_array(stored, np.float32)
     infos: Mapping[str, np.ndarray] = {}
-    if labeled:
+    if labeled and b"infos/policy" in group:
         infos = {"policy": _read_array(group, b"infos/policy", np.int32)}
     return episodes.Episode(
         observations=observations,
@@ -225,19 +226,22 @@ def _read_episode(
 
 
 def _flat_observations(group: h5py.h5g.GroupID, task: tasks.Task) -> np.ndarray:
-    body = _read_array(group, b"observations/observation", np.float32)
+    body = _read_array(group, b"observation", np.float32)
     if task.suite != "antmaze":
         return body
     # The body of Minari's ant lacks the position, which comes first in D4RL's layout.
-    position = _read_array(group, b"observations/achieved_goal", np.float32)
+    position = _read_array(group, b"achieved_goal", np.float32)
     return np.concatenate([position, body], axis=1)
 
 
 def _read_array(
     group: h5py.h5g.GroupID, name: bytes, dtype: type[np.number]
 ) -> np.ndarray:
-    """Reads a dataset; HDF5 converts whatever number or bool type is stored."""
-    dataset = h5py.h5d.open(group, name)
+    return _to_array(h5py.h5d.open(group, name), dtype)
+
+
+def _to_array(dataset: h5py.h5d.DatasetID, dtype: type[np.number]) -> np.ndarray:
+    """Reads all of a dataset; HDF5 converts whatever number or bool type is stored."""
     array = np.empty(dataset.shape, dtype)
     dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array, _MEMORY_TYPES[dtype])
     return array

@@ -153,7 +153,7 @@ class AntMazeEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     limit is left to gymnasium's wrapper.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's name)
+    metadata: dict[str, Any] = {"render_modes": []}
 
     def __init__(self, maze: str) -> None:
         self._maze = maze
@@ -178,7 +178,7 @@ class AntMazeEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         data = self._data
         data.ctrl[:] = action
-        # One call for the whole frame, so that the interpreter's lock is free meanwhile.
+        # One call per frame: the interpreter's lock is free for all of it.
         mujoco.mj_step(self._model, data, nstep=FRAME_SKIP)
         dx, dy = data.qpos[0] - self.goal[0], data.qpos[1] - self.goal[1]
         success = bool(dx * dx + dy * dy <= SUCCESS_RADIUS**2)

@@ -17,7 +17,7 @@ _OPTIONS = {
     "value_scale": scoring.VALUE_SCALES,
 }
 
-_STATIC = dict(metadata={"static": True})
+_STATIC = {"static": True}  # what register_dataclass looks for
 
 
 @jax.tree_util.register_dataclass
@@ -32,9 +32,9 @@ class Knobs:
       top_m: M, how many of the best candidates are averaged (static).
       candidates: where the samples come from (static): ``"actor"``, ``"behavior"``, or
         ``"actor_mode"``, the actor's heaviest component alone.
-      anchor: the deterministic candidate (static): ``"mode"`` is the mean of the actor's
-        heaviest component (Eq. 6), ``"mean"`` the mean of its mixture, ``"behavior"``
-        the behavior's mode, ``"none"`` leaves it out.
+      anchor: the deterministic candidate (static): ``"mode"`` is the mean of the
+        actor's heaviest component (Eq. 6), ``"mean"`` the mean of its mixture,
+        ``"behavior"`` the behavior's mode, ``"none"`` leaves it out.
       normalization: ``"zscore"`` or ``"raw"`` support (static).
       value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
       kappa: pessimism of the lower confidence bound.
@@ -45,12 +45,12 @@ class Knobs:
       violation_threshold: z below which a choice counts as a support violation.
     """
 
-    num_candidates: int = dataclasses.field(default=64, **_STATIC)
-    top_m: int = dataclasses.field(default=1, **_STATIC)
-    candidates: str = dataclasses.field(default="actor", **_STATIC)
-    anchor: str = dataclasses.field(default="mode", **_STATIC)
-    normalization: str = dataclasses.field(default="zscore", **_STATIC)
-    value_scale: str = dataclasses.field(default="reward", **_STATIC)
+    num_candidates: int = dataclasses.field(default=64, metadata=_STATIC)
+    top_m: int = dataclasses.field(default=1, metadata=_STATIC)
+    candidates: str = dataclasses.field(default="actor", metadata=_STATIC)
+    anchor: str = dataclasses.field(default="mode", metadata=_STATIC)
+    normalization: str = dataclasses.field(default="zscore", metadata=_STATIC)
+    value_scale: str = dataclasses.field(default="reward", metadata=_STATIC)
     kappa: Array | float = 1.0
     lambda_start: Array | float = 1.0
     lambda_end: Array | float = 0.1

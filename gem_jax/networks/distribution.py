@@ -1,4 +1,4 @@
-"""A mixture as a distrax distribution, for users who want sampling and log_prob methods.
+"""A mixture as a distrax distribution, for users who want its methods.
 
 The only module that imports distrax; the hot paths use ``gem_jax.ops.mixture``, which
 samples without drawing every component.

@@ -105,7 +105,11 @@ def only_mode(mixture: Mixture) -> Mixture:
 
 
 def sample(
-    key: PRNGKey, mixture: Mixture, num_samples: int, *, temperature: Array | float = 1.0
+    key: PRNGKey,
+    mixture: Mixture,
+    num_samples: int,
+    *,
+    temperature: Array | float = 1.0,
 ) -> Array:
     """Draws k ~ Cat(pi), a = mu_k + temperature sigma_k eps (Eq. 76).
 

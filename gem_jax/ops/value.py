@@ -34,7 +34,7 @@ def lower_confidence_bound(q_values: Array, kappa: Array | float) -> Array:
 
 
 def ensemble_std(q_values: Array) -> Array:
-    """Population std over the members of `[E, ...]`; its gradient is 0 where it is 0."""
+    """Population std over members, `[E, ...]` to `[...]`; flat where it is zero."""
     variance = jnp.var(q_values, axis=0)
     positive = variance > 0.0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)

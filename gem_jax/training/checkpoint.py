@@ -110,7 +110,7 @@ def save(store: Store, step: int, state: Any) -> None:
     """
     if step in store.manager.all_steps():
         return
-    meta = {"config": store.config, "leaves": _describe(state)}
+    meta: dict[str, Any] = {"config": store.config, "leaves": _describe(state)}
     meta["sha256"] = _digest(meta)
     with _writing(store.workdir / _FOLDER):
         store.manager.save(

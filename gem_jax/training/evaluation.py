@@ -155,7 +155,9 @@ def _play(
             for environment, episode in zip(environments, episodes, strict=False)
         ]
     ).astype(np.float32)
-    tally = _Tally(np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {})
+    tally = _Tally(
+        np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {}
+    )
     numbers = np.asarray(episodes, np.int32)
     alive = np.arange(count)
     step = 0
@@ -170,9 +172,7 @@ def _play(
         for name, values in output.audit.items():
             total = float(np.sum(np.asarray(values)[: alive.size], dtype=np.float64))
             tally.audit_sums[name] = tally.audit_sums.get(name, 0.0) + total
-        done = _step_all(
-            environments, alive, actions, observations, tally, map_slices
-        )
+        done = _step_all(environments, alive, actions, observations, tally, map_slices)
         alive = alive[~done]
         step += 1
     return tally
@@ -253,7 +253,7 @@ def _summarize(waves: Sequence[_Tally], seconds: float) -> EvalResult:
 
 
 def seed_key(seed: int) -> PRNGKey:
-    """The key of a run's evaluations: the same episodes each time, for comparability."""
+    """The key of a seed's evaluations: the same episodes every time."""
     return jax.random.fold_in(jax.random.key(seed), _EVALUATION)
 
 
@@ -269,6 +269,6 @@ def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
         "success_rate": None if successes is None else float(np.mean(successes)),
         "length_mean": float(np.mean(result.lengths)),
         **audit,
-        "knobs": dataclasses.asdict(knobs) if dataclasses.is_dataclass(knobs) else {},
+        "knobs": dataclasses.asdict(knobs) if knobs else {},
         "env_steps_per_second": result.steps_per_second,
     }

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks, not as an exception in its middle."""
+"""Ctrl-C and SIGTERM as a question that a loop asks at its own time."""
 
 from __future__ import annotations
 

@@ -112,10 +112,12 @@ def make_chunk(phase: Phase) -> Callable[..., tuple[State, Metrics]]:
         extras: Mapping[str, Array],
         length: int,
     ) -> tuple[State, Metrics]:
-        over_seeds = jax.vmap(
-            functools.partial(one_seed, length=length), in_axes=(0, 0, None, 0)
-        )
-        return over_seeds(state, keys, dataset, extras)
+        run_one = functools.partial(one_seed, length=length)
+        if keys.shape[0] == 1:  # a batch of one makes every matrix product slower
+            first = jax.tree.map(lambda leaf: leaf[0], (state, keys, extras))
+            result = run_one(first[0], first[1], dataset, first[2])
+            return jax.tree.map(lambda leaf: leaf[None], result)
+        return jax.vmap(run_one, in_axes=(0, 0, None, 0))(state, keys, dataset, extras)
 
     return jax.jit(all_seeds, static_argnames="length", donate_argnums=0)
 

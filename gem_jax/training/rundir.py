@@ -1,4 +1,4 @@
-"""The files of a run folder beside its checkpoints: JSON written whole, lines appended."""
+"""The files of a run folder, but for its checkpoints."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
             if number < len(lines) - 1:
-                raise errors.UserError(
-                    f"{path} line {number + 1} is damaged"
-                ) from None
+                raise errors.UserError(f"{path} line {number + 1} is damaged") from None
     return rows
 
 

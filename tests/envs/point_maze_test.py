@@ -10,6 +10,7 @@ from gem_jax.data import tasks
 from gem_jax.envs import point_maze
 
 
+@pytest.mark.filterwarnings("ignore:.*A Box observation space")
 @pytest.mark.parametrize("maze", point_maze.MAZES)
 def test_obeys_gymnasium_and_its_task(maze):
     envs.register_all()

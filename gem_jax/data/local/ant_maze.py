@@ -108,15 +108,11 @@ def _simulate(
     Returns:
       goals `[B, 2]`, observations `[T + 1, B, 29]` and actions `[T, B, 8]`, float32.
     """
-    model = ant_maze.make_model(recipe.maze)
-    simulations = [mujoco.MjData(model) for _ in range(batch)]
     goal_cells = _draw(recipe.goals, batch, rng)
     goals = np.stack([ant_maze.sample_goal(recipe.maze, c, rng) for c in goal_cells])
-    for data, cell in zip(simulations, _draw(recipe.starts, batch, rng), strict=True):
-        ant_maze.reset_data(data, model, rng)
-        if recipe.start_noise:
-            data.qpos[:2] = ant_maze.cell_center(recipe.maze, cell)
-            data.qpos[:2] += rng.uniform(0.0, recipe.start_noise, 2)
+    model = ant_maze.make_model(recipe.maze)
+    starts = _draw(recipe.starts, batch, rng)
+    simulations = [_start(recipe, model, cell, rng) for cell in starts]
     observations = np.empty((steps + 1, batch, ant_maze.OBSERVATION_SIZE), np.float32)
     actions = np.empty((steps, batch, ant_maze.ACTION_SIZE), np.float32)
     observations[0] = [ant_maze.observe(data) for data in simulations]
@@ -131,6 +127,18 @@ def _simulate(
             observations[t + 1, i, : ant_maze.NUM_POSITIONS] = data.qpos
             observations[t + 1, i, ant_maze.NUM_POSITIONS :] = data.qvel
     return goals.astype(np.float32), observations, actions
+
+
+def _start(
+    recipe: Recipe, model: mujoco.MjModel, cell: np.ndarray, rng: np.random.Generator
+) -> mujoco.MjData:
+    """An ant at rest, but for D4RL's noise, in a cell `[2]`."""
+    data = mujoco.MjData(model)
+    ant_maze.reset_data(data, model, rng)
+    if recipe.start_noise:
+        data.qpos[:2] = ant_maze.cell_center(recipe.maze, (cell[0], cell[1]))
+        data.qpos[:2] += rng.uniform(0.0, recipe.start_noise, 2)
+    return data
 
 
 def _act(

@@ -16,6 +16,7 @@ import numpy as np
 
 from gem_jax.data import episodes, minari, tasks
 
+_BLOCK_SIZE = 1 << 24  # bytes by which the file in memory grows
 _MINARI_VERSION = "0.5.0"  # of the format, not of what is installed
 
 # Stored types, made once: making one costs more than writing a short array.
@@ -29,6 +30,9 @@ def write_episodes(
 ) -> tuple[int, int]:
     """Writes episodes in order to a new HDF5 file.
 
+    The file is put together in memory, where it needs no more room than the data have
+    when they are loaded: HDF5 does not survive a disk that fills up under it.
+
     Returns:
       The number of episodes and of transitions.
 
@@ -36,12 +40,16 @@ def write_episodes(
       OSError: the disk is full, for example.
     """
     num_episodes = num_transitions = 0
-    with h5py.File(path, "w") as file:
+    with h5py.File(
+        path, "w", driver="core", backing_store=False, block_size=_BLOCK_SIZE
+    ) as file:
         for batch in batches:
             for episode in batch:
                 _write_episode(file.id, num_episodes, episode)
                 num_episodes += 1
                 num_transitions += len(episode)
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
     return num_episodes, num_transitions
 
 

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from gem_jax import data, errors
+from gem_jax.data import download, tasks, transforms
+
+MAZE = "maze2d-umaze-v1"
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    """Port 9 of this machine refuses at once."""
+    monkeypatch.setattr(download, "BASE_URL", "http://127.0.0.1:9/")
+
+
+def _write(path, task_name, num=10, **changes):
+    task = tasks.get(task_name)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "observations": rng.normal(size=(num, task.observation_size)),
+        "actions": rng.uniform(-1, 1, (num, task.action_size)),
+        "rewards": np.arange(num) % 2,
+        "terminals": np.zeros(num, bool),
+        "timeouts": np.arange(num) % 5 == 4,
+        **changes,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    return arrays
+
+
+def _load(name, source, **options):
+    lines = []
+    options = {"progress": False, "log": lines.append, **options}
+    return data.load(name, source, **options), lines
+
+
+def test_file(tmp_path):
+    arrays = _write(
+        tmp_path / "a.hdf5", MAZE, **{"infos/policy": np.array([0] * 5 + [1] * 5)}
+    )
+    dataset, _ = _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+    kept = [0, 1, 2, 3, 5, 6, 7, 8]
+    flat = dataset.transitions
+    np.testing.assert_array_equal(
+        flat.observation, arrays["observations"][kept].astype(np.float32)
+    )
+    np.testing.assert_array_equal(dataset.episode_offsets, [0, 4, 8])
+    np.testing.assert_array_equal(dataset.episode_id, [0] * 4 + [1] * 4)
+    np.testing.assert_array_equal(dataset.policy, [0] * 4 + [1] * 4)
+    assert all(leaf.dtype == np.float32 for leaf in flat[:5])
+    provenance = dataset.provenance.to_dict()
+    assert list(provenance) == [
+        "env",
+        "source",
+        "id",
+        "sha256",
+        "num_transitions",
+        "num_episodes",
+        "recipe",
+    ]
+    assert (provenance["source"], provenance["num_transitions"]) == ("file", 8)
+
+
+def test_rewards_are_transformed(tmp_path):
+    path = tmp_path / "a.hdf5"
+    _write(path, "antmaze-umaze-v2")
+    dataset, _ = _load("antmaze-umaze-v2", f"file:{path}")
+    assert set(dataset.transitions.reward.tolist()) == {-1.0, 0.0}
+
+
+def test_leading_transitions(tmp_path):
+    _write(tmp_path / "a.hdf5", MAZE)
+    dataset, _ = _load(MAZE, f"file:{tmp_path / 'a.hdf5'}", num_transitions=6)
+    np.testing.assert_array_equal(dataset.episode_offsets, [0, 4, 6])
+    assert dataset.provenance.num_transitions == 6
+
+
+def test_local():
+    dataset, lines = _load(MAZE, "local", num_transitions=2_000)
+    provenance = dataset.provenance
+    assert provenance.source == "local" and "D4RL" not in provenance.id
+    assert provenance.recipe["seed"] == 0 and len(provenance.sha256) == 64
+    assert dataset.transitions.observation.shape == (2_000, 4)
+    again, more = _load(MAZE, f"minari:{provenance.id}")
+    np.testing.assert_array_equal(
+        again.transitions.observation, dataset.transitions.observation
+    )
+    assert again.provenance.source == "minari" and len(lines) == 1 and not more
+
+
+def test_auto_takes_the_cached_original(d4rl_root):
+    _write(d4rl_root / "maze2d-umaze-sparse-v1.hdf5", MAZE)
+    dataset, lines = _load(MAZE, "auto")
+    assert dataset.provenance.source == "d4rl" and "original, found" in lines[0]
+
+
+def test_auto_falls_back_to_local_and_says_why():
+    dataset, lines = _load(MAZE, "auto", num_transitions=2_000)
+    assert dataset.provenance.source == "local"
+    assert "not D4RL's own data (cannot reach" in lines[0]
+    _, lines = _load(MAZE, "auto", num_transitions=2_000)
+    assert "minutes ago" in lines[0] and len(lines) == 1
+
+
+def test_auto_has_nothing():
+    with pytest.raises(errors.UserError, match="no data for hopper-medium-v2"):
+        _load("hopper-medium-v2", "auto")
+
+
+@pytest.mark.parametrize("source", ["", "D4RL", "local:x", "auto:", "ftp:x"])
+def test_unknown_source(source):
+    if source == "auto:":
+        pytest.skip("the same as auto")
+    with pytest.raises(errors.UserError, match="unknown --source"):
+        _load(MAZE, source)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("maze2d-umase-v1", "auto", "did you mean one of maze2d-umaze-v1"),
+        (MAZE, "file:", "lacks a path"),
+        (MAZE, "file:/nowhere.hdf5", "no such file"),
+        (MAZE, "minari", "minari download D4RL/pointmaze/umaze-v2"),
+        (MAZE, "minari:../x-v0", "no Minari id"),
+        ("hopper-random-v2", "minari", "no counterpart"),
+        ("hopper-medium-v2", "local", "cannot be generated"),
+        ("hopper-medium-v2", "d4rl", "cannot reach"),
+    ],
+)
+def test_what_the_user_may_get_wrong(name, source, message):
+    with pytest.raises(errors.UserError, match=message) as caught:
+        _load(name, source)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_of_another_task(tmp_path):
+    _write(tmp_path / "a.hdf5", "hopper-medium-v2")
+    with pytest.raises(errors.UserError, match="maze2d-umaze-v1 needs"):
+        _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+
+
+def test_bad_size():
+    with pytest.raises(errors.UserError, match="at least 1"):
+        _load(MAZE, "local", num_transitions=0)
+
+
+def test_transforms_by_hand():
+    rewards, offsets = np.array([1.0, 2.0, 4.0, 5.0]), np.array([0, 2, 4])
+    np.testing.assert_array_equal(
+        transforms.transform_rewards("minus_one", rewards, offsets), rewards - 1
+    )
+    np.testing.assert_allclose(  # returns 3 and 9 span 6
+        transforms.transform_rewards("return_range", rewards, offsets),
+        rewards * 1000 / 6,
+        rtol=1e-6,
+    )
+    np.testing.assert_array_equal(  # one trajectory spans nothing
+        transforms.transform_rewards("return_range", rewards, offsets[[0, 2]]), rewards
+    )
+    with pytest.raises(errors.UserError, match="unknown reward transform"):
+        transforms.transform_rewards("log", rewards, offsets)
+
+
+def test_observation_statistics():
+    mean, std = transforms.observation_statistics(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    np.testing.assert_array_equal(mean, [2.0, 5.0])
+    np.testing.assert_array_equal(std, [1.0, 0.0])

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+
+import gymnasium
+import h5py
+import minari as farama
+import numpy as np
+import pytest
+from minari.data_collector import EpisodeBuffer
+
+from gem_jax import errors
+from gem_jax.data import episodes, minari, tasks
+from gem_jax.data.local import writer
+
+MAZE = tasks.get("maze2d-umaze-v1")
+ANT = tasks.get("antmaze-umaze-v2")
+ID = "test/points-v0"
+
+
+def _episode(steps, task=MAZE, seed=0, infos=None):
+    rng = np.random.default_rng(seed)
+    return episodes.Episode(
+        observations=rng.normal(size=(steps + 1, task.observation_size)),
+        actions=rng.uniform(-1, 1, (steps, task.action_size)),
+        rewards=rng.integers(0, 2, steps).astype(np.float64),
+        terminations=rng.random(steps) < 0.3,
+        truncations=np.arange(steps) == steps - 1,
+        infos=infos or {},
+    )
+
+
+def _write(found, task=MAZE):
+    """Our own writer's dataset, sealed."""
+    writer.write_namespaces(ID)
+    folder = minari.data_folder(ID)
+    folder.mkdir(parents=True)
+    counts = writer.write_episodes(folder / minari.DATA_FILE, [found])
+    recipe = {"name": "test", "version": 1, "seed": 0, "num_transitions": counts[1]}
+    writer.write_metadata(folder, ID, task, counts, recipe)
+    return folder
+
+
+def _assert_same(ours, theirs):
+    for field in ("observations", "actions", "rewards"):
+        pair = (getattr(e, field).astype(np.float32) for e in (ours, theirs))
+        np.testing.assert_array_equal(*pair)
+    np.testing.assert_array_equal(ours.terminations, theirs.terminations)
+    np.testing.assert_array_equal(ours.truncations, theirs.truncations)
+
+
+def _farama_dataset(buffers, observation_space, action_size):
+    farama.create_dataset_from_buffers(
+        dataset_id=ID,
+        buffer=buffers,
+        observation_space=observation_space,
+        action_space=gymnasium.spaces.Box(-1, 1, (action_size,), np.float32),
+        algorithm_name="test",
+        author="test",
+        author_email="test",
+        code_permalink="test",
+        description="test",
+    )
+
+
+def _box(size):
+    return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_reads_what_minari_wrote():
+    found = [_episode(3), _episode(12, seed=1)]
+    buffers = [
+        EpisodeBuffer(
+            observations=e.observations,
+            actions=e.actions,
+            rewards=e.rewards,
+            terminations=e.terminations,
+            truncations=e.truncations,
+        )
+        for e in found
+    ]
+    _farama_dataset(buffers, _box(4), 2)
+    read, sha256 = minari.read(ID, MAZE)
+    assert len(read) == 2 and len(sha256) == 64
+    for ours, theirs in zip(read, found, strict=True):
+        _assert_same(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dict_observations_become_d4rls_layout():
+    body, position = np.ones((5, 27)), np.full((5, 2), 7.0)
+    rewards = np.array([0.0, 1.0, 1.0, 0.0])
+    buffer = EpisodeBuffer(
+        observations={
+            "observation": body,
+            "achieved_goal": position,
+            "desired_goal": position,
+        },
+        actions=np.zeros((4, 8)),
+        rewards=rewards,
+        terminations=np.zeros(4, bool),
+        truncations=np.arange(4) == 3,
+    )
+    space = gymnasium.spaces.Dict(
+        observation=_box(27), achieved_goal=_box(2), desired_goal=_box(2)
+    )
+    _farama_dataset([buffer], space, 8)
+    (read,), _ = minari.read(ID, ANT)
+    np.testing.assert_array_equal(
+        read.observations, np.concatenate([position, body], axis=1)
+    )
+    np.testing.assert_array_equal(read.terminations, rewards > 0)
+
+
+def test_minari_reads_what_we_wrote():
+    infos = {"goal": np.ones((3, 2), np.float32), "policy": np.array([0, 1, 1])}
+    found = [_episode(3, infos=infos), _episode(12, seed=1)]
+    _write(found)
+    dataset = farama.load_dataset(ID)
+    assert (dataset.total_episodes, dataset.total_steps) == (2, 15)
+    assert dataset.observation_space.shape == (4,)
+    for ours, theirs in zip(found, dataset, strict=True):
+        _assert_same(theirs, ours)
+    np.testing.assert_array_equal(dataset[0].infos["goal"], infos["goal"])
+    assert ID in farama.list_local_datasets()
+    (first, _), _ = minari.read(ID, MAZE)
+    np.testing.assert_array_equal(first.infos["policy"], infos["policy"])
+
+
+@pytest.mark.parametrize(
+    "dataset_id",
+    ["../x-v0", "/etc/x-v0", "a/../../x-v0", "a//b-v0", "a/b", "a b-v0", "", "a/-v0\n"],
+)
+def test_bad_ids(dataset_id):
+    with pytest.raises(errors.UserError, match="no Minari id"):
+        minari.read(dataset_id, MAZE)
+
+
+def test_absent():
+    with pytest.raises(errors.UserError, match="minari download test/points-v0"):
+        minari.read(ID, MAZE)
+
+
+def test_a_flipped_bit():
+    folder = _write([_episode(50)])
+    path = folder / minari.DATA_FILE
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(errors.UserError, match="damaged: SHA-256"):
+        minari.read(ID, MAZE)
+
+
+@pytest.mark.parametrize("size", [0, 100, 3000])
+def test_truncated_data_of_others(size):
+    folder = _write([_episode(50)])
+    (folder / minari.SEAL_FILE).unlink()  # others store no hash
+    path = folder / minari.DATA_FILE
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(errors.UserError, match=f"{size:,} bytes"):
+        minari.read(ID, MAZE)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_bad_metadata(content):
+    folder = _write([_episode(5)])
+    (folder / minari.METADATA_FILE).write_text(content)
+    with pytest.raises(errors.UserError, match=r"metadata\.json"):
+        minari.read(ID, MAZE)
+
+
+def _edit_metadata(folder, **changes):
+    path = folder / minari.METADATA_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_counts_must_agree():
+    _edit_metadata(_write([_episode(5)]), total_steps=6)
+    with pytest.raises(errors.UserError, match=r"5 steps but.*promise 1 and 6"):
+        minari.read(ID, MAZE)
+
+
+def test_other_format():
+    _edit_metadata(_write([_episode(5)]), data_format="arrow")
+    with pytest.raises(errors.UserError, match="'arrow'; only hdf5"):
+        minari.read(ID, MAZE)
+
+
+def test_environments_in_metadata_are_never_built():
+    spec = {"id": "Evil-v0", "entry_point": "builtins:exit", "autoreset": False}
+    _edit_metadata(_write([_episode(5)]), env_spec=json.dumps(spec))
+    assert len(minari.read(ID, MAZE)[0]) == 1
+
+
+@pytest.mark.parametrize("key", ["observations", "actions", "rewards", "truncations"])
+def test_missing_array(key):
+    folder = _write([_episode(5), _episode(6)])
+    (folder / minari.SEAL_FILE).unlink()
+    with h5py.File(folder / minari.DATA_FILE, "a") as file:
+        del file[f"episode_1/{key}"]
+    with pytest.raises(errors.UserError, match="episode_1 is damaged"):
+        minari.read(ID, MAZE)
+
+
+def test_published_ids():
+    assert minari.published_id("maze2d-large-v1") == "D4RL/pointmaze/large-v2"
+    assert minari.published_id("hopper-expert-v2") == "mujoco/hopper/expert-v0"
+    with pytest.raises(errors.UserError, match="no counterpart"):
+        minari.published_id("hopper-medium-replay-v2")

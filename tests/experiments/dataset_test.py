@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs ``python -m experiments.dataset`` with empty caches of its own."""
+
+    def run(*arguments):
+        environment = {
+            **os.environ,
+            "MINARI_DATASETS_PATH": str(tmp_path / "minari"),
+            "D4RL_DATASET_DIR": str(tmp_path / "d4rl"),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "experiments.dataset", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_generate_then_inspect(command, tmp_path):
+    size = ("--env=maze2d-umaze-v1", "--num_transitions=3000", "--source=local")
+    made = command("generate", *size)
+    assert made.returncode == 0 and "maze2d-umaze-v1" in made.stdout, made.stderr
+    output = tmp_path / "deep" / "facts.json"
+    seen = command("inspect", *size, f"--output={output}")
+    assert seen.returncode == 0 and "reward_counts" in seen.stdout, seen.stderr
+    facts = json.loads(output.read_text())
+    assert facts["source"] == "local" and facts["num_transitions"] == 3000
+    assert sum(facts["reward_counts"].values()) == 3000
+    assert facts["not_finite"] == facts["duplicate_rows"] == facts["terminations"] == 0
+    assert facts["largest_jump"] < 0.06 and facts["action_low"] == [-1.0, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "--env=maze2d-umase-v1"], "maze2d-umaze-v1"),
+        (["inspect", "--enw=maze2d-umaze-v1"], "Did you mean: env"),
+        (["inspect"], "--env"),
+        (["--env=maze2d-umaze-v1"], "generate, inspect, download"),
+        (["destroy", "--env=maze2d-umaze-v1"], "generate, inspect, download"),
+        (["inspect", "--env=maze2d-umaze-v1", "--seed=x"], "--seed"),
+        (["inspect", "--env=maze2d-umaze-v1", "--source=moon"], "--source='moon'"),
+        (["generate", "--env=hopper-medium-v2"], "cannot be generated"),
+    ],
+)
+def test_the_users_mistakes(command, arguments, message):
+    result = command(*arguments)
+    assert result.returncode == 2 and message in result.stderr
+    assert len(result.stderr.splitlines()) == 1 and not result.stdout
+
+
+def test_help(command):
+    result = command("--help")
+    assert result.returncode == 0 and "--num_transitions" in result.stdout
+
+
+def test_duplicates_and_jumps_are_counted():
+    from experiments import dataset
+    from gem_jax.data import episodes, tasks
+
+    observations = np.zeros((4, 4), np.float32)
+    observations[3, 0] = 21.0
+    episode = episodes.Episode(
+        observations=observations,
+        actions=np.zeros((3, 2), np.float32),
+        rewards=np.array([0.0, 0.0, 1.0], np.float32),
+        terminations=np.zeros(3, bool),
+        truncations=np.array([False, False, True]),
+    )
+    facts = dataset.describe([episode], tasks.get("maze2d-umaze-v1"))
+    assert facts["duplicate_rows"] == 2 and facts["largest_jump"] == 21.0
+    assert facts["reward_counts"] == {"0": 2, "1": 1}
+    assert facts["episode_return"]["max"] == 1.0 and facts["truncations"] == 1
