@@ -47,7 +47,7 @@ class Normalizer(NamedTuple):
 def identity_normalizer(size: int) -> Normalizer:
     """Leaves observations as they are."""
     return Normalizer(
-        mean=jnp.zeros(size), std=jnp.full(size, 1.0 - _OBSERVATION_STD_OFFSET)
+        mean=jnp.zeros(size), std=jnp.ones(size) - _OBSERVATION_STD_OFFSET
     )
 
 

@@ -76,7 +76,10 @@ def test_recipes_tell_the_data_sets_apart() -> None:
     assert set(play.goals) == {(2, 6), (5, 1), (6, 5), (6, 6)}
     assert not set(play.starts) & set(ant_maze.cells("medium", "g"))
     diverse = behavior.recipe("antmaze-large-diverse-v2")
-    assert set(diverse.goals) == set(diverse.starts) == set(ant_maze.cells("large"))
+    assert set(diverse.starts) == set(ant_maze.cells("large"))
+    assert set(diverse.goals) == set(ant_maze.cells("large", "g"))
+    anywhere = behavior.recipe("antmaze-umaze-diverse-v2")
+    assert set(anywhere.starts) == set(anywhere.goals) == set(ant_maze.cells("umaze"))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:

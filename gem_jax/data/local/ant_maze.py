@@ -8,8 +8,8 @@ its goal. Rewards and terminations are then relabeled for the goal of evaluation
 Three things differ from D4RL. The walker follows a heading (``ant_walker``) where
 D4RL's goal-reaching policy takes the waypoint itself. The ant's own cell is the one
 it stands in and the waypoint lies a little ahead on the center line, where D4RL's cells
-begin at cell centers, which sends the ant into walls on the way back. And `diverse`
-draws its goals from all free cells, as D4RL's paper says and its script does not.
+begin at cell centers, which sends the ant into walls on the way back. And the sets
+named `play` and `diverse`, which D4RL's script makes alike, differ: see `recipe`.
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ class Recipe(NamedTuple):
 def recipe(task_name: str) -> Recipe:
     """The recipe of an AntMaze task.
 
-    `umaze` has D4RL's one start and one goal. `play` starts in any cell that is no goal
-    of D4RL's map and is sent to one of those hand-picked goals or to the goal of
-    evaluation (which the medium map lacks); `diverse` starts and goes anywhere.
+    `umaze` has D4RL's one start and one goal; `umaze-diverse` starts and goes anywhere.
+    The others are sent to a hand-picked goal of D4RL's map or to that of evaluation,
+    which the medium map lacks. `play` starts, as in D4RL's script, in any cell but
+    the map's goals, `diverse` in any cell at all. Goals anywhere, as D4RL's paper has
+    it for `diverse`, would leave a reward in one episode of thirty.
     """
     maze, _, kind = (
         task_name.removeprefix("antmaze-").removesuffix("-v2").partition("-")
@@ -64,11 +66,11 @@ def recipe(task_name: str) -> Recipe:
     layout = ant_maze.MAZES[maze]
     if not kind:
         return Recipe(maze, (layout.start,), 0.0, (layout.eval_goal,))
-    if kind == "diverse":
-        anywhere = ant_maze.cells(maze)
-        return Recipe(maze, anywhere, 1.0, anywhere)
+    starts = ant_maze.cells(maze, ".rg" if kind == "diverse" else ".r")
+    if maze == "umaze":
+        return Recipe(maze, starts, 1.0, starts)
     goals = {*ant_maze.cells(maze, "g"), layout.eval_goal}
-    return Recipe(maze, ant_maze.cells(maze, ".r"), 1.0, tuple(sorted(goals)))
+    return Recipe(maze, starts, 1.0, tuple(sorted(goals)))
 
 
 def generate_shard(

@@ -1,0 +1,1 @@
+"""Tiny datasets with known answers, for tests of algorithms here and elsewhere."""

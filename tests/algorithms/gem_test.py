@@ -1,0 +1,251 @@
+"""GEM's own promises: what it reduces to, what its parts do, what its knobs change."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax import algorithms
+from gem_jax.algorithm import batched_act
+from gem_jax.algorithms import gem, iql
+from gem_jax.testing import fakes
+from gem_jax.training import loop
+
+SMALL = dict(
+    num_steps=10,
+    batch_size=16,
+    hidden_sizes=(16, 16),
+    behavior_steps=5,
+    behavior_batch_size=16,
+    num_components=3,
+    behavior_components=3,
+    num_critics=3,
+    num_candidates=7,
+)
+
+
+def make(**changes):
+    return gem.make(gem.Config(**SMALL | changes), fakes.SPEC)
+
+
+def test_one_component_two_critics_no_samples_is_iql(key):
+    shared = dict(num_steps=10, batch_size=16, hidden_sizes=(16, 16), num_critics=2)
+    bounds = dict(log_std_min=-5.0, log_std_max=2.0)
+    plain = iql.make(iql.Config(**shared, **bounds), fakes.SPEC)
+    guided = make(
+        **shared, **bounds, num_components=1, num_candidates=0, gating_entropy=0.0
+    )
+    batch = fakes.random_transitions(key, 16)
+    plain_state, guided_state = plain.init(key), guided.init(key)
+    for _ in range(3):
+        plain_state, expected = plain.phases[0].update(plain_state, key, batch)
+        guided_state, got = guided.phases[1].update(guided_state, key, batch)
+        for metric, value in expected.items():
+            np.testing.assert_allclose(got[metric], value, rtol=1e-5, err_msg=metric)
+    observation = jnp.array([0.3, -0.2, 1.0])
+    actions = [
+        a.act(a.actor_params(s), key, observation, jnp.int32(0), a.knobs).action
+        for a, s in [(plain, plain_state), (guided, guided_state)]
+    ]
+    np.testing.assert_allclose(actions[0], actions[1], rtol=1e-5)
+
+
+def changed_parts(before, after):
+    return {
+        part
+        for part in ("actor", "behavior", "values", "normalizer")
+        if any(
+            not np.array_equal(a, b)
+            for a, b in zip(
+                jax.tree.leaves(getattr(before, part)),
+                jax.tree.leaves(getattr(after, part)),
+                strict=True,
+            )
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("freeze", "expected"),
+    [(True, {"actor", "values"}), (False, {"actor", "values", "behavior"})],
+)
+def test_each_phase_changes_its_own_parts(key, freeze, expected):
+    algorithm = make(behavior_freeze=freeze)
+    batch = fakes.random_transitions(key, 16)
+    state = algorithm.init(key)
+    pretrained, _ = algorithm.phases[0].update(state, key, batch)
+    assert changed_parts(state, pretrained) == {"behavior"}
+    trained, _ = algorithm.phases[1].update(pretrained, key, batch)
+    assert changed_parts(pretrained, trained) == expected
+
+
+def test_target_critic_follows_by_polyak(key):
+    algorithm = make(polyak=0.25)
+    before = algorithm.init(key)
+    after, _ = algorithm.phases[1].update(
+        before, key, fakes.random_transitions(key, 16)
+    )
+    jax.tree.map(
+        lambda old, new, target: np.testing.assert_allclose(
+            target, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7
+        ),
+        before.values.target_critic,
+        after.values.critic.params,
+        after.values.target_critic,
+    )
+
+
+def test_value_losses_against_numpy(key):
+    """Eq. 60-66 with the networks' outputs read off and the formulas in float64."""
+    algorithm = make(discount=0.9, expectile=0.8)
+    batch = fakes.random_transitions(key, 16)
+    state = algorithm.init(key)
+    _, metrics = algorithm.phases[1].update(state, key, batch)
+    from gem_jax.networks import bundle, critic
+
+    q_net = bundle.ensemble(bundle.from_module(critic.Critic((16, 16))), 3)
+    v_net = bundle.from_module(critic.Value((16, 16)))
+    values = state.values
+    q = np.asarray(
+        q_net.apply(values.critic.params, batch.observation, batch.action), np.float64
+    )
+    v = np.asarray(v_net.apply(values.value.params, batch.observation), np.float64)
+    v_next = np.asarray(v_net.apply(values.value.params, batch.next_observation))
+    target = np.asarray(batch.reward) + 0.9 * (1 - np.asarray(batch.terminal)) * v_next
+    residual = q.min(0) - v  # the target ensemble equals the online one at the start
+    v_loss = np.mean(np.abs(0.8 - (residual < 0)) * residual**2)
+    np.testing.assert_allclose(
+        metrics["critic/loss"], np.mean((q - target) ** 2), rtol=1e-4
+    )
+    np.testing.assert_allclose(metrics["value/loss"], v_loss, rtol=1e-4)
+    weight = np.minimum(np.exp(3.0 * residual), 100.0)
+    np.testing.assert_allclose(metrics["actor/weight"], weight.mean(), rtol=1e-4)
+
+
+def act(algorithm, params, key, observation, knobs, t=0):
+    return algorithm.act(params, key, observation, jnp.int32(t), knobs)
+
+
+def changed(knobs, **changes):
+    import dataclasses
+
+    return dataclasses.replace(knobs, **changes)
+
+
+@pytest.mark.parametrize("candidates", ["actor", "actor_mode", "behavior"])
+@pytest.mark.parametrize("anchor", ["mode", "mean", "behavior", "none"])
+def test_every_source_and_anchor_acts(key, candidates, anchor):
+    algorithm = make()
+    params = algorithm.actor_params(algorithm.init(key))
+    knobs = changed(algorithm.knobs, candidates=candidates, anchor=anchor, top_m=3)
+    output = act(algorithm, params, key, jnp.ones(3), knobs)
+    assert np.isfinite(output.action).all()
+    assert set(output.audit) == {"support_z", "violation_rate", "collapse_dist"}
+
+
+def test_no_samples_play_the_anchor_with_zero_support(key):
+    algorithm = make()
+    params = algorithm.actor_params(algorithm.init(key))
+    knobs = changed(algorithm.knobs, num_candidates=0)
+    outputs = [
+        act(algorithm, params, jax.random.key(i), jnp.ones(3), knobs) for i in (0, 1)
+    ]
+    np.testing.assert_array_equal(outputs[0].action, outputs[1].action)
+    assert outputs[0].audit["support_z"] == 0.0
+    assert outputs[0].audit["violation_rate"] == 0.0
+
+
+def test_lambda_follows_the_step_and_traced_knobs_do_not_recompile(key):
+    algorithm = make(lambda_start=100.0, lambda_end=0.0, horizon=10, num_candidates=50)
+    params = algorithm.actor_params(algorithm.init(key))
+    traces = []
+
+    @jax.jit
+    def jitted(key, t, knobs):
+        traces.append(None)
+        return act(algorithm, params, key, jnp.ones(3), knobs, t)
+
+    z = [
+        np.mean(
+            [
+                jitted(jax.random.key(i), t, algorithm.knobs).audit["support_z"]
+                for i in range(20)
+            ]
+        )
+        for t in (0, 10)
+    ]
+    assert z[0] > z[1] + 0.3  # all support at first, none at the end
+    jitted(key, 5, changed(algorithm.knobs, kappa=3.0, lambda_end=1.0, temperature=0.5))
+    assert len(traces) == 1
+
+
+def test_deployed_critic_can_be_the_target(key):
+    state = make().init(key)
+    zeroed = jax.tree.map(jnp.zeros_like, state.values.target_critic)
+    import dataclasses
+
+    state = dataclasses.replace(
+        state, values=dataclasses.replace(state.values, target_critic=zeroed)
+    )
+    target = make(deploy_critic="target").actor_params(state).critic
+    online = make(deploy_critic="online").actor_params(state).critic
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(target))
+    assert any((leaf != 0).any() for leaf in jax.tree.leaves(online))
+
+
+def bandit_actions(name, config):
+    algorithm = algorithms.make(name, config, fakes.BANDIT_SPEC)
+    keys = loop.seed_keys([0])
+    dataset = fakes.two_mode_bandit(jax.random.key(1))
+    state = loop.init(algorithm, keys)
+    for chunk in loop.run(algorithm, keys, dataset, state, chunk_size=1000):
+        state = chunk.state
+    params = algorithm.actor_params(jax.tree.map(lambda leaf: leaf[0], state))
+    count = 64
+    output = jax.jit(batched_act(algorithm.act))(
+        params,
+        jax.random.split(jax.random.key(2), count),
+        jnp.zeros((count, 1)),
+        jnp.zeros(count, jnp.int32),
+        algorithm.knobs,
+    )
+    return np.asarray(output.action[:, 0])
+
+
+def test_mixture_finds_the_good_mode_of_the_bandit_where_cloning_blurs():
+    size = dict(batch_size=128, hidden_sizes=(32,), learning_rate=3e-3)
+    guided = bandit_actions(
+        "gem",
+        gem.Config(
+            **size,
+            num_steps=1500,
+            behavior_steps=1000,
+            num_components=4,
+            behavior_components=4,
+            num_critics=2,
+            num_candidates=32,
+            beta=3.0,
+        ),
+    )
+    assert (np.abs(guided - fakes.BANDIT_MODE) < 0.2).all()
+    cloned = bandit_actions("bc", algorithms.config_class("bc")(**size, num_steps=1500))
+    assert (np.abs(cloned) < 0.2).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expectile": 1.0},
+        {"deploy_critic": "newest"},
+        {"kappa": -1.0},
+        {"lambda_schedule": "linear"},
+        {"num_candidates": -3},
+        {"top_m": 99},
+        {"num_components": 0},
+    ],
+)
+def test_bad_settings_name_the_field(changes):
+    (field,) = changes
+    named = "schedule" if field == "lambda_schedule" else field
+    with pytest.raises(ValueError, match=named):
+        gem.Config(**SMALL | changes)

@@ -1,0 +1,89 @@
+"""Value operations by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gem_jax.ops import normalize, schedule, value
+
+
+def test_td_target_stops_at_terminals():
+    target = value.td_target(
+        jnp.array([1.0, 1.0]), jnp.array([0.0, 1.0]), jnp.array([10.0, 10.0]), 0.9
+    )
+    np.testing.assert_allclose(target, [10.0, 1.0])
+
+
+def test_expectile_loss_weighs_the_two_sides():
+    loss = value.expectile_loss(jnp.array([2.0, -2.0]), 0.9)
+    np.testing.assert_allclose(loss, [3.6, 0.4], rtol=1e-6)
+
+
+def test_expectile_minimizer_meets_the_first_order_condition():
+    samples = jax.random.normal(jax.random.key(1), (2000,))
+
+    def loss(v):
+        return jnp.mean(value.expectile_loss(samples - v, 0.8))
+
+    v = 0.0
+    for _ in range(300):
+        v -= 0.3 * jax.grad(loss)(v)
+    residual = np.asarray(samples) - v
+    weight = np.abs(0.8 - (residual < 0))
+    np.testing.assert_allclose(np.mean(weight * residual), 0.0, atol=1e-4)  # Eq. 67
+
+
+def test_lower_confidence_bound_uses_the_population_std():
+    q = jnp.array([[1.0, 2.0], [3.0, 2.0]])
+    np.testing.assert_allclose(value.lower_confidence_bound(q, 2.0), [0.0, 2.0])
+
+
+def test_ensemble_std_has_a_gradient_where_members_agree():
+    grad = jax.grad(lambda q: value.ensemble_std(q).sum())(jnp.ones((3, 2)))
+    np.testing.assert_array_equal(grad, np.zeros((3, 2)))
+
+
+def test_advantage_weight_is_capped_without_overflow():
+    weight = value.advantage_weight(jnp.array([0.0, 1.0, 1e9]), 2.0, 100.0)
+    np.testing.assert_allclose(weight, [1.0, np.exp(2.0), 100.0], rtol=1e-5)
+
+
+def test_standardize_by_hand_and_its_invariances():
+    values = jnp.array([1.0, 2.0, 3.0, 6.0])
+    z = normalize.standardize(values)
+    np.testing.assert_allclose(
+        z, (np.array([1, 2, 3, 6]) - 3) / np.sqrt(3.5), rtol=1e-6
+    )
+    np.testing.assert_allclose(normalize.standardize(values - 1e4), z, atol=1e-3)
+    np.testing.assert_allclose(normalize.standardize(7.0 * values), z, rtol=1e-5)
+
+
+def test_standardize_of_constant_single_and_pair():
+    np.testing.assert_array_equal(normalize.standardize(jnp.full(5, -3.0)), np.zeros(5))
+    np.testing.assert_array_equal(normalize.standardize(jnp.array([4.0])), [0.0])
+    z = normalize.standardize(jnp.array([0.0, 5.0]))
+    np.testing.assert_allclose(z, [-1.0, 1.0], rtol=1e-6)
+
+
+def test_standardize_has_finite_gradients_when_constant():
+    grad = jax.grad(lambda x: normalize.standardize(x)[0])(jnp.ones(3))
+    assert np.isfinite(grad).all()
+
+
+def test_normalizer_fit_and_apply():
+    observations = (
+        np.random.default_rng(0).normal(3.0, 2.0, (500, 2)).astype(np.float32)
+    )
+    normalizer = normalize.fit_normalizer(jnp.asarray(observations))
+    normalized = normalizer(jnp.asarray(observations))
+    expected = (observations - observations.mean(0)) / (observations.std(0) + 1e-3)
+    np.testing.assert_allclose(normalized, expected, rtol=1e-4, atol=1e-5)
+    identity = normalize.identity_normalizer(2)
+    np.testing.assert_allclose(identity(observations), observations, rtol=1e-6)
+
+
+def test_cosine_ends_middle_and_after():
+    t = jnp.array([0, 50, 100, 1000])
+    np.testing.assert_allclose(
+        schedule.cosine(t, 3.0, 1.0, 100.0), [3.0, 2.0, 1.0, 1.0], rtol=1e-6
+    )
