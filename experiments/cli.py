@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from absl import app, flags
@@ -44,11 +44,21 @@ def run(
         except errors.UserError as error:
             _fail(error)
         except KeyboardInterrupt:
-            print(f"{_name()}: interrupted", file=sys.stderr)
-            sys.exit(128 + signal.SIGINT)
+            print(f"{_name()}: interrupted; the same command continues", flush=True)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     app.run(checked_main, flags_parser=checked_parse)
     raise AssertionError("absl's run does not return")
+
+
+def no_arguments(argv: Sequence[str]) -> None:
+    """Refuses positional arguments: a forgotten ``--`` would pass unseen.
+
+    Raises:
+      UserError: there is one.
+    """
+    if argv[1:]:
+        raise errors.UserError(f"unexpected argument {argv[1]!r}; flags begin with --")
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -60,8 +60,8 @@ def train(
 
     Args:
       run: what to do.
-      resume: ``"auto"`` continues a run that is there, ``"never"`` refuses to touch one,
-        ``"must"`` refuses to begin one.
+      resume: ``"auto"`` continues a run that is there, ``"never"`` refuses to touch
+        one, ``"must"`` refuses to begin one.
       log: takes one line.
 
     Raises:
@@ -191,7 +191,7 @@ def _evaluate(
     episodes = cadence.final_episodes if last else cadence.eval_episodes
     rows = []
     for index, seed in enumerate(run.seeds):
-        params = algorithm.actor_params(jax.tree.map(lambda leaf: leaf[index], state))
+        params = algorithm.actor_params(loop.select_seed(state, index))
         result = evaluate(
             params, evaluation.seed_key(seed), algorithm.knobs, episodes, stop
         )

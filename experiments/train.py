@@ -48,8 +48,7 @@ def parse(argv: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> None:
     """Resolves the flags and hands over to the runner."""
-    if argv[1:]:
-        raise errors.UserError(f"unexpected argument {argv[1]!r}; flags begin with --")
+    cli.no_arguments(argv)
     preset, reason = _preset()
     print(f"preset {preset}: {reason}", flush=True)
     task = tasks.get(_ENV.value)

@@ -123,9 +123,7 @@ def load(
         restored = checkpoint.restore(store, like, step)
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
-    params = algorithm.actor_params(
-        jax.tree.map(lambda leaf: leaf[seed], restored.state)
-    )
+    params = algorithm.actor_params(loop.select_seed(restored.state, seed))
     return Policy(algorithm, params, algorithm.knobs, spec, restored.step)
 
 

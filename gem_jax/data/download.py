@@ -156,7 +156,9 @@ def _open(url: str, offset: int) -> http.client.HTTPResponse:
         else:
             _failure_marker().touch()
         reason = getattr(result, "reason", result)
-        raise errors.UserError(f"cannot reach {url}: {reason}") from None
+        raise errors.UserError(
+            f"cannot reach {url}: {reason}; try again, or use --source=local"
+        ) from None
     _failure_marker().unlink(missing_ok=True)
     return result
 

@@ -41,7 +41,8 @@ def score(
     Args:
       q_values: `[E, ..., C]` values of C candidates by E ensemble members.
       behavior_log_prob: `[..., C]` log p_b of the candidates, nats.
-      kappa: pessimism, at least 0; scalar or broadcasting against `[...]`; may be traced.
+      kappa: pessimism, at least 0; a scalar or broadcasting against `[...]`, traced
+        or not.
       lam: weight of support, at least 0; the same.
       normalization: ``"zscore"`` standardizes the log-density over the candidates with
         the population std floored at 1e-6 (Eq. 2); ``"raw"`` leaves it in nats.

@@ -50,6 +50,11 @@ def init(algorithm: Algorithm, keys: PRNGKey) -> State:
     return jax.jit(jax.vmap(lambda key: algorithm.init(_named(key).init)))(keys)
 
 
+def select_seed(state: State, index: int) -> State:
+    """The state of one seed, without the axis `S`."""
+    return jax.tree.map(lambda leaf: leaf[index], state)
+
+
 def run(
     algorithm: Algorithm,
     keys: PRNGKey,

@@ -85,7 +85,7 @@ def test_knobs_broadcast_over_states_and_work_under_jit_vmap_grad(key):
 
     together = total(q, kappa, lam)
     one_by_one = jax.vmap(
-        lambda q, l, k, w: inference.score(q, l, kappa=k, lam=w).total,
+        lambda q, lp, k, w: inference.score(q, lp, kappa=k, lam=w).total,
         in_axes=(1, 0, 0, 0),
     )(q, log_prob, kappa, lam)
     np.testing.assert_allclose(together, one_by_one, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,112 @@
+"""Evaluates a trained run, with the knobs it was trained with or with others.
+
+python -m experiments.evaluate --workdir=runs/antmaze-umaze-v2/gem/seed0 --kappa=2
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+import gem_jax
+from experiments import cli
+from gem_jax.data import tasks
+from gem_jax.inference import Knobs
+from gem_jax.training import evaluation, rundir
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
+_EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
+_CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
+_OUTPUT = flags.DEFINE_string("output", None, "Append the results to this file.")
+_DEFINE = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+for _field in dataclasses.fields(Knobs):
+    _DEFINE[type(_field.default)](_field.name, None, "See gem_jax.inference.Knobs.")
+
+
+def main(argv: list[str]) -> None:
+    """Plays the episodes of every seed and prints one line each."""
+    cli.no_arguments(argv)
+    workdir = pathlib.Path(_WORKDIR.value)
+    run = rundir.read_json(workdir / rundir.CONFIG)
+    rows = evaluate(workdir, run, asked_knobs(), _EPISODES.value, _CHECKPOINT.value)
+    print(format_rows(rows))
+    if _OUTPUT.value:
+        rundir.append_lines(pathlib.Path(_OUTPUT.value), rows)
+
+
+def asked_knobs() -> dict[str, Any]:
+    """The knobs given on the command line."""
+    values = {
+        field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Knobs)
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def evaluate(
+    workdir: pathlib.Path,
+    run: dict[str, Any],
+    knobs: dict[str, Any],
+    episodes: int,
+    checkpoint: int | None,
+) -> list[dict[str, Any]]:
+    """One row a seed, with the fields of ``eval.jsonl`` and the data's provenance."""
+    task = tasks.get(run["env"])
+    policies = [
+        gem_jax.load(workdir, checkpoint, seed).with_knobs(**knobs)
+        for seed in range(len(run["seeds"]))
+    ]
+    rows = []
+    with evaluation.make_evaluator(task.env_id, policies[0].algorithm.act) as play:
+        for seed, policy in zip(run["seeds"], policies, strict=True):
+            result = play(
+                policy.params, evaluation.seed_key(seed), policy.knobs, episodes
+            )
+            row = evaluation.to_row(result, task, policy.knobs)
+            rows.append(
+                {
+                    "env": task.name,
+                    "algo": run["algo"],
+                    "source": run["source"],
+                    "step": policy.step,
+                    "seed": seed,
+                    **row,
+                }
+            )
+    return rows
+
+
+def format_rows(rows: list[dict[str, Any]]) -> str:
+    """A small table for the terminal."""
+    lines = [
+        f"seed {row['seed']}: score {row['normalized_score']:.1f}, return "
+        f"{row['return_mean']:.2f} +- {row['return_std']:.2f}"
+        + _audits(row)
+        + f" ({row['episodes']} episodes, {row['env_steps_per_second']:.0f} steps/s)"
+        for row in rows
+    ]
+    scores = [row["normalized_score"] for row in rows]
+    mean, std = np.mean(scores), np.std(scores)
+    return "\n".join(
+        [*lines, f"score {mean:.1f} +- {std:.1f} over {len(rows)} seed(s)"]
+    )
+
+
+def _audits(row: dict[str, Any]) -> str:
+    if row["support_z"] is None:
+        return ""
+    return (
+        f", support z {row['support_z']:.2f}, violations {row['violation_rate']:.4f}, "
+        f"collapse {row['collapse_dist']:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

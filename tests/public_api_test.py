@@ -1,0 +1,26 @@
+"""The names that users rely on."""
+
+import gem_jax
+from gem_jax import algorithms, data, inference
+
+
+def test_public_names():
+    assert gem_jax.__all__ == ["Policy", "load"]
+    assert callable(gem_jax.load) and isinstance(gem_jax.Policy, type)
+    assert inference.__all__ == [
+        "Knobs",
+        "Mixture",
+        "ScoreOutput",
+        "Selection",
+        "audit",
+        "lambda_schedule",
+        "propose",
+        "score",
+        "select",
+    ]
+    assert sorted(algorithms.ALGORITHMS) == ["bc", "gem", "iql"]
+    assert data.__all__ == ["OfflineDataset", "Provenance", "load", "read"]
+
+
+def test_unknown_names_are_attribute_errors():
+    assert not hasattr(gem_jax, "no_such_name")

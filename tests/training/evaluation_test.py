@@ -1,0 +1,96 @@
+"""The evaluator: whole episodes, one result for one key, whatever the batching."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax import errors
+from gem_jax.data import tasks
+from gem_jax.training import evaluation
+from gem_jax.types import ActOutput
+
+TASK = tasks.get("maze2d-umaze-v1")
+
+
+def noisy_act(params, key, observation, t, knobs):
+    """Random actions with a drift, and the step as an audit."""
+    del knobs
+    action = jnp.tanh(params + jax.random.normal(key, (2,)) + 0 * observation[:2])
+    return ActOutput(action, {"support_z": t.astype(jnp.float32)})
+
+
+def play(num_episodes, *, key=0, num_threads=None):
+    with evaluation.make_evaluator(
+        TASK.env_id, noisy_act, num_threads=num_threads
+    ) as evaluate:
+        return evaluate(jnp.array([0.3, 0.0]), jax.random.key(key), (), num_episodes)
+
+
+def test_same_key_same_result_for_any_number_of_threads_and_episodes():
+    one = play(5, num_threads=1)
+    two = play(5, num_threads=2)
+    np.testing.assert_array_equal(one.returns, two.returns)
+    more = play(40)
+    np.testing.assert_allclose(more.returns[:5], one.returns)
+    other = play(40, key=1)
+    assert not np.array_equal(more.returns, other.returns)
+
+
+def test_episodes_are_whole_and_audits_are_means_over_decisions():
+    result = play(3)
+    assert (result.lengths == TASK.horizon).all()
+    assert result.successes.dtype == bool
+    np.testing.assert_allclose(result.audit["support_z"], (TASK.horizon - 1) / 2)
+
+
+def test_rows_hold_score_and_audits():
+    row = evaluation.to_row(play(3), TASK, ())
+    expected = 100 * (row["return_mean"] - 23.85) / (161.86 - 23.85)
+    np.testing.assert_allclose(row["normalized_score"], expected)
+    assert row["episodes"] == 3 and row["collapse_dist"] is None
+
+
+def test_finished_episodes_leave_the_batch():
+    """Episodes end at their own times; each is counted once and in full."""
+
+    class Short:
+        """A gymnasium-like environment whose episodes last as long as its seed says."""
+
+        def reset(self, seed):
+            self.left = self.length = seed % 7 + 1
+            return np.zeros(2, np.float32), {}
+
+        def step(self, action):
+            self.left -= 1
+            return np.zeros(2, np.float32), 1.0, self.left == 0, False, {}
+
+    import concurrent.futures
+    import functools
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        environments = [Short() for _ in range(50)]
+        tally = evaluation._play(
+            environments,
+            range(50),
+            lambda numbers, steps, observations: ActOutput(
+                np.zeros((len(steps), 2)), {}
+            ),
+            3,
+            functools.partial(evaluation._map_slices, pool, 2),
+            lambda: False,
+        )
+    lengths = [environment.length for environment in environments]
+    np.testing.assert_array_equal(tally.returns, lengths)
+    np.testing.assert_array_equal(tally.lengths, lengths)
+
+
+def test_stopping_and_bad_input():
+    with evaluation.make_evaluator(TASK.env_id, noisy_act) as evaluate:
+        arguments = (jnp.zeros(2), jax.random.key(0), ())
+        with pytest.raises(evaluation.Cancelled):
+            evaluate(*arguments, 2, lambda: True)
+        with pytest.raises(errors.UserError, match="at least 1"):
+            evaluate(*arguments, 0)
+        with pytest.raises(FloatingPointError, match="non-finite action at step 0"):
+            evaluate(jnp.full(2, jnp.nan), *arguments[1:], 2)

@@ -1,0 +1,115 @@
+"""The loop: chunks, phases, prepare, and the rate against a bare scan's work."""
+
+import dataclasses
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gem_jax import algorithm as protocol
+from gem_jax.testing import fakes
+from gem_jax.training import loop
+from gem_jax.types import ActOutput
+
+
+@flax.struct.dataclass
+class Counter:
+    step: jax.Array
+    total: jax.Array
+    extra: jax.Array
+
+
+def make_counting_algorithm(traces):
+    """Two phases that add up what they see; the second attaches an array."""
+
+    def init(key):
+        del key
+        zero = jnp.zeros(())
+        return Counter(jnp.zeros((), jnp.int32), zero, zero)
+
+    def prepare(state, key, dataset):
+        del key
+        return state, {"label": jnp.full(dataset.reward.shape, 2.0) + state.total * 0}
+
+    def add(amount):
+        def update(state, key, batch):
+            traces.append(None)
+            del key
+            extra = batch.extras.get("label", jnp.zeros(batch.reward.shape))
+            state = dataclasses.replace(
+                state,
+                step=state.step + 1,
+                total=state.total + amount,
+                extra=state.extra + extra.mean(),
+            )
+            return state, {"sum/total": state.total}
+
+        return update
+
+    def act(params, key, observation, t, knobs):
+        del params, key, t, knobs
+        return ActOutput(observation[:2] * 0, {})
+
+    phases = (
+        protocol.Phase("one", 5, 4, add(1.0)),
+        protocol.Phase("two", 3, 4, add(10.0), prepare),
+    )
+    return protocol.Algorithm(init, phases, lambda state: (), act)
+
+
+def run(chunk_size, start_step=0, state=None):
+    traces = []
+    algorithm = make_counting_algorithm(traces)
+    keys = loop.seed_keys([0, 1])
+    dataset = fakes.random_transitions(jax.random.key(0))
+    state = loop.init(algorithm, keys) if state is None else state
+    chunks = [
+        chunk._replace(state=jax.device_get(chunk.state))
+        for chunk in loop.run(
+            algorithm,
+            keys,
+            dataset,
+            state,
+            start_step=start_step,
+            chunk_size=chunk_size,
+        )
+    ]
+    return chunks, traces
+
+
+def test_chunks_follow_the_phases():
+    chunks, traces = run(2)
+    assert [(c.phase, c.step, c.phase_step) for c in chunks] == [
+        ("one", 2, 2),
+        ("one", 4, 4),
+        ("one", 5, 5),
+        ("two", 7, 2),
+        ("two", 8, 3),
+    ]
+    assert [c.phase_done for c in chunks] == [False, False, True, False, True]
+    assert len(traces) == 4  # two phases, two lengths each, seeds in one program
+
+
+def test_metrics_are_means_over_the_chunk_for_each_seed():
+    chunks, _ = run(5)
+    np.testing.assert_allclose(chunks[0].metrics["sum/total"], [3.0, 3.0])
+
+
+def test_prepared_arrays_reach_the_batches_of_their_phase_only():
+    chunks, _ = run(100)
+    np.testing.assert_allclose(chunks[0].state.extra, [0.0, 0.0])
+    np.testing.assert_allclose(chunks[1].state.extra, [6.0, 6.0])
+    np.testing.assert_allclose(chunks[1].state.total, [35.0, 35.0])
+
+
+def test_a_resumed_run_returns_to_the_grid():
+    state = run(5)[0][0].state
+    middle = jax.tree.map(lambda leaf: jnp.asarray(leaf), state)
+    chunks, _ = run(2, start_step=5, state=middle)
+    assert [c.step for c in chunks] == [7, 8]
+    np.testing.assert_allclose(chunks[-1].state.total, [35.0, 35.0])
+
+
+def test_finished_runs_yield_nothing():
+    assert run(2, start_step=8)[0] == []
