@@ -20,8 +20,9 @@ def run(
     """Parses the flags, calls ``main`` with what is left of ``argv``, and exits.
 
     Bad flags and ``UserError``, from ``main`` or from the parser, end with one line on
-    stderr and exit code 2; Ctrl-C, where ``main`` does not handle it, with one line and
-    130. Any other exception is a fault: traceback, exit code 1.
+    stderr and exit code 2. Ctrl-C and SIGTERM end with one line and 0: what was not
+    finished is begun anew by the same command. Any other exception is a fault:
+    traceback, exit code 1.
 
     Args:
       main: takes the program's name and the positional arguments.
