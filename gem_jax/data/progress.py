@@ -18,14 +18,14 @@ class Progress:
 
         Args:
           label: what is done, a few words.
-          total: amount of work, in ``unit``.
+          total: amount of work, in ``unit``; 0 when unknown.
           unit: what is counted, say ``"steps"``.
           enabled: False shows nothing.
         """
         terminal = sys.stderr.isatty()
         self._lines = enabled and not terminal
         self._bar = tqdm.tqdm(
-            total=total,
+            total=total or None,
             desc=label,
             unit=f" {unit}",
             unit_scale=True,
@@ -39,7 +39,7 @@ class Progress:
         """Counts ``amount`` more as done."""
         self._done += amount
         self._bar.update(amount)
-        finished = self._done >= self._total
+        finished = 0 < self._total <= self._done
         if finished:
             self._bar.close()
         now = time.monotonic()
@@ -49,8 +49,8 @@ class Progress:
 
     def _line(self, seconds: float) -> str:
         rate = self._done / max(seconds, 1e-9)
+        done = f"{self._label}: {self._done:,} {self._unit}"
+        if not self._total:
+            return f"{done} ({rate:,.0f}/s)"
         left = (self._total - self._done) / max(rate, 1e-9)
-        return (
-            f"{self._label}: {self._done:,}/{self._total:,} {self._unit} "
-            f"({rate:,.0f}/s, {left:,.0f} s left)"
-        )
+        return f"{done} of {self._total:,} ({rate:,.0f}/s, {left:,.0f} s left)"

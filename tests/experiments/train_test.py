@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -255,3 +256,42 @@ def test_originals_without_network_are_refused_with_the_remedy(environment, tmp_
     result = run(environment, "train", *flags)
     assert result.returncode == 2 and "--source=local" in result.stderr
     assert time.monotonic() - start < 60
+
+
+def test_divergence_stops_with_the_metric_named(environment, tmp_path):
+    flags = [*TINY, f"--workdir={tmp_path / 'x'}", "--config.learning_rate=1e30"]
+    result = run(environment, "train", *flags)
+    assert result.returncode == 1
+    assert "FloatingPointError" in result.stderr and "for seed 0" in result.stderr
+    metrics = rundir.read_lines(tmp_path / "x" / "metrics.jsonl")
+    assert metrics and all(np.isfinite(row["behavior/nll"]) for row in metrics)
+
+
+def test_one_transition_trains_with_a_warning(environment, tmp_path):
+    path = tmp_path / "one.hdf5"
+    with h5py.File(path, "w") as file:
+        file["observations"] = np.ones((2, 4), np.float32)
+        file["actions"] = np.zeros((2, 2), np.float32)
+        file["rewards"] = np.zeros(2, np.float32)
+        file["terminals"] = np.zeros(2, bool)
+        file["timeouts"] = np.zeros(2, bool)
+    flags = [flag for flag in TINY if not flag.startswith("--source")]
+    result = run(
+        environment,
+        "train",
+        *flags,
+        f"--source=file:{path}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "transition" in result.stdout + result.stderr
+    dataset = json.loads((tmp_path / "run" / "dataset.json").read_text())
+    assert dataset["num_transitions"] == 1 and dataset["source"] == "file"
+
+
+def test_a_workdir_that_cannot_be_made_is_refused(environment, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("kept")
+    result = run(environment, "train", *TINY, f"--workdir={blocked / 'run'}")
+    assert result.returncode == 2 and "cannot write" in result.stderr
+    assert blocked.read_text() == "kept"
