@@ -21,6 +21,7 @@ class Cadence:
       final_episodes: episodes of the last.
       checkpoint_every: updates between checkpoints; also at the end of each phase.
       num_transitions: size of locally made data; ``None`` is D4RL's million.
+      after_terminal: ``"drop"`` leaves out what AntMaze's episodes do after the goal.
     """
 
     log_every: int
@@ -29,6 +30,7 @@ class Cadence:
     final_episodes: int
     checkpoint_every: int
     num_transitions: int | None = None
+    after_terminal: str = "keep"
 
 
 PRESETS = ("paper", "laptop", "smoke")
@@ -52,8 +54,15 @@ def cadence(preset: str, task: Task, num_steps: int) -> Cadence:
         case "paper":
             return Cadence(5_000, 100_000, final, final, 50_000)
         case "laptop":
-            third = max(num_steps // 3_000, 1) * 1_000
-            return Cadence(1_000, third, min(final, 20), final, 10_000)
+            third = -(-num_steps // 3_000) * 1_000  # rounded up to the grid
+            return Cadence(
+                log_every=1_000,
+                eval_every=third,
+                eval_episodes=min(final, 20),
+                final_episodes=final,
+                checkpoint_every=10_000,
+                after_terminal="drop",
+            )
         case "smoke":
             third = max(num_steps // 3, 1)
             return Cadence(third, third, 2, 4, third, num_transitions=20_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import math
 import pathlib
 import platform
@@ -71,11 +72,18 @@ def train(
     began = time.perf_counter()
     _check_resume(run.workdir, resume)
     dataset = data.load(
-        run.task.name, run.source, num_transitions=run.cadence.num_transitions, log=log
+        run.task.name,
+        run.source,
+        num_transitions=run.cadence.num_transitions,
+        after_terminal=run.cadence.after_terminal,
+        log=log,
     )
+    used = len(dataset.transitions.reward)
+    log(f"training on {used:,} of {dataset.provenance.num_transitions:,} transitions")
     spec = EnvSpec(run.task.observation_size, run.task.action_size, run.task.horizon)
     algorithm = algorithms.make(run.algo, run.config, spec)
     record = _record(run, spec, dataset.provenance)
+    _check_identity(run.workdir, record)
     keys = loop.seed_keys(run.seeds)
     with (
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
@@ -84,12 +92,20 @@ def train(
     ):
         like = jax.eval_shape(lambda: loop.init(algorithm, keys))
         restored = checkpoint.restore(store, like)
-        rundir.write_json(run.workdir / rundir.CONFIG, record)
-        rundir.write_json(run.workdir / rundir.DATASET, dataset.provenance.to_dict())
-        if restored:
-            log(f"continuing from update {restored.step}")
-        else:
+        if restored is None:
+            rundir.write_json(run.workdir / rundir.CONFIG, record)
+            rundir.write_json(
+                run.workdir / rundir.DATASET, dataset.provenance.to_dict()
+            )
             restored = checkpoint.Restored(0, loop.init(algorithm, keys))
+        elif (run.workdir / rundir.SUMMARY).exists():
+            log(f"{run.workdir} is complete; nothing to do")
+            return
+        else:
+            log(f"continuing from update {restored.step}")
+        for name in (rundir.METRICS, rundir.EVAL):
+            rundir.forget_after(run.workdir / name, restored.step)
+        began -= _seconds_so_far(run.workdir)
 
         def evaluate_all(state: State, step: int) -> None:
             _evaluate(run, algorithm, evaluate, state, step, stop, log)
@@ -107,7 +123,7 @@ def train(
     if not finished:
         log("interrupted; saved, and the same command continues")
         return
-    summary = _summarize(run, dataset.provenance)
+    summary = _summarize(run, dataset.provenance, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
     log(
@@ -127,9 +143,6 @@ def _fit(
     began: float,
 ) -> bool:
     """The chunks and what happens between them; False when stopped early."""
-    for name in (rundir.METRICS, rundir.EVAL):
-        rundir.forget_after(run.workdir / name, restored.step)
-    seconds_before = _seconds_so_far(run.workdir)
     step, cadence = restored.step, run.cadence
     try:
         if _evaluation_due(
@@ -149,7 +162,7 @@ def _fit(
             metrics = jax.device_get(chunk.metrics)  # waits for the device
             now = time.perf_counter()
             rate = (chunk.step - step) / (now - lap)
-            _write_metrics(run, chunk, metrics, rate, seconds_before + now - began)
+            _write_metrics(run, chunk, metrics, rate, now - began)
             bar.add(chunk.step - step)
             step = chunk.step
             due = _evaluation_due(run, algorithm, step)
@@ -233,7 +246,9 @@ def _seconds_so_far(workdir: pathlib.Path) -> float:
     return rows[-1]["seconds"] if rows else 0.0
 
 
-def _summarize(run: Run, provenance: data.Provenance) -> dict[str, Any]:
+def _summarize(
+    run: Run, provenance: data.Provenance, wall_seconds: float
+) -> dict[str, Any]:
     rows = rundir.read_lines(run.workdir / rundir.EVAL)
     last = max(row["step"] for row in rows)
     scores = [row["normalized_score"] for row in rows if row["step"] == last]
@@ -256,7 +271,7 @@ def _summarize(run: Run, provenance: data.Provenance) -> dict[str, Any]:
             "std": float(np.std(scores)),  # population, over seeds
             "per_seed": scores,
         },
-        "wall_seconds": metrics[-1]["seconds"],
+        "wall_seconds": wall_seconds,
         # The median leaves compilation and a busy moment out.
         "updates_per_second": float(np.median(rates)),
     }
@@ -282,6 +297,7 @@ def _record(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, A
             "config": config,
             "log_every": run.cadence.log_every,
             "dataset": provenance.sha256,
+            "after_terminal": run.cadence.after_terminal,
         },
         "command": run.command,
         "versions": versions | {"python": platform.python_version()},
@@ -294,6 +310,15 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
+    """Refuses a folder whose run was another one, with or without its checkpoints."""
+    if not (workdir / rundir.CONFIG).exists():
+        return
+    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
+    wanted = json.loads(json.dumps(record["identity"]))  # tuples become lists, as saved
+    checkpoint.check_config(saved, wanted, workdir)
 
 
 def _check_resume(workdir: pathlib.Path, resume: str) -> None:

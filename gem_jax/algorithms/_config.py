@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
 def positive(config: Any, *names: str) -> None:
     """Raises ``ValueError`` unless each named field is above zero."""
     for name in names:
-        if not getattr(config, name) > 0:
+        if not 0 < getattr(config, name) < math.inf:
             raise ValueError(f"{name} must be positive, got {getattr(config, name)!r}")
 
 
 def not_negative(config: Any, *names: str) -> None:
     """Raises ``ValueError`` unless each named field is at least zero."""
     for name in names:
-        if getattr(config, name) < 0:
+        if not 0 <= getattr(config, name) < math.inf:
             raise ValueError(f"{name} must be >= 0, got {getattr(config, name)!r}")
+
+
+def widths(config: Any, *names: str) -> None:
+    """Raises ``ValueError`` unless each field is a non-empty tuple of positive ints."""
+    for name in names:
+        sizes = getattr(config, name)
+        if not sizes or not all(isinstance(s, int) and s > 0 for s in sizes):
+            raise ValueError(f"{name} must be positive integers, got {sizes!r}")
+
+
+def ordered(config: Any, low: str, high: str) -> None:
+    """Raises ``ValueError`` unless the first field lies below the second."""
+    if not getattr(config, low) < getattr(config, high):
+        raise ValueError(
+            f"{low}={getattr(config, low)!r} must be below "
+            f"{high}={getattr(config, high)!r}"
+        )
 
 
 def fraction(config: Any, *names: str) -> None:

@@ -39,6 +39,7 @@ class Config:
     normalize_observations: bool = True
 
     def __post_init__(self) -> None:
+        _config.widths(self, "hidden_sizes")
         _config.positive(self, "num_steps", "batch_size", "learning_rate")
 
 

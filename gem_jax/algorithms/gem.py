@@ -19,6 +19,7 @@ from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _config, _mixture, _observations, _value
 from gem_jax.inference import knobs as knob_rules
+from gem_jax.inference import scoring
 from gem_jax.ops import mixture, normalize
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -68,6 +69,7 @@ class Config:
       lambda_end: support weight at the horizon.
       lambda_schedule: ``"decay"``, ``"rise"`` (from 0) or ``"constant"`` (at the end).
       horizon: H_T in steps; 0 takes the environment's time limit.
+      support_cap: support above it earns no more. The paper has no cap.
       temperature: factor on the samples' standard deviations.
       violation_threshold: z of the violation audit.
     """
@@ -108,10 +110,14 @@ class Config:
     lambda_end: float = 0.1
     lambda_schedule: str = "decay"
     horizon: int = 0
+    support_cap: float = scoring.NO_CAP
     temperature: float = 1.0
     violation_threshold: float = -2.0
 
     def __post_init__(self) -> None:
+        _config.widths(self, "hidden_sizes")
+        _config.ordered(self, "log_std_min", "log_std_max")
+        _config.ordered(self, "behavior_log_std_min", "behavior_log_std_max")
         _config.positive(self, "num_steps", "batch_size", "learning_rate")
         _config.positive(self, "behavior_steps", "behavior_batch_size")
         _config.positive(self, "behavior_learning_rate", "num_components")
@@ -178,11 +184,11 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     )
 
     def init(key: PRNGKey) -> State:
-        value_key, actor_key = jax.random.split(key)
+        value_key, actor_key, behavior_key = jax.random.split(key, 3)
         return State(
             step=jnp.zeros((), jnp.int32),
             actor=actor.init(actor_key),
-            behavior=behavior.init(jax.random.fold_in(actor_key, 1)),
+            behavior=behavior.init(behavior_key),
             values=values.init(value_key),
             normalizer=normalize.identity_normalizer(spec.observation_size),
         )
@@ -340,6 +346,7 @@ def _select(
         lam=lam,
         normalization=knobs.normalization,
         value_scale=knobs.value_scale,
+        support_cap=knobs.support_cap,
     )
     selection = inference.select(candidates, scores.total, top_m=knobs.top_m)
     audit = inference.audit(

@@ -59,6 +59,8 @@ class Config:
     normalize_observations: bool = True
 
     def __post_init__(self) -> None:
+        _config.widths(self, "hidden_sizes")
+        _config.ordered(self, "log_std_min", "log_std_max")
         _config.positive(self, "num_steps", "batch_size", "learning_rate")
         _config.positive(self, "num_critics", "max_weight")
         _config.fraction(self, "discount", "expectile", "polyak")

@@ -31,3 +31,26 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.actions)
+
+
+def until_terminal(episode: Episode) -> Episode:
+    """The episode up to its first terminal step, that step included.
+
+    D4RL's AntMaze episodes go on after the goal, for most of their length when the
+    walker is fast; an evaluation episode never gets there.
+    """
+    hits = np.flatnonzero(episode.terminations)
+    if not hits.size:
+        return episode
+    end, steps = int(hits[0]) + 1, len(episode)
+    return Episode(
+        observations=episode.observations[: end + 1],
+        actions=episode.actions[:end],
+        rewards=episode.rewards[:end],
+        terminations=episode.terminations[:end],
+        truncations=episode.truncations[:end],
+        infos={
+            name: values[: end + len(values) - steps]
+            for name, values in episode.infos.items()
+        },
+    )

@@ -83,6 +83,7 @@ def load(
     *,
     seed: int = 0,
     num_transitions: int | None = None,
+    after_terminal: str = "keep",
     progress: bool = True,
     log: Log = print,
 ) -> OfflineDataset:
@@ -95,6 +96,8 @@ def load(
       seed: of ``"local"`` data; others ignore it.
       num_transitions: size of ``"local"`` data, a million by default; of others the
         leading transitions are kept, all by default.
+      after_terminal: ``"keep"`` or ``"drop"`` what an episode holds beyond its first
+        terminal step; only AntMaze's have any.
       progress: whether to show progress.
       log: takes one line.
 
@@ -109,6 +112,12 @@ def load(
         progress=progress,
         log=log,
     )
+    if after_terminal not in ("keep", "drop"):
+        raise errors.UserError(
+            f"after_terminal must be keep or drop, got {after_terminal!r}"
+        )
+    if after_terminal == "drop":
+        found = [episodes.until_terminal(episode) for episode in found]
     offsets = transitions.offsets(found)
     flat = transitions.flatten(found)
     rewards: Any = transforms.transform_rewards(

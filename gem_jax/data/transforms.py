@@ -1,4 +1,4 @@
-"""Reward transforms, named by the table of tasks, and observation statistics."""
+"""Reward transforms, named by the table of tasks."""
 
 from __future__ import annotations
 
@@ -40,16 +40,6 @@ def transform_rewards(
 def trajectory_returns(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:
     """Sums `[J]` float64 of ``rewards`` `[D]` over trajectories, none of them empty."""
     return np.add.reduceat(rewards.astype(np.float64), episode_offsets[:-1])
-
-
-def observation_statistics(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation `[O]` float32 of ``observations`` `[D, O]`.
-
-    A constant feature has deviation 0: whoever divides must add a floor.
-    """
-    mean = observations.mean(axis=0, dtype=np.float64)
-    std = observations.std(axis=0, dtype=np.float64)
-    return mean.astype(np.float32), std.astype(np.float32)
 
 
 def _identity(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 
@@ -41,6 +42,7 @@ class Knobs:
       lambda_start: support weight at the first step of an episode.
       lambda_end: support weight from ``horizon`` on.
       horizon: H_T of the schedule, steps.
+      support_cap: support above it earns no more; by default none is.
       temperature: factor on the standard deviations of the samples; 1 is the paper's.
       violation_threshold: z below which a choice counts as a support violation.
     """
@@ -55,6 +57,7 @@ class Knobs:
     lambda_start: Array | float = 1.0
     lambda_end: Array | float = 0.1
     horizon: Array | float = 1000.0
+    support_cap: Array | float = scoring.NO_CAP
     temperature: Array | float = 1.0
     violation_threshold: Array | float = -2.0
 
@@ -79,9 +82,9 @@ class Knobs:
             f"between 1 and the {self.set_size} candidates of the set",
         )
         for name in ("kappa", "lambda_start", "lambda_end"):
-            self._require(name, getattr(self, name) >= 0, "at least 0")
+            self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature"):
-            self._require(name, getattr(self, name) > 0, "positive")
+            self._require(name, 0 < getattr(self, name) < math.inf, "positive")
         for name, known in _OPTIONS.items():
             self._require(name, getattr(self, name) in known, f"one of {known}")
 

@@ -11,6 +11,7 @@ from gem_jax.types import Array
 
 NORMALIZATIONS = ("zscore", "raw")
 VALUE_SCALES = ("reward", "zscore")
+NO_CAP = 1e9  # nats or standard deviations; finite, so that JSON can hold it
 
 
 class ScoreOutput(NamedTuple):
@@ -35,6 +36,7 @@ def score(
     lam: Array | float,
     normalization: str = "zscore",
     value_scale: str = "reward",
+    support_cap: Array | float = NO_CAP,
 ) -> ScoreOutput:
     """Scores candidates: total = LCB_kappa + lam * support (GEM Eq. 4, 14).
 
@@ -49,9 +51,12 @@ def score(
       value_scale: ``"reward"`` leaves the LCB in units of return, the paper's form, so
         that lam carries those units; ``"zscore"`` standardizes it over the candidates
         too, which makes one lam mean the same on every task.
+      support_cap: support above it earns no more. Without a cap, the paper's form,
+        support pulls towards the behavior's mode; a cap of 0 only keeps away from what
+        the behavior does less often than the set's average.
 
     Returns:
-      ScoreOutput. With one candidate the support is 0.
+      ScoreOutput. With one candidate the standardized support is 0.
 
     Raises:
       ValueError: shapes disagree, a knob given as a number is negative, or an option
@@ -73,7 +78,8 @@ def score(
     if normalization == "zscore":
         support = normalize.standardize(behavior_log_prob)
     worth = normalize.standardize(lcb) if value_scale == "zscore" else lcb
-    return ScoreOutput(total=worth + lam * support, lcb=lcb, support=support)
+    capped = jnp.minimum(support, support_cap)
+    return ScoreOutput(total=worth + lam * capped, lcb=lcb, support=support)
 
 
 def lambda_schedule(

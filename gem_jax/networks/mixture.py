@@ -40,7 +40,9 @@ class MixtureNetwork(nn.Module):
         trunk = mlp.MLP(self.hidden_sizes)(observation)
         logits = nn.Dense(self.num_components)(trunk)
         means = nn.Dense(self.num_components * self.action_size)(trunk)
-        rho = self.param("log_stds", nn.initializers.zeros, shape)
+        # Zero where the bounds allow it, else inside them: beyond, nothing is learned.
+        start = min(max(0.0, 0.9 * self.log_std_min), 0.9 * self.log_std_max)
+        rho = self.param("log_stds", nn.initializers.constant(start), shape)
         log_stds = jnp.clip(rho, self.log_std_min, self.log_std_max)
         return mixture.Mixture(
             logits=logits,

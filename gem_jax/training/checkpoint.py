@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -107,9 +108,12 @@ def save(store: Store, step: int, state: Any) -> None:
 
     Raises:
       UserError: the disk is full or read-only; earlier steps are untouched.
+      FloatingPointError: the state is not finite; a resumed run could only fail.
     """
     if step in store.manager.all_steps():
         return
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state)):
+        raise FloatingPointError(f"the state of update {step} is not finite; not saved")
     meta: dict[str, Any] = {"config": store.config, "leaves": _describe(state)}
     meta["sha256"] = _digest(meta)
     with _writing(store.workdir / _FOLDER):
@@ -145,14 +149,15 @@ def restore(store: Store, like: Any, step: int | None = None) -> Restored | None
     for candidate in candidates:
         try:
             return _read(store, like, candidate)
-        except errors.UserError:
-            raise
+        except (errors.UserError, MemoryError, PermissionError):
+            raise  # says nothing about the files
         except Exception as error:  # orbax raises bare exceptions for damaged files
             _set_aside(store, candidate, error)
-    if candidates:
+    # What an earlier call set aside counts too: a run never restarts from zero unasked.
+    if candidates or (store.workdir / _QUARANTINE).exists():
         raise errors.UserError(
-            f"every checkpoint in {store.workdir / _FOLDER} is damaged; they are kept "
-            f"in {_QUARANTINE}/. Start over in another --workdir."
+            f"every checkpoint of {store.workdir} is damaged; they are kept. Start "
+            "over in another --workdir."
         )
     return None
 
@@ -181,8 +186,8 @@ def _read(store: Store, like: Any, step: int) -> Restored:
     claimed = meta.pop("sha256")
     if _digest(meta) != claimed:
         raise ValueError("the description does not match its hash")
-    _check_config(meta["config"], store.config, store.workdir)
-    target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    check_config(meta["config"], store.config, store.workdir)
+    target = _on_this_device(like)
     _check_leaves(meta["leaves"], target, store.workdir)
     state = store.manager.restore(
         step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
@@ -194,12 +199,25 @@ def _read(store: Store, like: Any, step: int) -> Restored:
     return Restored(step, state)
 
 
-def _check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:
+def _on_this_device(like: Any) -> Any:
+    """Shapes with a sharding: without one, orbax insists on the devices of the save."""
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like
+    )
+
+
+def check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:
+    """Refuses a run folder whose settings differ.
+
+    Raises:
+      UserError: names the first field that differs, and both values.
+    """
     difference = first_difference(saved, wanted)
     if difference is not None:
         name, there, here = difference
         raise errors.UserError(
-            f"the checkpoints in {workdir} were made with {name}={there!r}, not "
+            f"{workdir} holds a run with {name}={there!r}, not "
             f"{here!r}; give another --workdir or the same settings"
         )
 
@@ -224,7 +242,7 @@ def _check_leaves(saved: Meta, target: Any, workdir: pathlib.Path) -> None:
         for path, leaf in jax.tree_util.tree_leaves_with_path(target)
     }
     there = {name: [leaf["shape"], leaf["dtype"]] for name, leaf in saved.items()}
-    _check_config(there, wanted, workdir)
+    check_config(there, wanted, workdir)
 
 
 def _describe(state: Any) -> dict[str, dict[str, Any]]:
@@ -270,8 +288,11 @@ def _one_line(error: Exception) -> str:
 def _writing(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # Tensorstore reports a full disk as a ValueError with the system's code in it.
+        if isinstance(error, ValueError) and "os_error_code" not in str(error):
+            raise
         raise errors.UserError(
-            f"cannot write {path}: {error.strerror or error}; free space or give "
-            "another --workdir"
+            f"cannot write {path}: {_one_line(error)}; free space or give another "
+            "--workdir"
         ) from error

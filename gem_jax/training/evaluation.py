@@ -87,12 +87,14 @@ def make_evaluator(
         while len(environments) < min(num_episodes, _MAX_ENVS):
             environments.append(make_env(env_id))
         start = time.perf_counter()
+        reset_key, action_key = jax.random.split(key)
+        reset_seed = int(jax.random.bits(reset_key, dtype=jnp.uint32))
         waves = [
             _play(
                 environments,
                 range(first, min(first + _MAX_ENVS, num_episodes)),
-                lambda *inputs: decide(params, key, *inputs, knobs),
-                int(jax.random.bits(key, dtype=jnp.uint32)),
+                lambda *inputs: decide(params, action_key, *inputs, knobs),
+                reset_seed,
                 step_slices,
                 should_stop,
             )

@@ -138,10 +138,13 @@ def _run_phase(
 ) -> Generator[Chunk, None, State]:
     """One phase from its ``done``-th update on; returns the state at its end."""
 
-    def prepare(state: State, key: PRNGKey) -> tuple[State, Mapping[str, Array]]:
+    def prepare(
+        state: State, key: PRNGKey, dataset: Transition
+    ) -> tuple[State, Mapping[str, Array]]:
         return phase.prepare(state, _named(key).prepare, dataset)
 
-    state, extras = jax.jit(jax.vmap(prepare))(state, keys)
+    prepare_seeds = jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
+    state, extras = prepare_seeds(state, keys, dataset)
     run_chunk = make_chunk(phase)
     while done < phase.num_steps:
         # A resumed run first returns to the grid, so that its chunks are those of a

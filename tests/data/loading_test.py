@@ -164,9 +164,3 @@ def test_transforms_by_hand():
     )
     with pytest.raises(errors.UserError, match="unknown reward transform"):
         transforms.transform_rewards("log", rewards, offsets)
-
-
-def test_observation_statistics():
-    mean, std = transforms.observation_statistics(np.array([[1.0, 5.0], [3.0, 5.0]]))
-    np.testing.assert_array_equal(mean, [2.0, 5.0])
-    np.testing.assert_array_equal(std, [1.0, 0.0])

@@ -110,3 +110,20 @@ def test_constants_warn():
         "warning: set: every reward is 0",
         "warning: set: observation features [2] never change",
     ]
+
+
+def test_what_follows_the_first_terminal_can_be_left_out():
+    episode = episodes.Episode(
+        observations=np.arange(5, dtype=np.float32)[:, None],
+        actions=np.zeros((4, 1), np.float32),
+        rewards=np.array([0, 1, 1, 0], np.float32),
+        terminations=np.array([False, True, True, False]),
+        truncations=np.array([False, False, False, True]),
+        infos={"goal": np.zeros((4, 2)), "qpos": np.zeros((5, 3))},
+    )
+    short = episodes.until_terminal(episode)
+    assert len(short) == 2 and short.observations.tolist() == [[0.0], [1.0], [2.0]]
+    assert short.terminations.tolist() == [False, True]
+    assert len(short.infos["goal"]) == 2 and len(short.infos["qpos"]) == 3
+    whole = episodes.until_terminal(short)
+    assert len(episodes.until_terminal(whole)) == 2

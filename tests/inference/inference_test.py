@@ -241,3 +241,13 @@ def test_inference_needs_jax_alone():
         "found = sorted(bad & set(sys.modules)); assert not found, found"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_capped_support_keeps_away_from_the_rare_without_seeking_the_common():
+    q = jnp.array([[0.0, 1.0, 2.0]])
+    log_prob = jnp.array([5.0, 4.0, -9.0])  # z of about 0.8, 0.6, -1.4
+    plain = inference.score(q, log_prob, kappa=0.0, lam=10.0).total
+    assert jnp.argmax(plain) == 0  # the most common, though it is the worst
+    capped = inference.score(q, log_prob, kappa=0.0, lam=10.0, support_cap=-0.5)
+    assert jnp.argmax(capped.total) == 1  # the best of those common enough
+    np.testing.assert_allclose(capped.support.max(), 0.8, atol=0.1)  # reported uncapped
