@@ -13,7 +13,7 @@ _VALUE_LEARNING = {
     "antmaze": dict(expectile=0.9, beta=10.0),
 }
 # Gradient steps that two cores finish in time.
-_LAPTOP_STEPS = {"locomotion": 100_000, "maze2d": 50_000, "antmaze": 150_000}
+_LAPTOP_STEPS = {"locomotion": 100_000, "maze2d": 50_000, "antmaze": 180_000}
 _SMOKE_STEPS = 600
 
 

@@ -29,13 +29,14 @@ def random_transitions(
 def two_mode_bandit(key: PRNGKey, size: int = 512) -> Transition:
     """One step; actions near -0.7 or +0.7, equally often; only +0.7 is rewarded.
 
-    The mean of the data, 0, is an action that nobody took.
+    The mean of the data, 0, is an action that nobody took. Observations are noise: a
+    constant one would leave the components of a fresh mixture identical.
     """
-    mode_key, noise_key = jax.random.split(key)
+    mode_key, noise_key, observation_key = jax.random.split(key, 3)
     sign = jnp.where(jax.random.bernoulli(mode_key, shape=(size,)), 1.0, -1.0)
     action = BANDIT_MODE * sign + 0.05 * jax.random.normal(noise_key, (size,))
     return Transition(
-        observation=jnp.zeros((size, 1)),
+        observation=jax.random.uniform(observation_key, (size, 1)),
         action=jnp.clip(action, -1.0, 1.0)[:, None],
         reward=(action > 0.0).astype(jnp.float32),
         next_observation=jnp.zeros((size, 1)),

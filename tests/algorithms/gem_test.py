@@ -206,7 +206,7 @@ def bandit_actions(name, config):
     output = jax.jit(batched_act(algorithm.act))(
         params,
         jax.random.split(jax.random.key(2), count),
-        jnp.zeros((count, 1)),
+        jax.random.uniform(jax.random.key(3), (count, 1)),
         jnp.zeros(count, jnp.int32),
         algorithm.knobs,
     )
@@ -214,21 +214,25 @@ def bandit_actions(name, config):
 
 
 def test_mixture_finds_the_good_mode_of_the_bandit_where_cloning_blurs():
-    size = dict(batch_size=128, hidden_sizes=(32,), learning_rate=3e-3)
+    size = dict(batch_size=128, hidden_sizes=(64,), learning_rate=3e-3)
     guided = bandit_actions(
         "gem",
         gem.Config(
             **size,
-            num_steps=1500,
-            behavior_steps=1000,
+            num_steps=3000,
+            behavior_steps=1500,
             num_components=4,
             behavior_components=4,
             num_critics=2,
             num_candidates=32,
             beta=3.0,
+            value_scale="zscore",
+            support_cap=-0.5,
+            lambda_schedule="constant",
+            lambda_end=3.0,
         ),
     )
-    assert (guided > 0.4).all()  # the rewarded mode, and nothing between the two
+    assert (np.abs(guided - fakes.BANDIT_MODE) < 0.2).all()
     cloned = bandit_actions("bc", algorithms.config_class("bc")(**size, num_steps=1500))
     assert (np.abs(cloned) < 0.2).all()
 
