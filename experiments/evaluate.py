@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-import gem_jax
-from experiments import cli
-from gem_jax.data import tasks
+from experiments import cli, rescoring
 from gem_jax.inference import Knobs
-from gem_jax.training import evaluation, rundir
+from gem_jax.training import rundir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
@@ -34,9 +32,8 @@ for _field in dataclasses.fields(Knobs):
 def main(argv: list[str]) -> None:
     """Plays the episodes of every seed and prints one line each."""
     cli.no_arguments(argv)
-    workdir = pathlib.Path(_WORKDIR.value)
-    run = rundir.read_json(workdir / rundir.CONFIG)
-    rows = evaluate(workdir, run, asked_knobs(), _EPISODES.value, _CHECKPOINT.value)
+    run = rescoring.load(pathlib.Path(_WORKDIR.value), _CHECKPOINT.value)
+    (rows,) = rescoring.play([run.with_knobs(asked_knobs())], _EPISODES.value)
     print(format_rows(rows))
     if _OUTPUT.value:
         rundir.append_lines(pathlib.Path(_OUTPUT.value), rows)
@@ -48,39 +45,6 @@ def asked_knobs() -> dict[str, Any]:
         field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Knobs)
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def evaluate(
-    workdir: pathlib.Path,
-    run: dict[str, Any],
-    knobs: dict[str, Any],
-    episodes: int,
-    checkpoint: int | None,
-) -> list[dict[str, Any]]:
-    """One row a seed, with the fields of ``eval.jsonl`` and the data's provenance."""
-    task = tasks.get(run["env"])
-    policies = [
-        gem_jax.load(workdir, checkpoint, seed).with_knobs(**knobs)
-        for seed in range(len(run["seeds"]))
-    ]
-    rows = []
-    with evaluation.make_evaluator(task.env_id, policies[0].algorithm.act) as play:
-        for seed, policy in zip(run["seeds"], policies, strict=True):
-            result = play(
-                policy.params, evaluation.seed_key(seed), policy.knobs, episodes
-            )
-            row = evaluation.to_row(result, task, policy.knobs)
-            rows.append(
-                {
-                    "env": task.name,
-                    "algo": run["algo"],
-                    "source": run["source"],
-                    "step": policy.step,
-                    "seed": seed,
-                    **row,
-                }
-            )
-    return rows
 
 
 def format_rows(rows: list[dict[str, Any]]) -> str:

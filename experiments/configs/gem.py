@@ -5,10 +5,10 @@ maze2d 59 / 118 / 90.
 
     python -m experiments.train --env=antmaze-umaze-v2 --preset=paper
 
-``laptop`` differs from ``paper`` in two critics with LayerNorm, 64 candidates, and a
-score in which support is a constraint rather than an aim: value and support are both
-standardized, and support above a cap earns nothing. Without the cap, large lambda pulls
-towards the behavior's mode, which on Maze2D walks to a random goal.
+``laptop`` differs from ``paper`` in two critics with LayerNorm, 64 candidates, a
+constant lambda and a score whose two terms are both standardized. On Maze2D support
+above a cap earns nothing; on AntMaze beta is smaller (``shared``), kappa larger, and
+the anchor the mixture's mean.
 """
 
 from __future__ import annotations
@@ -23,13 +23,6 @@ from gem_jax.data.tasks import Task
 _BY_TASK = {
     "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
 }
-# Chosen on one seed of the local umaze set: the mixture's mean reached the goal in 58 %
-# of episodes and its heaviest component in 30 %; beta = 3 learned faster than 10.
-_LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
-    "antmaze": dict(anchor="mean", beta=3.0),
-    "locomotion": {},
-    "maze2d": {},
-}
 _LAPTOP: dict[str, Any] = dict(
     num_critics=2,
     critic_layer_norm=True,
@@ -37,15 +30,24 @@ _LAPTOP: dict[str, Any] = dict(
     behavior_batch_size=256,
     num_candidates=64,
     value_scale="zscore",
-    support_cap=-0.5,
     lambda_schedule="constant",
-    lambda_end=3.0,
+    lambda_end=1.0,
 )
+# Chosen on seeds other than the README's. Maze2D's behavior walks to random goals, so
+# its mode is a bad aim and support only a constraint. AntMaze's behavior reaches the
+# goal and falling over is what fails, so support is an aim and doubt weighs more; the
+# mixture's mean falls less than its heaviest component.
+_LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
+    "antmaze": dict(anchor="mean", kappa=4.0),
+    "locomotion": {},
+    "maze2d": dict(support_cap=-0.5, lambda_end=3.0),
+}
 
 
 def get_config(task: Task, preset: str) -> gem.Config:
     """The settings for one task under one preset."""
-    config = gem.Config(**shared.value_learning(task) | _BY_TASK.get(task.name, {}))
+    learning = shared.value_learning(task, preset) | _BY_TASK.get(task.name, {})
+    config = gem.Config(**learning)
     if preset == "paper":
         return config
     config = dataclasses.replace(

@@ -20,7 +20,9 @@ _BY_TASK = {
 
 def get_config(task: Task, preset: str) -> iql.Config:
     """The settings for one task under one preset."""
-    config = iql.Config(**shared.value_learning(task) | _BY_TASK.get(task.name, {}))
+    config = iql.Config(
+        **shared.value_learning(task, preset) | _BY_TASK.get(task.name, {})
+    )
     if preset == "paper":
         return config
     return dataclasses.replace(

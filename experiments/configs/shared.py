@@ -12,14 +12,21 @@ _VALUE_LEARNING = {
     "maze2d": dict(expectile=0.7, beta=3.0),
     "antmaze": dict(expectile=0.9, beta=10.0),
 }
+# Local AntMaze data are a good walker's, cut at the goal: there, large weights make
+# the actor copy fewer steps and fall over more (60,000 updates, one seed each, the
+# anchor alone: 63 % at beta 3, 72 at 1, 90 at 0.5; behavior cloning 88).
+_LAPTOP_ANTMAZE_BETA = 0.5
 # Gradient steps that two cores finish in time.
-_LAPTOP_STEPS = {"locomotion": 100_000, "maze2d": 50_000, "antmaze": 180_000}
+_LAPTOP_STEPS = {"locomotion": 100_000, "maze2d": 40_000, "antmaze": 60_000}
 _SMOKE_STEPS = 600
 
 
-def value_learning(task: Task) -> dict[str, Any]:
+def value_learning(task: Task, preset: str) -> dict[str, Any]:
     """Expectile and beta for a task's suite."""
-    return dict(_VALUE_LEARNING[task.suite])
+    settings = dict(_VALUE_LEARNING[task.suite])
+    if preset != "paper" and task.suite == "antmaze":
+        settings["beta"] = _LAPTOP_ANTMAZE_BETA
+    return settings
 
 
 def num_steps(task: Task, preset: str) -> int:

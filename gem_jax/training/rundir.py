@@ -18,12 +18,12 @@ SUMMARY = "summary.json"
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    """Writes to a temporary name and renames, so that no reader sees half a file.
+    """Writes a JSON file whole or not at all.
 
     Raises:
       UserError: the folder cannot be written.
     """
-    _replace(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -48,7 +48,15 @@ def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    text = "".join(json.dumps(row) + "\n" for row in rows)
+    append_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def append_text(path: pathlib.Path, text: str) -> None:
+    """Appends whole lines.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
     try:
         with path.open("a") as file:
             file.write(text)
@@ -76,10 +84,15 @@ def forget_after(path: pathlib.Path, step: int) -> None:
     rows = read_lines(path)
     if path.exists():
         kept = [row for row in rows if row["step"] <= step]
-        _replace(path, "".join(json.dumps(row) + "\n" for row in kept))
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
-def _replace(path: pathlib.Path, text: str) -> None:
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes to a temporary name and renames, so that no reader sees half a file.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text)

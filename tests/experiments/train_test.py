@@ -1,5 +1,6 @@
 """The real commands on tiny real data: train, kill, resume, load, evaluate, refuse."""
 
+import csv
 import json
 import os
 import pathlib
@@ -205,6 +206,50 @@ def test_evaluate_repeats_the_runs_own_numbers(environment, finished, tmp_path):
     )
     assert changed.returncode == 2
     assert "kappa must be at least 0" in changed.stderr
+
+
+def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
+    environment, finished, tmp_path
+):
+    table = tmp_path / "table.csv"
+    grid = ["--num_candidates=0,4", "--kappa=0,1", "--episodes=4"]
+    common = [f"--workdir={finished}", f"--output={table}"]
+    whole = run(environment, "sweep", *common, *grid)
+    assert whole.returncode == 0, whole.stderr
+    lines = table.read_text().splitlines()
+    assert len(lines) == 1 + 2 * 2 * 2  # header; N, kappa, seed
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    own = [r for r in rows if r["num_candidates"] == "4" and r["kappa"] == "1.0"]
+    last = [r for r in rundir.read_lines(finished / "eval.jsonl") if r["step"] == 120]
+    scores = [float(row["normalized_score"]) for row in own]
+    assert scores == [row["normalized_score"] for row in last]
+
+    table.write_text("\n".join(lines[:-2]) + "\n" + lines[-2][:20])  # interrupted
+    again = run(environment, "sweep", *common, *grid)
+    assert again.returncode == 0, again.stderr
+    kept = table.read_text().splitlines()
+    assert kept[:-2] == lines[:-2]
+
+    def but_the_rate(line):
+        return line.rsplit(",", 1)[0]
+
+    assert [*map(but_the_rate, kept)] == [*map(but_the_rate, lines)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ([], "nothing to sweep"),
+        (["--kappa=1,high"], "--kappa takes numbers"),
+        (["--num_candidates=1,-2"], "num_candidates must be at least 0"),
+        (["--kappa=1", "--output=README.md"], "not a table of this program"),
+    ],
+)
+def test_sweep_refuses_bad_lists_before_playing(environment, finished, flags, named):
+    result = run(environment, "sweep", f"--workdir={finished}", *flags)
+    assert result.returncode == 2, result.stderr
+    assert named in result.stderr
 
 
 @pytest.mark.parametrize(
