@@ -18,7 +18,7 @@ import numpy as np
 from experiments import presets
 from gem_jax import algorithms, data, errors
 from gem_jax.algorithm import Algorithm, State
-from gem_jax.data import progress, tasks
+from gem_jax.data import locks, progress, tasks
 from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
 from gem_jax.types import EnvSpec, Transition
 
@@ -66,11 +66,17 @@ def train(
       log: takes one line.
 
     Raises:
-      UserError: the folder holds another run, or none; data or settings are unfit.
+      UserError: the folder holds another run, or none, or is in use; data or settings
+        are unfit.
       FloatingPointError: training diverged; the last checkpoint is finite.
     """
-    began = time.perf_counter()
     _check_resume(run.workdir, resume)
+    with locks.claim(run.workdir / ".lock", str(run.workdir)):
+        _train(run, log)
+
+
+def _train(run: Run, log: Callable[[str], None]) -> None:
+    began = time.perf_counter()
     dataset = data.load(
         run.task.name,
         run.source,

@@ -1,6 +1,9 @@
 """Trains and evaluates one algorithm on one task.
 
 python -m experiments.train --env=antmaze-umaze-v2
+
+Every setting of the algorithm is a flag too, --config.FIELD=VALUE; they are listed in
+gem_jax/algorithms/ALGO.py, and an unknown one is answered with the list.
 """
 
 from __future__ import annotations
@@ -27,9 +30,15 @@ _SOURCE = flags.DEFINE_string(
 _PRESET = flags.DEFINE_string(
     "preset", None, "paper, laptop or smoke; by default chosen by the device."
 )
-_STEPS = flags.DEFINE_integer("steps", None, "Updates of the last phase.")
-_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 1, "Seeds trained side by side.")
-_SEED = flags.DEFINE_integer("seed", 0, "The first seed.")
+_STEPS = flags.DEFINE_integer(
+    "steps", None, "Updates of the last phase.", lower_bound=1
+)
+_NUM_SEEDS = flags.DEFINE_integer(
+    "num_seeds", 1, "Seeds trained side by side.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Default: runs/ENV/ALGO/seedS.")
 _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Continue?")
 
@@ -53,10 +62,6 @@ def main(argv: list[str]) -> None:
     print(f"preset {preset}: {reason}", flush=True)
     task = tasks.get(_ENV.value)
     config = _config()
-    if _NUM_SEEDS.value < 1:
-        raise errors.UserError(
-            f"--num_seeds must be at least 1, got {_NUM_SEEDS.value}"
-        )
     workdir = _WORKDIR.value or f"runs/{task.name}/{_ALGO.value}/seed{_SEED.value}"
     run = runner.Run(
         task=task,

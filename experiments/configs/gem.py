@@ -53,8 +53,7 @@ def get_config(task: Task, preset: str) -> gem.Config:
     config = dataclasses.replace(
         config,
         num_steps=shared.num_steps(task, preset),
-        **_LAPTOP,
-        **_LAPTOP_BY_SUITE[task.suite],
+        **_LAPTOP | _LAPTOP_BY_SUITE[task.suite],
     )
     if preset == "smoke":
         config = dataclasses.replace(config, behavior_steps=300, num_candidates=16)

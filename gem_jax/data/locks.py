@@ -6,6 +6,9 @@ import contextlib
 import fcntl
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import IO
+
+from gem_jax import errors
 
 
 @contextlib.contextmanager
@@ -19,12 +22,43 @@ def hold(path: pathlib.Path, what: str, log: Callable[[str], None]) -> Iterator[
       path: the lock file, created when absent.
       what: the thing that is locked, for the message.
       log: takes one line.
+
+    Raises:
+      UserError: the lock file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _open(path) as file:
+        if not _locked(file):
             log(f"another process is making {what}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def claim(path: pathlib.Path, what: str) -> Iterator[None]:
+    """Holds the lock file ``path`` as ``hold`` does, but never waits.
+
+    Raises:
+      UserError: another process holds it, or it cannot be written.
+    """
+    with _open(path) as file:
+        if not _locked(file):
+            raise errors.UserError(f"another process is using {what}; wait for its end")
+        yield
+
+
+def _open(path: pathlib.Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a")
+    except OSError as error:
+        raise errors.UserError(
+            f"cannot write {path.parent}: {error.strerror}"
+        ) from error
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -17,6 +17,7 @@ import pytest
 
 import gem_jax
 from gem_jax import errors
+from gem_jax.data import locks
 from gem_jax.training import rundir
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -145,6 +146,31 @@ def test_the_same_command_again_changes_nothing(environment, finished):
     assert (finished / "eval.jsonl").read_text() == before
 
 
+def test_two_processes_do_not_share_a_run(environment, tmp_path):
+    workdir = tmp_path / "run"
+    with locks.claim(workdir / ".lock", "this test"):
+        result = run(environment, "train", *TINY, f"--workdir={workdir}")
+    assert result.returncode == 2
+    assert "another process is using" in result.stderr
+    assert [path.name for path in workdir.iterdir()] == [".lock"]
+
+
+def test_a_run_made_on_two_devices_continues_on_one(environment, tmp_path):
+    two = environment | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = [*TINY, f"--workdir={tmp_path / 'run'}", "--num_seeds=2"]
+    process = subprocess.Popen(
+        command("train", *flags), env=two, cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    wait_for_line(tmp_path / "run" / "metrics.jsonl", process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    result = run(environment, "train", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "continuing from update" in result.stdout
+    # Not bit for bit: two devices share the threads, and sums run in another order.
+    assert gem_jax.load(tmp_path / "run", seed=1).step == 120
+
+
 def test_load_gives_a_policy_that_acts(finished):
     policy = gem_jax.load(finished, seed=1)
     assert policy.step == 120
@@ -264,7 +290,12 @@ def test_sweep_refuses_bad_lists_before_playing(environment, finished, flags, na
         (["--env=maze2d-umaze-v1", "--config.num_candidates=-1"], "num_candidates"),
         (["--env=maze2d-umaze-v1", "--config.top_m=99999"], "top_m must be between"),
         (["--env=maze2d-umaze-v1", "--config.kappa=high"], "kappa"),
-        (["--env=maze2d-umaze-v1", "--num_seeds=0"], "num_seeds must be at least 1"),
+        (
+            ["--env=maze2d-umaze-v1", "--num_seeds=0"],
+            "--num_seeds=0: 0 is not a positive",
+        ),
+        (["--env=maze2d-umaze-v1", "--steps=0"], "--steps=0: 0 is not a positive"),
+        (["--env=maze2d-umaze-v1", "--seed=-1"], "--seed=-1"),
         (["--env=maze2d-umaze-v1", "seed=3"], "unexpected argument"),
         ([], "env"),
     ],

@@ -1,0 +1,85 @@
+"""Prints the final scores of finished runs as a Markdown table.
+
+python -m experiments.table --workdir=runs/maze2d-umaze-v1/gem/seed1,runs/...
+
+A row a task and data source, a column an algorithm: mean and standard deviation over
+seeds. GEM's paper's table stands to the right: other data, other updates.
+"""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from experiments import cli
+from gem_jax import errors
+from gem_jax.training import rundir
+
+_WORKDIR = flags.DEFINE_list("workdir", None, "Finished run folders.", required=True)
+
+Summary = Mapping[str, Any]
+
+
+def main(argv: list[str]) -> None:
+    """Reads every ``summary.json`` and prints the table."""
+    cli.no_arguments(argv)
+    folders = [pathlib.Path(name) for name in _WORKDIR.value]
+    summaries = [rundir.read_json(folder / rundir.SUMMARY) for folder in folders]
+    print(format_table(summaries, published()))
+
+
+def published() -> dict[str, Mapping[str, str]]:
+    """Table of arXiv 2603.23232 by task: the scores it lists for each method."""
+    path = resources.files("experiments").joinpath("published_scores.csv")
+    with path.open() as file:
+        return {row["dataset"]: row for row in csv.DictReader(file)}
+
+
+def format_table(
+    summaries: Sequence[Summary], elsewhere: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Markdown; runs of one task, source and algorithm are pooled over their seeds.
+
+    Raises:
+      UserError: two runs of a cell share a seed or differ in their updates.
+    """
+    algos = sorted({summary["algo"] for summary in summaries})
+    head = [
+        *("task", "data"),
+        *algos,
+        *(f"{algo}, published" for algo in algos if algo != "bc"),
+    ]
+    lines = [head, ["---"] * len(head)]
+    rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
+    for env, source in rows:
+        cells = [
+            _cell([s for s in summaries if (s["env"], s["source"], s["algo"]) == key])
+            for key in ((env, source, algo) for algo in algos)
+        ]
+        others = [elsewhere.get(env, {}).get(a) or "-" for a in algos if a != "bc"]
+        lines.append([env, source, *cells, *others])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(summaries: Sequence[Summary]) -> str:
+    if not summaries:
+        return "-"
+    seeds = [seed for summary in summaries for seed in summary["seeds"]]
+    first = summaries[0]
+    if len(set(seeds)) < len(seeds) or len({s["steps"] for s in summaries}) > 1:
+        raise errors.UserError(
+            f"the runs of {first['algo']} on {first['env']} share a seed or differ in "
+            "their number of updates; give comparable ones"
+        )
+    scores = [x for s in summaries for x in s["normalized_score"]["per_seed"]]
+    return f"{np.mean(scores):.1f} ± {np.std(scores):.1f} ({len(scores)})"
+
+
+if __name__ == "__main__":
+    cli.run(main)
