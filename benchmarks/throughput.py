@@ -9,7 +9,6 @@ repetition, so that a busy moment of the machine meets both.
 from __future__ import annotations
 
 import functools
-import json
 import pathlib
 import platform
 import time
@@ -20,10 +19,10 @@ import numpy as np
 from absl import flags
 
 from experiments import cli, configs
-from gem_jax import algorithms
+from gem_jax import algorithms, errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
-from gem_jax.training import loop, sampling
+from gem_jax.training import loop, rundir, sampling
 from gem_jax.types import EnvSpec, Transition
 
 _METHODS = flags.DEFINE_list("methods", sorted(algorithms.ALGORITHMS), "Algorithms.")
@@ -44,7 +43,7 @@ def main(argv: list[str]) -> None:
     rows = []
     for env in _ENVS.value:
         for method in _METHODS.value:
-            for num_seeds in map(int, _SEEDS.value):
+            for num_seeds in seed_counts():
                 row = measure(env, method, num_seeds)
                 print(
                     f"{env:20} {method:5} S={num_seeds}: loop {row['loop']:7.1f}, bare "
@@ -61,7 +60,19 @@ def main(argv: list[str]) -> None:
             "jax": jax.__version__,
             "rows": rows,
         }
-        pathlib.Path(_OUTPUT.value).write_text(json.dumps(record, indent=2) + "\n")
+        rundir.write_json(pathlib.Path(_OUTPUT.value), record)
+
+
+def seed_counts() -> list[int]:
+    """The numbers of seeds asked for.
+
+    Raises:
+      UserError: one is not a positive whole number.
+    """
+    for text in _SEEDS.value:
+        if not text.isdecimal() or int(text) < 1:
+            raise errors.UserError(f"--num_seeds takes counts such as 1,4, got {text}")
+    return [int(text) for text in _SEEDS.value]
 
 
 def measure(env: str, method: str, num_seeds: int) -> dict[str, Any]:

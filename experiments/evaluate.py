@@ -50,10 +50,10 @@ def asked_knobs() -> dict[str, Any]:
 def format_rows(rows: list[dict[str, Any]]) -> str:
     """A small table for the terminal."""
     lines = [
-        f"seed {row['seed']}: score {row['normalized_score']:.1f}, return "
-        f"{row['return_mean']:.2f} +- {row['return_std']:.2f}"
-        + _audits(row)
-        + f" ({row['episodes']} episodes, {row['env_steps_per_second']:.0f} steps/s)"
+        f"update {row['step']}, seed {row['seed']}: "
+        f"score {row['normalized_score']:.1f}, "
+        f"return {row['return_mean']:.2f} +- {row['return_std']:.2f}{_audits(row)} "
+        f"({row['episodes']} episodes, {row['env_steps_per_second']:.0f} steps/s)"
         for row in rows
     ]
     scores = [row["normalized_score"] for row in rows]

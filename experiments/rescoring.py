@@ -38,6 +38,7 @@ class TrainedRun:
         """What tells the rows of this run from others, a seed each."""
         names = ("env", "algo", "source")
         shared = {name: self.record[name] for name in names}
+        shared["settings"] = rundir.settings_hash(self.record)
         return [
             shared | {"step": policy.step, "seed": seed}
             for seed, policy in zip(self.record["seeds"], self.policies, strict=True)
@@ -54,11 +55,12 @@ def load(workdir: pathlib.Path, checkpoint: int | None = None) -> TrainedRun:
     Raises:
       UserError: there is no such run or checkpoint, or it is damaged.
     """
+    first = gem_jax.load(workdir, checkpoint)
     record = rundir.read_json(workdir / rundir.CONFIG)
-    seeds = range(len(record["seeds"]))
-    return TrainedRun(
-        record, tuple(gem_jax.load(workdir, checkpoint, seed) for seed in seeds)
-    )
+    # The first one's step: a run that goes on meanwhile may write a newer one.
+    others = range(1, len(record["seeds"]))
+    rest = (gem_jax.load(workdir, first.step, seed) for seed in others)
+    return TrainedRun(record, (first, *rest))
 
 
 def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, Any]]]:

@@ -100,11 +100,10 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
         restored = checkpoint.restore(store, like)
         if restored is None:
             rundir.write_json(run.workdir / rundir.CONFIG, record)
-            rundir.write_json(
-                run.workdir / rundir.DATASET, dataset.provenance.to_dict()
-            )
+            origin = dataset.provenance.to_dict() | {"num_used": used}
+            rundir.write_json(run.workdir / rundir.DATASET, origin)
             restored = checkpoint.Restored(0, loop.init(algorithm, keys))
-        elif (run.workdir / rundir.SUMMARY).exists():
+        elif _complete(run.workdir, restored.step, algorithm.num_steps):
             log(f"{run.workdir} is complete; nothing to do")
             return
         else:
@@ -327,8 +326,13 @@ def _check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
     checkpoint.check_config(saved, wanted, workdir)
 
 
+def _complete(workdir: pathlib.Path, step: int, num_steps: int) -> bool:
+    """Whether nothing is left to do; a damaged last checkpoint leaves some."""
+    return step == num_steps and (workdir / rundir.SUMMARY).exists()
+
+
 def _check_resume(workdir: pathlib.Path, resume: str) -> None:
-    begun = (workdir / rundir.CONFIG).exists()
+    begun = any((workdir / name).exists() for name in (rundir.CONFIG, "checkpoints"))
     if resume == "never" and begun:
         raise errors.UserError(
             f"{workdir} already holds a run; give another --workdir or --resume=auto"

@@ -34,7 +34,7 @@ _TYPES = {field.name: type(field.default) for field in dataclasses.fields(Knobs)
 for _name in _TYPES:
     flags.DEFINE_list(_name, None, "Values; see gem_jax.inference.Knobs.")
 
-_SETTING = ("env", "algo", "source", "step", "seed", "episodes", *_TYPES)
+_SETTING = ("env", "algo", "source", "settings", "step", "seed", "episodes", *_TYPES)
 _MEASURED = (
     *("normalized_score", "success_rate", "length_mean", "support_z"),
     *("violation_rate", "collapse_dist", "env_steps_per_second"),

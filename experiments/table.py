@@ -30,8 +30,14 @@ def main(argv: list[str]) -> None:
     """Reads every ``summary.json`` and prints the table."""
     cli.no_arguments(argv)
     folders = [pathlib.Path(name) for name in _WORKDIR.value]
-    summaries = [rundir.read_json(folder / rundir.SUMMARY) for folder in folders]
-    print(format_table(summaries, published()))
+    print(format_table([read_summary(folder) for folder in folders], published()))
+
+
+def read_summary(folder: pathlib.Path) -> Summary:
+    """A run's ``summary.json``, with the ``settings`` that tell which runs compare."""
+    record = rundir.read_json(folder / rundir.CONFIG)
+    settings = {"settings": rundir.settings_hash(record)}
+    return rundir.read_json(folder / rundir.SUMMARY) | settings
 
 
 def published() -> dict[str, Mapping[str, str]]:
@@ -47,7 +53,8 @@ def format_table(
     """Markdown; runs of one task, source and algorithm are pooled over their seeds.
 
     Raises:
-      UserError: two runs of a cell share a seed or differ in their updates.
+      UserError: two runs of a cell share a seed or differ in data or settings, or two
+        of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
     head = [
@@ -58,6 +65,9 @@ def format_table(
     lines = [head, ["---"] * len(head)]
     rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
     for env, source in rows:
+        _require_one_dataset(
+            [s for s in summaries if (s["env"], s["source"]) == (env, source)]
+        )
         cells = [
             _cell([s for s in summaries if (s["env"], s["source"], s["algo"]) == key])
             for key in ((env, source, algo) for algo in algos)
@@ -67,15 +77,24 @@ def format_table(
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _require_one_dataset(row: Sequence[Summary]) -> None:
+    datasets = sorted({summary["dataset"] for summary in row})
+    if len(datasets) > 1:
+        raise errors.UserError(
+            f"the runs on {row[0]['env']} were trained on different data: "
+            f"{', '.join(datasets)}; give comparable ones"
+        )
+
+
 def _cell(summaries: Sequence[Summary]) -> str:
     if not summaries:
         return "-"
     seeds = [seed for summary in summaries for seed in summary["seeds"]]
     first = summaries[0]
-    if len(set(seeds)) < len(seeds) or len({s["steps"] for s in summaries}) > 1:
+    if len(set(seeds)) < len(seeds) or len({s["settings"] for s in summaries}) > 1:
         raise errors.UserError(
             f"the runs of {first['algo']} on {first['env']} share a seed or differ in "
-            "their number of updates; give comparable ones"
+            "data or settings; give comparable ones"
         )
     scores = [x for s in summaries for x in s["normalized_score"]["per_seed"]]
     return f"{np.mean(scores):.1f} ± {np.std(scores):.1f} ({len(scores)})"

@@ -39,6 +39,12 @@ _NUM_SEEDS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
 )
+_AFTER_TERMINAL = flags.DEFINE_enum(
+    "after_terminal",
+    None,
+    ["keep", "drop"],
+    "What AntMaze's episodes do after the goal; by default the preset's choice.",
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Default: runs/ENV/ALGO/seedS.")
 _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Continue?")
 
@@ -69,7 +75,7 @@ def main(argv: list[str]) -> None:
         config=config,
         source=_SOURCE.value,
         preset=preset,
-        cadence=presets.cadence(preset, task, config.num_steps),
+        cadence=_cadence(preset, task, config.num_steps),
         seeds=tuple(range(_SEED.value, _SEED.value + _NUM_SEEDS.value)),
         workdir=pathlib.Path(workdir).resolve(),
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
@@ -84,6 +90,13 @@ def _preset() -> tuple[str, str]:
         known = ", ".join(presets.PRESETS)
         raise errors.UserError(f"unknown --preset={_PRESET.value!r}; one of {known}")
     return _PRESET.value, "as asked"
+
+
+def _cadence(preset: str, task: tasks.Task, num_steps: int) -> presets.Cadence:
+    cadence = presets.cadence(preset, task, num_steps)
+    if _AFTER_TERMINAL.value is None:
+        return cadence
+    return dataclasses.replace(cadence, after_terminal=_AFTER_TERMINAL.value)
 
 
 def _config() -> Any:

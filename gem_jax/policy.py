@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from gem_jax import algorithms, errors
-from gem_jax.algorithm import Algorithm, batched_act
+from gem_jax.algorithm import ActFn, Algorithm, batched_act
 from gem_jax.training import checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey
 
@@ -22,6 +22,8 @@ class Policy:
 
     Attributes:
       algorithm: the bundle of pure functions, for use in other JAX code.
+      batched: ``algorithm.act`` over rows, jitted; knobs are arguments, so that other
+        numbers in them do not recompile.
       params: what ``algorithm.act`` reads: weights and observation statistics.
       knobs: the run's knobs; ``with_knobs`` gives a policy with others.
       spec: sizes of the environment.
@@ -29,13 +31,14 @@ class Policy:
     """
 
     algorithm: Algorithm
+    batched: ActFn
     params: Params
     knobs: Any
     spec: EnvSpec
     step: int
 
     def act(self, key: PRNGKey, observation: Array, t: Array) -> ActOutput:
-        """Chooses actions; pure, so it may be jitted.
+        """Chooses actions; pure, so it may be part of a jitted function.
 
         Args:
           key: row i uses ``fold_in(key, i)``, so that its action does not depend on
@@ -59,8 +62,7 @@ class Policy:
             raise ValueError(f"t must be [{observation.shape[0]}], got {t.shape}")
         rows = jnp.arange(observation.shape[0])
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
-        act = batched_act(self.algorithm.act)
-        return act(self.params, keys, observation, t, self.knobs)
+        return self.batched(self.params, keys, observation, t, self.knobs)
 
     def with_knobs(self, **changes: Any) -> Policy:
         """The same weights with other knobs.
@@ -124,15 +126,26 @@ def load(
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
     params = algorithm.actor_params(loop.select_seed(restored.state, seed))
-    return Policy(algorithm, params, algorithm.knobs, spec, restored.step)
+    batched = jax.jit(batched_act(algorithm.act))
+    return Policy(algorithm, batched, params, algorithm.knobs, spec, restored.step)
 
 
 def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:
-    """The algorithm and the sizes that a ``config.json`` describes."""
-    spec = EnvSpec(**run["spec"])
-    fields = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in run["config"].items()
-    }
-    config = algorithms.config_class(run["algo"])(**fields)
+    """The algorithm and the sizes that a ``config.json`` describes.
+
+    Raises:
+      UserError: it lacks something, or names settings that this version has not.
+    """
+    try:
+        spec = EnvSpec(**run["spec"])
+        fields = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in run["config"].items()
+        }
+        config = algorithms.config_class(run["algo"])(**fields)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise errors.UserError(
+            f"config.json does not describe a run of this version ({error}); use the "
+            f"version it was made with: {run.get('versions', {}).get('gem_jax')}"
+        ) from None
     return algorithms.make(run["algo"], config, spec), spec

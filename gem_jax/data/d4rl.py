@@ -16,6 +16,7 @@ from gem_jax import errors
 from gem_jax.data import episodes, minari, tasks
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
+_ONE_PER_STEP = ("rewards", "terminals", "timeouts", "infos/policy")
 
 
 def read(path: pathlib.Path, task: tasks.Task) -> tuple[list[episodes.Episode], str]:
@@ -33,17 +34,20 @@ def read(path: pathlib.Path, task: tasks.Task) -> tuple[list[episodes.Episode], 
       The episodes in order, some perhaps empty, and the SHA-256 of the file.
 
     Raises:
-      UserError: absent, truncated or no HDF5 file; arrays missing or of odd lengths.
+      UserError: absent, damaged or no HDF5 file; arrays missing or of odd shapes.
     """
     with minari.open_hdf5(path) as file:
         arrays = {key: _read(file, key, path) for key in _REQUIRED}
         for key in ("timeouts", "infos/policy"):
             if key in file:
                 arrays[key] = _read(file, key, path)
+        sha256 = minari.file_sha256(path)
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise errors.UserError(f"{path}: arrays differ in length: {lengths}")
-    return _cut(arrays, task), minari.file_sha256(path)
+        raise errors.UserError(
+            f"{path}: arrays differ in length: {lengths}; cut them to one length"
+        )
+    return _cut(arrays, task), sha256
 
 
 def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
@@ -52,15 +56,21 @@ def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
         raise errors.UserError(
             f"{path} has no array {key!r}; D4RL's layout needs {', '.join(_REQUIRED)}"
         )
-    try:
-        array = dataset[()]
-    except OSError as error:
-        raise errors.UserError(f"{path}: {key!r} is damaged: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise errors.UserError(f"{path}: {key!r} holds {array.dtype}, not numbers")
+    if dataset.dtype.kind not in "fiub":
+        raise errors.UserError(
+            f"{path}: {key!r} holds {dataset.dtype}, not numbers; convert it"
+        )
+    if key in _ONE_PER_STEP and dataset.ndim != 1:  # would broadcast to N x N
+        raise errors.UserError(
+            f"{path}: {key!r} has shape {dataset.shape}; flatten it to one value a step"
+        )
+    array = dataset[()]
     if key in ("terminals", "timeouts"):
         return array > 0  # some files store floats
-    return array if key == "infos/policy" else array.astype(np.float32, copy=False)
+    if key == "infos/policy":
+        return array
+    with np.errstate(over="ignore"):  # an infinity is refused later, with its step
+        return array.astype(np.float32, copy=False)
 
 
 def _cut(arrays: dict[str, np.ndarray], task: tasks.Task) -> list[episodes.Episode]:

@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+import h5py
+
 from gem_jax import errors
 from gem_jax.data import locks, minari, progress, tasks
 
@@ -169,7 +171,9 @@ def _check(path: pathlib.Path, original: tasks.OriginalFile, remedy: str) -> Non
         raise errors.UserError(
             f"{path} has {size:,} bytes, the original {original.num_bytes:,}; {remedy}"
         )
-    if original.sha256 is None:
+    if original.sha256 is None:  # then at least no error page or login page
+        if not h5py.is_hdf5(path):
+            raise errors.UserError(f"{path} is no HDF5 file; {remedy}")
         return
     sha256 = minari.file_sha256(path)
     if sha256 != original.sha256:

@@ -180,6 +180,10 @@ _Read = tuple[list[episodes.Episode], Provenance]
 
 def _read_d4rl(request: _Request) -> _Read:
     path = download.fetch(request.task, show_progress=request.progress, log=request.log)
+    return _read_original(request, path)
+
+
+def _read_original(request: _Request, path: pathlib.Path) -> _Read:
     found, sha256 = d4rl.read(path, request.task)
     return found, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
 
@@ -221,13 +225,14 @@ def _read_file(request: _Request) -> _Read:
 
 def _read_auto(request: _Request) -> _Read:
     name, log = request.task.name, request.log
-    if download.cached(request.task):
+    path = download.cached(request.task)
+    if path is not None:
         log(f"data: {name}: D4RL's original, found in {download.cache_folder()}")
-        return _read_d4rl(request)
+        return _read_original(request, path)
     try:
         if download.failed_lately():
             raise errors.UserError("D4RL's server could not be reached minutes ago")
-        download.fetch(request.task, show_progress=request.progress, log=log)
+        path = download.fetch(request.task, show_progress=request.progress, log=log)
     except errors.UserError as error:
         if request.task.recipe is None:
             raise errors.UserError(
@@ -237,7 +242,7 @@ def _read_auto(request: _Request) -> _Read:
         log(f"data: {name}: local, by D4RL's recipe, not D4RL's own data ({error})")
         return _read_local(request)
     log(f"data: {name}: D4RL's original, downloaded to {download.cache_folder()}")
-    return _read_d4rl(request)
+    return _read_original(request, path)
 
 
 _READERS: Mapping[str, Callable[[_Request], _Read]] = {

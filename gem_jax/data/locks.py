@@ -52,7 +52,7 @@ def _open(path: pathlib.Path) -> IO[str]:
         return path.open("a")
     except OSError as error:
         raise errors.UserError(
-            f"cannot write {path.parent}: {error.strerror}"
+            f"cannot write {path.parent}: {error.strerror}; choose another folder"
         ) from error
 
 

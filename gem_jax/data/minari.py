@@ -6,12 +6,13 @@ name; this reader checks ids, hashes and shapes, and reads arrays only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -24,6 +25,10 @@ DATA_FILE = "main_data.hdf5"
 METADATA_FILE = "metadata.json"
 SEAL_FILE = "gem_jax.json"  # ours: the hash of the data file and the recipe
 
+# What h5py and NumPy raise at damaged bytes, depending on what these stood for.
+_DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+_DAMAGED_SIZE = (MemoryError, OverflowError)
+
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _ID = re.compile(rf"(?:{_PART}/)*{_PART}-v\d+")
 _MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
@@ -33,17 +38,11 @@ _MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
 }
 
 # Minari's nearest published relatives of D4RL's sets.
+_LAYOUTS = "umaze umaze-diverse medium-play medium-diverse large-play large-diverse"
 _PUBLISHED = {
     **{
         f"antmaze-{layout}-v2": f"D4RL/antmaze/{layout}-v1"
-        for layout in (
-            "umaze",
-            "umaze-diverse",
-            "medium-play",
-            "medium-diverse",
-            "large-play",
-            "large-diverse",
-        )
+        for layout in _LAYOUTS.split()
     },
     **{
         f"maze2d-{maze}-v1": f"D4RL/pointmaze/{maze}-v2"
@@ -119,7 +118,8 @@ def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str
         raise errors.UserError(
             f"{dataset_id} is stored as {metadata['data_format']!r}; only hdf5 is read"
         )
-    sha256 = file_sha256(path)
+    with _refusing_damage(f"{path} cannot be read"):
+        sha256 = file_sha256(path)
     _check_seal(folder, sha256)
     found = _read_episodes(path, task)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
@@ -127,8 +127,7 @@ def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str
     if promised != held:
         raise errors.UserError(
             f"{path} holds {held[0]} episodes and {held[1]} steps but its metadata "
-            f"promise {promised[0]} and {promised[1]}; delete the dataset and get it "
-            "again"
+            f"promise {promised[0]} and {promised[1]}; get the dataset again"
         )
     return found, sha256
 
@@ -154,21 +153,29 @@ def file_sha256(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_hdf5(path: pathlib.Path) -> h5py.File:
-    """Opens an HDF5 file for reading.
+@contextlib.contextmanager
+def open_hdf5(path: pathlib.Path) -> Iterator[h5py.File]:
+    """Opens an HDF5 file for a block that only reads it.
 
     Raises:
-      UserError: absent, truncated, or no HDF5 file.
+      UserError: absent or no HDF5 file; or damage came to light within the block.
     """
+    if not path.is_file():
+        raise errors.UserError(f"{path}: no such file")
+    what = f"{path} ({path.stat().st_size:,} bytes) is damaged or no HDF5 file"
+    with _refusing_damage(what), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _refusing_damage(what: str) -> Iterator[None]:
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        if not path.is_file():
-            raise errors.UserError(f"{path}: no such file") from None
-        raise errors.UserError(
-            f"{path} ({path.stat().st_size:,} bytes) is truncated or no HDF5 file; "
-            f"get it again ({error})"
-        ) from None
+        yield
+    except errors.UserError:  # says more than we could
+        raise
+    except _DAMAGE + _DAMAGED_SIZE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise errors.UserError(f"{what}; get it again ({reason})") from None
 
 
 def _check_seal(folder: pathlib.Path, sha256: str) -> None:
@@ -184,17 +191,12 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 
 
 def _read_episodes(path: pathlib.Path, task: tasks.Task) -> list[episodes.Episode]:
-    index = 0
+    found = []
     with open_hdf5(path) as file:
         labeled = "episode_0/infos/policy" in file
-        found = []
-        try:
-            for index in range(len(file)):
+        for index in range(len(file)):
+            with _refusing_damage(f"{path}: episode_{index} is damaged"):
                 found.append(_read_episode(file, index, task, labeled))
-        except (KeyError, OSError, TypeError, ValueError) as error:
-            raise errors.UserError(
-                f"{path}: episode_{index} is damaged: {error}; get the dataset again"
-            ) from None
     return found
 
 
@@ -203,8 +205,8 @@ def _read_episode(
 ) -> episodes.Episode:
     # The low-level interface is twice as fast, which tells with 10^4 episodes.
     group = h5py.h5g.open(file.id, b"episode_%d" % index)
-    rewards = _read_array(group, b"rewards", np.float32)
-    terminations = _read_array(group, b"terminations", np.int8) > 0
+    rewards = _read(group, b"rewards", np.float32)
+    terminations = _read(group, b"terminations", np.int8) > 0
     stored = h5py.h5o.open(group, b"observations")
     if isinstance(stored, h5py.h5g.GroupID):  # the environment had Dict observations
         observations = _flat_observations(stored, task)
@@ -214,34 +216,34 @@ def _read_episode(
         observations = _to_array(stored, np.float32)
     infos: Mapping[str, np.ndarray] = {}
     if labeled and b"infos/policy" in group:
-        infos = {"policy": _read_array(group, b"infos/policy", np.int32)}
+        infos = {"policy": _read(group, b"infos/policy", np.int32)}
     return episodes.Episode(
         observations=observations,
-        actions=_read_array(group, b"actions", np.float32),
+        actions=_read(group, b"actions", np.float32),
         rewards=rewards,
         terminations=terminations,
-        truncations=_read_array(group, b"truncations", np.int8) > 0,
+        truncations=_read(group, b"truncations", np.int8) > 0,
         infos=infos,
     )
 
 
 def _flat_observations(group: h5py.h5g.GroupID, task: tasks.Task) -> np.ndarray:
-    body = _read_array(group, b"observation", np.float32)
+    body = _read(group, b"observation", np.float32)
     if task.suite != "antmaze":
         return body
     # The body of Minari's ant lacks the position, which comes first in D4RL's layout.
-    position = _read_array(group, b"achieved_goal", np.float32)
+    position = _read(group, b"achieved_goal", np.float32)
     return np.concatenate([position, body], axis=1)
 
 
-def _read_array(
-    group: h5py.h5g.GroupID, name: bytes, dtype: type[np.number]
-) -> np.ndarray:
+def _read(group: h5py.h5g.GroupID, name: bytes, dtype: type[np.number]) -> np.ndarray:
     return _to_array(h5py.h5d.open(group, name), dtype)
 
 
 def _to_array(dataset: h5py.h5d.DatasetID, dtype: type[np.number]) -> np.ndarray:
     """Reads all of a dataset; HDF5 converts whatever number or bool type is stored."""
+    if not isinstance(dataset, h5py.h5d.DatasetID) or not dataset.shape:
+        raise ValueError("no array")
     array = np.empty(dataset.shape, dtype)
     dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array, _MEMORY_TYPES[dtype])
     return array

@@ -85,6 +85,8 @@ class Knobs:
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature"):
             self._require(name, 0 < getattr(self, name) < math.inf, "positive")
+        for name in ("support_cap", "violation_threshold"):
+            self._require(name, not math.isnan(getattr(self, name)), "a number")
         for name, known in _OPTIONS.items():
             self._require(name, getattr(self, name) in known, f"one of {known}")
 

@@ -44,9 +44,8 @@ class Value(nn.Module):
     """V(s), `[..., O]` to `[...]`."""
 
     hidden_sizes: Sequence[int]
-    layer_norm: bool = False
 
     @nn.compact
     def __call__(self, observation: Array) -> Array:
-        x = mlp.MLP(self.hidden_sizes, self.layer_norm)(observation)
+        x = mlp.MLP(self.hidden_sizes)(observation)
         return nn.Dense(1)(x)[..., 0]

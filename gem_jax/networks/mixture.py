@@ -40,10 +40,11 @@ class MixtureNetwork(nn.Module):
         trunk = mlp.MLP(self.hidden_sizes)(observation)
         logits = nn.Dense(self.num_components)(trunk)
         means = nn.Dense(self.num_components * self.action_size)(trunk)
-        # Zero where the bounds allow it, else inside them: beyond, nothing is learned.
-        start = min(max(0.0, 0.9 * self.log_std_min), 0.9 * self.log_std_max)
+        # Strictly inside the bounds: on them or beyond, the clip lets no gradient pass.
+        low, high = self.log_std_min, self.log_std_max
+        start = 0.0 if low < 0.0 < high else (low + high) / 2
         rho = self.param("log_stds", nn.initializers.constant(start), shape)
-        log_stds = jnp.clip(rho, self.log_std_min, self.log_std_max)
+        log_stds = jnp.clip(rho, low, high)
         return mixture.Mixture(
             logits=logits,
             means=jnp.tanh(means.reshape(*batch_shape, *shape)),

@@ -149,8 +149,13 @@ def restore(store: Store, like: Any, step: int | None = None) -> Restored | None
     for candidate in candidates:
         try:
             return _read(store, like, candidate)
-        except (errors.UserError, MemoryError, PermissionError):
+        except (errors.UserError, MemoryError):
             raise  # says nothing about the files
+        except PermissionError as error:
+            raise errors.UserError(
+                f"cannot read checkpoint {candidate} of {store.workdir}: "
+                f"{_one_line(error)}; ask its owner for permission"
+            ) from error
         except Exception as error:  # orbax raises bare exceptions for damaged files
             _set_aside(store, candidate, error)
     # What an earlier call set aside counts too: a run never restarts from zero unasked.

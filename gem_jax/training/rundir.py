@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -33,13 +34,29 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       UserError: there is none, or it is not JSON.
     """
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
         raise errors.UserError(
             f"no {path.name} in {path.parent}; is --workdir a run folder?"
         ) from None
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise errors.UserError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:  # no JSON, or no text
         raise errors.UserError(f"{path} is not JSON ({error}); it is damaged") from None
+    if not isinstance(content, dict):
+        raise errors.UserError(f"{path} holds no JSON object; it is damaged")
+    return content
+
+
+def settings_hash(record: Mapping[str, Any]) -> str:
+    """Short name of everything that decides a run but its seeds: data and settings.
+
+    Args:
+      record: content of ``config.json``.
+    """
+    identity = {k: v for k, v in record["identity"].items() if k != "seeds"}
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -61,7 +78,7 @@ def append_text(path: pathlib.Path, text: str) -> None:
         with path.open("a") as file:
             file.write(text)
     except OSError as error:
-        raise errors.UserError(f"cannot write {path}: {error.strerror}") from error
+        raise _unwritable(path, error) from error
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -99,4 +116,10 @@ def write_text(path: pathlib.Path, text: str) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise errors.UserError(f"cannot write {path}: {error.strerror}") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: pathlib.Path, error: OSError) -> errors.UserError:
+    return errors.UserError(
+        f"cannot write {path}: {error.strerror}; free space or choose another folder"
+    )

@@ -1,6 +1,7 @@
 """What every registered algorithm must do; a new one is picked up by itself."""
 
 import dataclasses
+import functools
 import inspect
 
 import chex
@@ -52,18 +53,52 @@ def assert_equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
-def train(algorithm, seeds, *, state=None, start_step=0, stop=None, chunk_size=2):
+def assert_unequal(a, b):
+    assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+
+
+def assert_close(a, b):
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-4, atol=2e-5), a, b
+    )
+
+
+def places(tree):
+    """For each leaf its path, the names on that path, and the leaf."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        text = jax.tree_util.keystr(path, simple=True, separator="/")
+        yield text, set(text.split("/")), leaf
+
+
+def train(algorithm, seeds, *, state=None, start_step=0, chunk_size=2):
     keys = loop.seed_keys(seeds)
     dataset = fakes.random_transitions(jax.random.key(7))
     state = loop.init(algorithm, keys) if state is None else state
-    chunks = []
-    for chunk in loop.run(
-        algorithm, keys, dataset, state, start_step=start_step, chunk_size=chunk_size
-    ):
-        chunks.append(chunk._replace(state=jax.device_get(chunk.state)))
-        if chunk.step == stop:
-            break
-    return chunks
+    return [
+        chunk._replace(state=jax.device_get(chunk.state))
+        for chunk in loop.run(
+            algorithm,
+            keys,
+            dataset,
+            state,
+            start_step=start_step,
+            chunk_size=chunk_size,
+        )
+    ]
+
+
+@functools.cache
+def whole_run(name):
+    """The chunks of seed 0, never interrupted."""
+    return train(algorithms.make(name, small_config(name), fakes.SPEC), [0])
+
+
+@functools.cache
+def updates(name):
+    """The update of each phase, jitted; a second trace is an error."""
+    chex.clear_trace_counter()
+    phases = algorithms.make(name, small_config(name), fakes.SPEC).phases
+    return [jax.jit(chex.assert_max_traces(phase.update, n=1)) for phase in phases]
 
 
 def test_init_is_a_function_of_the_key(algorithm, key):
@@ -71,42 +106,38 @@ def test_init_is_a_function_of_the_key(algorithm, key):
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(first))
     assert not any(leaf.weak_type for leaf in jax.tree.leaves(first))
     assert_equal(first, second)
-    other = algorithm.init(jax.random.key(1))
-    assert any(
-        not np.array_equal(a, b)
-        for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True)
-    )
+    assert_unequal(first, algorithm.init(jax.random.key(1)))
 
 
-def test_update_keeps_the_structure_and_counts(algorithm, key):
+def test_update_keeps_the_structure(algorithm, key):
     batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
     for phase in algorithm.phases:
         after = jax.eval_shape(phase.update, state, key, batch)[0]
         chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
-        assert phase.update(state, key, batch)[0].step == state.step + 1
 
 
-def test_second_update_does_not_retrace(algorithm, key):
+def test_updates_count_and_do_not_retrace(algorithm, name, key):
     batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
-    for phase in algorithm.phases:
-        chex.clear_trace_counter()
-        update = jax.jit(chex.assert_max_traces(phase.update, n=1))
+    for update in updates(name):
         for _ in range(3):
+            step = state.step
             state, _ = update(state, key, batch)
+            assert state.step == step + 1
 
 
-def test_metrics_are_finite_scalars_with_names(algorithm, key):
+def test_metrics_are_finite_scalars_with_names(algorithm, name, key):
     batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
-    for phase in algorithm.phases:
-        state, first = phase.update(state, key, batch)
-        state, second = phase.update(state, key, batch)
+    for update in updates(name):
+        state, first = update(state, key, batch)
+        state, second = update(state, key, batch)
         assert first.keys() == second.keys()
         for metric, value in first.items():
             assert metric.count("/") == 1
             assert value.shape == () and np.isfinite(value)
+            assert np.isfinite(second[metric])
 
 
 def test_arguments_are_named_as_in_the_protocol(algorithm):
@@ -143,56 +174,68 @@ def test_act_is_bounded_repeatable_and_blind_to_neighbours(algorithm, key):
     np.testing.assert_allclose(fewer.action, output.action[:3], rtol=1e-5, atol=1e-6)
 
 
-def test_actor_params_hold_no_optimizer_state(algorithm, key):
+def test_acting_reads_neither_optimizers_nor_state_values(algorithm, key):
     state = algorithm.init(key)
-    params = algorithm.actor_params(state)
-    assert len(jax.tree.leaves(params)) < len(jax.tree.leaves(state))
+    unread = {"opt_state", "value"}
+    leaves = [leaf + 1 if names & unread else leaf for _, names, leaf in places(state)]
+    other = jax.tree.unflatten(jax.tree.structure(state), leaves)
+    assert_unequal(other, state)
+    assert_equal(algorithm.actor_params(other), algorithm.actor_params(state))
+    for path, names, _ in places(algorithm.actor_params(state)):
+        assert not names & unread, path
 
 
-def test_resume_is_bit_exact_through_the_checkpoint(algorithm, tmp_path):
-    whole = train(algorithm, [0])
-    half_step = whole[len(whole) // 2 - 1].step
-    half = train(algorithm, [0], stop=half_step)[-1]
+def test_a_phase_changes_the_components_its_metrics_name(algorithm, name, key):
+    batch = fakes.random_transitions(key, 8)
+    state = algorithm.init(key)
+    before = {path: leaf for path, _, leaf in places(state)}
+    for update in updates(name):
+        after, metrics = update(state, key, batch)
+        claimed = {metric.split("/")[0] for metric in metrics}
+        moved = set()
+        for path, names, leaf in places(after):
+            owners = claimed & {name.removeprefix("target_") for name in names}
+            if not np.array_equal(leaf, before[path]):
+                assert owners or path == "step", path
+                moved |= owners
+        assert moved == claimed
+
+
+def test_resume_inside_each_phase_is_bit_exact(algorithm, name, tmp_path):
+    whole = whole_run(name)
+    inside = [chunk for chunk in whole if chunk.phase_step == 2]
+    assert len(inside) == len(algorithm.phases)
     keys = loop.seed_keys([0])
     like = jax.eval_shape(lambda: loop.init(algorithm, keys))
-    with checkpoint.open_store(tmp_path, {"config": 1}) as store:
-        checkpoint.save(store, half.step, half.state)
-        restored = checkpoint.restore(store, like)
-    assert_equal(restored.state, half.state)
-    rest = train(algorithm, [0], state=restored.state, start_step=half.step)
-    assert_equal(rest[-1].state, whole[-1].state)
+    for chunk in inside:
+        assert not chunk.phase_done
+        with checkpoint.open_store(tmp_path, {"config": 1}) as store:
+            checkpoint.save(store, chunk.step, chunk.state)
+            restored = checkpoint.restore(store, like)
+        assert restored.step == chunk.step
+        assert_equal(restored.state, chunk.state)
+        rest = train(algorithm, [0], state=restored.state, start_step=restored.step)
+        assert_equal(rest[-1].state, whole[-1].state)
 
 
-def test_seeds_side_by_side_equal_seeds_alone(algorithm):
-    together = train(algorithm, [3, 5])[-1].state
-    for index, seed in enumerate([3, 5]):
-        alone = train(algorithm, [seed])[-1].state
-        jax.tree.map(
-            lambda a, b, index=index: np.testing.assert_allclose(
-                a[index], b[0], rtol=2e-4, atol=2e-5
-            ),
-            together,
-            alone,
-        )
+def test_a_seed_beside_another_equals_the_seed_alone(algorithm, name):
+    together = train(algorithm, [3, 0])[-1].state
+    alone = whole_run(name)[-1].state
+    assert_close(jax.tree.map(lambda leaf: leaf[1:], together), alone)
 
 
-def test_chunk_size_does_not_matter(algorithm):
-    assert_equal(
-        train(algorithm, [0], chunk_size=1)[-1].state,
-        train(algorithm, [0], chunk_size=1)[-1].state,
-    )
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5),
-        train(algorithm, [0], chunk_size=1)[-1].state,
-        train(algorithm, [0], chunk_size=4)[-1].state,
-    )
+def test_chunk_size_does_not_matter(algorithm, name):
+    phases_at_once = train(algorithm, [0], chunk_size=100)[-1].state
+    assert_close(phases_at_once, whole_run(name)[-1].state)
 
 
-def test_normalizer_is_fitted_to_the_data(algorithm):
-    state = train(algorithm, [0])[-1].state
+def test_normalizer_is_fitted_to_the_data(name):
     data = fakes.random_transitions(jax.random.key(7))
     np.testing.assert_allclose(
-        state.normalizer.mean[0], data.observation.mean(0), rtol=1e-4, atol=1e-6
+        whole_run(name)[-1].state.normalizer.mean[0],
+        data.observation.mean(0),
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 

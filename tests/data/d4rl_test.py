@@ -103,6 +103,19 @@ def test_lengths_differ(tmp_path):
         d4rl.read(_write(tmp_path / "a.hdf5", arrays), HOPPER)
 
 
+@pytest.mark.parametrize("key", ["rewards", "terminals", "timeouts", "infos/policy"])
+def test_a_column_is_refused(tmp_path, key):
+    arrays = {**_arrays(4), key: np.zeros((4, 1))}
+    with pytest.raises(errors.UserError, match=rf"'{key}' has shape \(4, 1\)"):
+        d4rl.read(_write(tmp_path / "a.hdf5", arrays), HOPPER)
+
+
+def test_float64_beyond_float32_is_left_to_validation(tmp_path):
+    arrays = {**_arrays(4), "rewards": np.array([0.0, 1e300, 0.0, 0.0])}
+    _, flat = _flat(_write(tmp_path / "a.hdf5", arrays), HOPPER)
+    np.testing.assert_array_equal(flat.reward, [0, np.inf, 0])
+
+
 def test_not_numbers(tmp_path):
     arrays = {**_arrays(2), "rewards": np.array([b"a", b"b"])}
     with pytest.raises(errors.UserError, match="not numbers"):

@@ -7,9 +7,10 @@ import socket
 import threading
 import time
 
+import h5py
 import pytest
 
-from gem_jax import errors
+from gem_jax import data, errors
 from gem_jax.data import download, tasks
 
 CONTENT = bytes(range(256)) * 4000  # a million bytes
@@ -108,6 +109,32 @@ def test_wrong_size_is_not_even_fetched(server, task, d4rl_root):
     with pytest.raises(errors.UserError, match="1,023,999 bytes"):
         _fetch(task)
     assert not list(d4rl_root.glob("h*"))
+
+
+@pytest.fixture
+def unknown():
+    """A task whose original has no published size or hash."""
+    task = tasks.get("maze2d-umaze-v1")
+    assert task.original.num_bytes is task.original.sha256 is None
+    return task
+
+
+def test_error_page_is_thrown_away(server, unknown, d4rl_root, tmp_path):
+    server.body = b"<html>Log in to use this network</html>"
+    with pytest.raises(errors.UserError, match="is no HDF5 file; run again"):
+        _fetch(unknown)
+    assert not list(d4rl_root.glob("m*"))
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["rewards"] = [0.0]
+    server.body = (tmp_path / "a.hdf5").read_bytes()
+    assert _fetch(unknown).read_bytes() == server.body
+
+
+def test_auto_is_local_behind_an_error_page(server, unknown):
+    server.body = b"<html>Log in to use this network</html>"
+    for _ in range(2):
+        dataset = data.load(unknown.name, num_transitions=500, progress=False)
+        assert dataset.provenance.source == "local"
 
 
 def test_size_limit(server, task, monkeypatch):

@@ -78,6 +78,17 @@ def test_other_recipe_is_made_anew():
     assert _bytes(dataset_id) == good
 
 
+@pytest.mark.parametrize(
+    "name", [minari.DATA_FILE, minari.METADATA_FILE, minari.SEAL_FILE]
+)
+def test_half_a_set_is_made_anew(name):
+    dataset_id = _ensure(num_transitions=500)
+    good = _bytes(dataset_id)
+    (minari.data_folder(dataset_id) / name).unlink()
+    assert _ensure(num_transitions=500) == dataset_id
+    assert _bytes(dataset_id) == good
+
+
 def test_callers_script_is_not_run_again(tmp_path):
     """A script without a main guard must not multiply."""
     process = _spawn(f"print('once')\n{_ENSURE}", stdout=subprocess.PIPE)

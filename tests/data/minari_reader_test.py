@@ -203,6 +203,18 @@ def test_missing_array(key):
         minari.read(ID, MAZE)
 
 
+@pytest.mark.parametrize("stored", [np.float32(1.0), np.dtype("f4"), b"text"])
+def test_no_array(stored):
+    folder = _write([_episode(5), _episode(6)])
+    (folder / minari.SEAL_FILE).unlink()
+    for key in ("observations", "actions"):
+        with h5py.File(folder / minari.DATA_FILE, "a") as file:
+            del file[f"episode_1/{key}"]
+            file[f"episode_1/{key}"] = stored
+        with pytest.raises(errors.UserError, match="episode_1 is damaged; get it"):
+            minari.read(ID, MAZE)
+
+
 def test_published_ids():
     assert minari.published_id("maze2d-large-v1") == "D4RL/pointmaze/large-v2"
     assert minari.published_id("hopper-expert-v2") == "mujoco/hopper/expert-v0"

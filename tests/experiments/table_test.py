@@ -6,12 +6,13 @@ from experiments import table
 from gem_jax import errors
 
 
-def summary(algo, seeds, scores, env="maze2d-umaze-v1", steps=10):
+def summary(algo, seeds, scores, dataset="a", settings="1"):
     return {
-        "env": env,
+        "env": "maze2d-umaze-v1",
         "algo": algo,
         "source": "local",
-        "steps": steps,
+        "dataset": dataset,
+        "settings": settings,
         "seeds": seeds,
         "normalized_score": {"per_seed": scores},
     }
@@ -29,8 +30,13 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
 
 
 @pytest.mark.parametrize(
-    "other", [summary("iql", [0], [5.0]), summary("iql", [1], [5.0], steps=20)]
+    ("other", "message"),
+    [
+        (summary("iql", [0], [5.0]), "share a seed or differ"),
+        (summary("iql", [1], [5.0], settings="2"), "share a seed or differ"),
+        (summary("bc", [1], [5.0], dataset="b"), "different data: a, b"),
+    ],
 )
-def test_runs_that_cannot_be_pooled_are_refused(other):
-    with pytest.raises(errors.UserError, match="share a seed or differ"):
+def test_runs_that_do_not_compare_are_refused(other, message):
+    with pytest.raises(errors.UserError, match=message):
         table.format_table([summary("iql", [0], [1.0]), other], {})

@@ -6,6 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gem_jax import algorithm as protocol
 from gem_jax.testing import fakes
@@ -35,7 +36,6 @@ def make_counting_algorithm(traces):
     def add(amount):
         def update(state, key, batch):
             traces.append(None)
-            del key
             extra = batch.extras.get("label", jnp.zeros(batch.reward.shape))
             state = dataclasses.replace(
                 state,
@@ -43,7 +43,11 @@ def make_counting_algorithm(traces):
                 total=state.total + amount,
                 extra=state.extra + extra.mean(),
             )
-            return state, {"sum/total": state.total}
+            return state, {
+                "sum/total": state.total,
+                "draw/key": jax.random.uniform(key),
+                "draw/batch": batch.observation.sum(),
+            }
 
         return update
 
@@ -96,6 +100,13 @@ def test_metrics_are_means_over_the_chunk_for_each_seed():
     np.testing.assert_allclose(chunks[0].metrics["sum/total"], [3.0, 3.0])
 
 
+@pytest.mark.parametrize("metric", ["draw/key", "draw/batch"])
+def test_every_step_of_every_seed_draws_anew(metric):
+    chunks, _ = run(1)
+    draws = np.concatenate([chunk.metrics[metric] for chunk in chunks])
+    assert len(np.unique(draws)) == 2 * 8
+
+
 def test_prepared_arrays_reach_the_batches_of_their_phase_only():
     chunks, _ = run(100)
     np.testing.assert_allclose(chunks[0].state.extra, [0.0, 0.0])
@@ -103,12 +114,17 @@ def test_prepared_arrays_reach_the_batches_of_their_phase_only():
     np.testing.assert_allclose(chunks[1].state.total, [35.0, 35.0])
 
 
-def test_a_resumed_run_returns_to_the_grid():
-    state = run(5)[0][0].state
-    middle = jax.tree.map(lambda leaf: jnp.asarray(leaf), state)
-    chunks, _ = run(2, start_step=5, state=middle)
-    assert [c.step for c in chunks] == [7, 8]
-    np.testing.assert_allclose(chunks[-1].state.total, [35.0, 35.0])
+@pytest.mark.parametrize(
+    ("start_step", "chunk_size", "steps"),
+    [(2, 3, [3, 5, 8]), (5, 2, [7, 8]), (6, 2, [7, 8])],
+    ids=["first phase", "boundary", "second phase"],
+)
+def test_a_resumed_run_returns_to_the_grid(start_step, chunk_size, steps):
+    every_step, _ = run(1)
+    middle = jax.tree.map(jnp.asarray, every_step[start_step - 1].state)
+    chunks, _ = run(chunk_size, start_step=start_step, state=middle)
+    assert [c.step for c in chunks] == steps
+    jax.tree.map(np.testing.assert_array_equal, chunks[-1].state, every_step[-1].state)
 
 
 def test_finished_runs_yield_nothing():

@@ -116,8 +116,12 @@ def _module(recipe: str) -> Any:
 
 
 def _is_made(folder: pathlib.Path, recipe: dict[str, Any]) -> bool:
-    seal = folder / "data" / minari.SEAL_FILE
-    return seal.is_file() and minari.read_json(seal).get("recipe") == recipe
+    """Whether every file is there; their content is checked when it is read."""
+    data = folder / "data"
+    names = (minari.DATA_FILE, minari.METADATA_FILE, minari.SEAL_FILE)
+    if not all((data / name).is_file() for name in names):
+        return False
+    return minari.read_json(data / minari.SEAL_FILE).get("recipe") == recipe
 
 
 def _build(

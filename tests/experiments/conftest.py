@@ -1,0 +1,76 @@
+"""The commands as a user runs them, with one dataset cache for all tests here."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Variables of the commands: empty caches that the tests share, no network."""
+    cache = tmp_path_factory.mktemp("cache")
+    return os.environ | {
+        "MINARI_DATASETS_PATH": str(cache),
+        "D4RL_DATASET_DIR": str(cache / "d4rl"),
+        "JAX_PLATFORMS": "cpu",
+        "http_proxy": "http://127.0.0.1:9",  # nobody listens there
+        "no_proxy": "",
+    }
+
+
+@pytest.fixture(scope="session")
+def spawn(environment):
+    """Starts a command: ``spawn(module, *flags)``, then options of Popen."""
+
+    def start(module, *flags, extra_environment=None, **options):
+        return subprocess.Popen(
+            [sys.executable, "-m", f"experiments.{module}", *flags],
+            env=environment | (extra_environment or {}),
+            cwd=ROOT,
+            text=True,
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run(spawn):
+    """Runs a command to its end."""
+
+    def finish(module, *flags, **options):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = spawn(module, *flags, **pipes, **options)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return finish
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Flags of a run that lasts seconds: 30 updates of the behavior, 90 of the rest."""
+    return (
+        "--env=maze2d-umaze-v1",
+        "--source=local",
+        "--preset=smoke",
+        "--steps=90",
+        "--config.behavior_steps=30",
+        "--config.hidden_sizes=(16,16)",
+        "--config.num_components=2",
+        "--config.num_candidates=4",
+    )
+
+
+@pytest.fixture(scope="session")
+def finished(run, tiny, tmp_path_factory):
+    """The folder of a run of two seeds that was never interrupted."""
+    workdir = tmp_path_factory.mktemp("whole")
+    result = run("train", *tiny, f"--workdir={workdir}", "--num_seeds=2")
+    assert result.returncode == 0, result.stderr
+    return workdir

@@ -1,0 +1,137 @@
+"""Bad input: one clear line, exit code 2, nothing lost."""
+
+import json
+import resource
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from experiments import configs, presets
+from gem_jax import algorithms
+from gem_jax.data import tasks
+from gem_jax.training import rundir
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
+        (["--env=maze2d-umaze-v1", "--algo=gen"], "choose one of bc, gem, iql"),
+        (["--env=maze2d-umaze-v1", "--config.kapa=1"], "--config.kapa; gem has"),
+        (["--env=maze2d-umaze-v1", "--sede=1"], "sede"),
+        (["--env=maze2d-umaze-v1", "--preset=quick"], "paper, laptop, smoke"),
+        (["--env=maze2d-umaze-v1", "--config.kappa=-1"], "kappa must be at least 0"),
+        (["--env=maze2d-umaze-v1", "--config.num_candidates=-1"], "num_candidates"),
+        (["--env=maze2d-umaze-v1", "--config.top_m=99999"], "top_m must be between"),
+        (["--env=maze2d-umaze-v1", "--config.kappa=high"], "kappa"),
+        (
+            ["--env=maze2d-umaze-v1", "--num_seeds=0"],
+            "--num_seeds=0: 0 is not a positive",
+        ),
+        (["--env=maze2d-umaze-v1", "--steps=0"], "--steps=0: 0 is not a positive"),
+        (["--env=maze2d-umaze-v1", "--seed=-1"], "--seed=-1"),
+        (["--env=maze2d-umaze-v1", "seed=3"], "unexpected argument"),
+        ([], "env"),
+    ],
+)
+def test_bad_flags_are_one_line_and_exit_2(run, tmp_path, flags, named):
+    result = run("train", f"--workdir={tmp_path / 'run'}", *flags)
+    assert result.returncode == 2, result.stderr
+    (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
+    assert named in line
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_config_in_the_same_folder_is_refused(run, tiny, finished):
+    before = contents(finished)
+    flags = [*tiny, f"--workdir={finished}", "--num_seeds=2"]
+    result = run("train", *flags, "--config.beta=5")
+    assert result.returncode == 2
+    assert "config.beta=3.0" in result.stderr
+    result = run("train", *flags, "--resume=never")
+    assert result.returncode == 2 and "already holds a run" in result.stderr
+    assert contents(finished) == before
+
+
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_must_resume_needs_a_run(run, tiny, tmp_path):
+    flags = [*tiny, f"--workdir={tmp_path / 'none'}", "--resume=must"]
+    result = run("train", *flags)
+    assert result.returncode == 2 and "holds no run" in result.stderr
+
+
+def test_originals_without_network_are_refused_with_the_remedy(run, tmp_path):
+    flags = ["--env=maze2d-umaze-v1", "--source=d4rl", f"--workdir={tmp_path / 'x'}"]
+    start = time.monotonic()
+    result = run("train", *flags)
+    assert result.returncode == 2 and "--source=local" in result.stderr
+    assert time.monotonic() - start < 30  # at most 15 s for the network
+
+
+def test_divergence_stops_with_the_metric_named(run, tiny, tmp_path):
+    flags = [*tiny, f"--workdir={tmp_path / 'x'}", "--config.learning_rate=1e30"]
+    result = run("train", *flags)
+    assert result.returncode == 1
+    assert "FloatingPointError" in result.stderr and "for seed 0" in result.stderr
+    metrics = rundir.read_lines(tmp_path / "x" / "metrics.jsonl")
+    assert metrics and all(np.isfinite(row["behavior/nll"]) for row in metrics)
+
+
+def test_one_transition_trains_with_a_warning(run, tiny, tmp_path):
+    path = tmp_path / "one.hdf5"
+    with h5py.File(path, "w") as file:
+        file["observations"] = np.ones((2, 4), np.float32)
+        file["actions"] = np.zeros((2, 2), np.float32)
+        file["rewards"] = np.zeros(2, np.float32)
+        file["terminals"] = np.zeros(2, bool)
+        file["timeouts"] = np.zeros(2, bool)
+    flags = [flag for flag in tiny if not flag.startswith("--source")]
+    result = run(
+        "train",
+        *flags,
+        f"--source=file:{path}",
+        f"--workdir={tmp_path / 'run'}",
+    )
+    assert result.returncode == 0, result.stderr
+    assert "transition" in result.stdout + result.stderr
+    dataset = json.loads((tmp_path / "run" / "dataset.json").read_text())
+    assert dataset["num_transitions"] == 1 and dataset["source"] == "file"
+
+
+def test_a_workdir_that_cannot_be_made_is_refused(run, tiny, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("kept")
+    result = run("train", *tiny, f"--workdir={blocked / 'run'}")
+    assert result.returncode == 2 and "cannot write" in result.stderr
+    assert blocked.read_text() == "kept"
+
+
+def test_a_full_disk_leaves_earlier_files_whole(run, tiny, finished, tmp_path):
+    del finished  # has made the data, which would not fit either
+    workdir = tmp_path / "run"
+    limit = 12_000  # bytes a file: settings fit, a checkpoint does not
+    result = run(
+        "train",
+        *tiny,
+        f"--workdir={workdir}",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert result.returncode == 2, result.stderr
+    (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
+    assert "cannot write" in line and "free space" in line
+    assert json.loads((workdir / "config.json").read_text())["algo"] == "gem"
+
+
+@pytest.mark.parametrize("algo", sorted(algorithms.ALGORITHMS))
+@pytest.mark.parametrize("preset", presets.PRESETS)
+def test_every_task_has_settings_under_every_preset(algo, preset):
+    for task in tasks.table().values():
+        config = configs.get_config(algo, task, preset)
+        cadence = presets.cadence(preset, task, config.num_steps)
+        assert cadence.log_every > 0 and cadence.eval_every % cadence.log_every == 0
