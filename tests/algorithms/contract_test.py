@@ -154,23 +154,22 @@ def test_arguments_are_named_as_in_the_protocol(algorithm):
         assert names(phase.prepare) == of_protocol(protocol.PrepareFn)
 
 
-def act_on(algorithm, params, observations, key):
-    size = len(observations)
-    keys = jax.random.split(key, 32)[:size]
-    steps = jnp.zeros(size, jnp.int32)
-    act = jax.jit(protocol.batched_act(algorithm.act))
-    return act(params, keys, observations, steps, algorithm.knobs)
-
-
 def test_act_is_bounded_repeatable_and_blind_to_neighbours(algorithm, key):
     params = algorithm.actor_params(algorithm.init(key))
+    act = jax.jit(protocol.batched_act(algorithm.act))
+
+    def act_on(observations):
+        size = len(observations)
+        keys = jax.random.split(key, 32)[:size]
+        return act(params, keys, observations, jnp.arange(size), algorithm.knobs)
+
     observations = 10.0 * jax.random.normal(key, (8, 3))
-    output = act_on(algorithm, params, observations, key)
+    output = act_on(observations)
     assert output.action.shape == (8, 2)
     assert np.abs(output.action).max() <= 1.0
     assert all(value.shape == (8,) for value in output.audit.values())
-    assert_equal(output, act_on(algorithm, params, observations, key))
-    fewer = act_on(algorithm, params, observations[:3], key)
+    assert_equal(output, act_on(observations))
+    fewer = act_on(observations[:3])
     np.testing.assert_allclose(fewer.action, output.action[:3], rtol=1e-5, atol=1e-6)
 
 
