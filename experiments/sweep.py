@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
     missing = [v for v in variants if not _settings(v) <= table.keys()]
     bar = progress.Progress("sweep", len(missing), "settings")
     for rows in rescoring.play(missing, _EPISODES.value):
-        table |= append_table(output, rows)
+        append_rows(output, rows, table)
         bar.add(1)
     for setting, variant in zip(grid, variants, strict=True):
         print(format_setting(setting, [table[key] for key in _settings(variant)]))
@@ -110,18 +110,21 @@ def read_table(path: pathlib.Path) -> dict[tuple[str, ...], Row]:
     return {tuple(row[name] for name in _SETTING): row for row in rows}
 
 
-def append_table(
-    path: pathlib.Path, rows: Sequence[Mapping[str, Any]]
-) -> dict[tuple[str, ...], Row]:
-    """Appends a setting's rows at once and returns them as ``read_table`` would."""
-    flat = [_flat(row) for row in rows]
+def append_rows(
+    path: pathlib.Path,
+    rows: Sequence[Mapping[str, Any]],
+    table: dict[tuple[str, ...], Row],
+) -> None:
+    """Adds a setting's rows to the file and to ``table``, but for those it holds."""
+    new = {_key(row): _flat(row) for row in rows}
+    new = {key: row for key, row in new.items() if key not in table}
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     if not path.exists():
         writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows(new.values())
     rundir.append_text(path, text.getvalue())
-    return {tuple(row[name] for name in _SETTING): row for row in flat}
+    table |= new
 
 
 def format_setting(setting: Mapping[str, Any], rows: Sequence[Row]) -> str:
@@ -147,7 +150,12 @@ def _settings(run: rescoring.TrainedRun) -> set[tuple[str, ...]]:
         origin | {"episodes": _EPISODES.value, "knobs": knobs}
         for origin in run.origins()
     ]
-    return {tuple(_flat(row)[name] for name in _SETTING) for row in rows}
+    return {_key(row) for row in rows}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    flat = _flat(row)
+    return tuple(flat[name] for name in _SETTING)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, str]:
