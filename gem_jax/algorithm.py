@@ -41,7 +41,8 @@ class PrepareFn(Protocol):
 class UpdateFn(Protocol):
     """One gradient step on a batch; adds one to ``state.step``.
 
-    Metrics are scalars named ``component/quantity``, the same at every step.
+    Metrics are scalars named ``component/quantity``, the same at every step; the
+    components are fields of the state, and a step changes no others.
     """
 
     def __call__(
