@@ -49,8 +49,9 @@ class Progress:
 
     def _line(self, seconds: float) -> str:
         rate = self._done / max(seconds, 1e-9)
+        speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
         done = f"{self._label}: {self._done:,} {self._unit}"
         if not self._total:
-            return f"{done} ({rate:,.0f}/s)"
+            return f"{done} ({speed})"
         left = (self._total - self._done) / max(rate, 1e-9)
-        return f"{done} of {self._total:,} ({rate:,.0f}/s, {left:,.0f} s left)"
+        return f"{done} of {self._total:,} ({speed}, {left:,.0f} s left)"
