@@ -31,6 +31,9 @@ from gem_jax.types import Params, PRNGKey
 _MAX_ENVS = 128  # environments alive at a time
 _AUDITS = ("support_z", "violation_rate", "collapse_dist")
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
+# States acted on together: with many candidates the activations of more leave a CPU's
+# cache (on one core 100 states take 59 ms instead of 124 with 64 candidates).
+_ROWS_AT_A_TIME = 4
 _SMALLEST_BATCH = 16  # rows; below it padding costs less than another compilation
 
 
@@ -125,7 +128,12 @@ def _decide_fn(act: ActFn) -> Callable[..., Any]:
             return jax.random.fold_in(jax.random.fold_in(key, episode), step)
 
         keys = jax.vmap(row_key)(episodes, steps)
-        return batched_act(act)(params, keys, observations, steps, knobs)
+        rows = keys, observations, steps
+        if jax.default_backend() != "cpu":
+            return batched_act(act)(params, *rows, knobs)
+        return jax.lax.map(
+            lambda row: act(params, *row, knobs), rows, batch_size=_ROWS_AT_A_TIME
+        )
 
     return decide
 
