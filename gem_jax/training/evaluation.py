@@ -128,11 +128,12 @@ def _decide_fn(act: ActFn) -> Callable[..., Any]:
             return jax.random.fold_in(jax.random.fold_in(key, episode), step)
 
         keys = jax.vmap(row_key)(episodes, steps)
-        rows = keys, observations, steps
         if jax.default_backend() != "cpu":
-            return batched_act(act)(params, *rows, knobs)
+            return batched_act(act)(params, keys, observations, steps, knobs)
         return jax.lax.map(
-            lambda row: act(params, *row, knobs), rows, batch_size=_ROWS_AT_A_TIME
+            lambda row: act(params, row[0], row[1], row[2], knobs),
+            (keys, observations, steps),
+            batch_size=_ROWS_AT_A_TIME,
         )
 
     return decide
