@@ -40,10 +40,10 @@ _NUM_TRANSITIONS = 100_000
 def main(argv: list[str]) -> None:
     """Prints a row for each shape, method and number of seeds."""
     cli.no_arguments(argv)
-    rows = []
+    rows, counts = [], seed_counts()
     for env in _ENVS.value:
         for method in _METHODS.value:
-            for num_seeds in seed_counts():
+            for num_seeds in counts:
                 row = measure(env, method, num_seeds)
                 print(
                     f"{env:20} {method:5} S={num_seeds}: loop {row['loop']:7.1f}, bare "

@@ -332,7 +332,9 @@ def _complete(workdir: pathlib.Path, step: int, num_steps: int) -> bool:
 
 
 def _check_resume(workdir: pathlib.Path, resume: str) -> None:
-    begun = any((workdir / name).exists() for name in (rundir.CONFIG, "checkpoints"))
+    begun = any(
+        (workdir / name).exists() for name in (rundir.CONFIG, checkpoint.FOLDER)
+    )
     if resume == "never" and begun:
         raise errors.UserError(
             f"{workdir} already holds a run; give another --workdir or --resume=auto"

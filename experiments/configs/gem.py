@@ -35,8 +35,7 @@ _LAPTOP: dict[str, Any] = dict(
 )
 # Chosen on seeds other than the README's. Maze2D's behavior walks to random goals, so
 # its mode is a bad aim and support only a constraint. AntMaze's behavior reaches the
-# goal and falling over is what fails, so support is an aim and doubt weighs more; the
-# mixture's mean falls less than its heaviest component.
+# goal and falling over is what fails, so support is an aim and doubt weighs more.
 _LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
     "antmaze": dict(anchor="mean", kappa=4.0),
     "locomotion": {},

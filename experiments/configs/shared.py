@@ -12,9 +12,9 @@ _VALUE_LEARNING = {
     "maze2d": dict(expectile=0.7, beta=3.0),
     "antmaze": dict(expectile=0.9, beta=10.0),
 }
-# Local AntMaze data are a good walker's, cut at the goal: there, large weights make
-# the actor copy fewer steps and fall over more (60,000 updates, one seed each, the
-# anchor alone: 63 % at beta 3, 72 at 1, 90 at 0.5; behavior cloning 88).
+# Local AntMaze data are a good walker's, cut at the goal, and best copied evenly: after
+# 60,000 updates the anchor alone reached it in 72 % of 50 episodes at beta 1 and in 90
+# at 0.5, one seed each.
 _LAPTOP_ANTMAZE_BETA = 0.5
 # Gradient steps that two cores finish in time.
 _LAPTOP_STEPS = {"locomotion": 100_000, "maze2d": 40_000, "antmaze": 60_000}

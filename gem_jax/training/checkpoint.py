@@ -27,7 +27,7 @@ from gem_jax import errors
 
 Meta = Mapping[str, Any]
 
-_FOLDER = "checkpoints"
+FOLDER = "checkpoints"
 _QUARANTINE = "quarantine"
 
 
@@ -85,7 +85,7 @@ def open_store(
     """
     logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step
     workdir = pathlib.Path(workdir).resolve()
-    folder = workdir / _FOLDER
+    folder = workdir / FOLDER
     if not read_only:
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def save(store: Store, step: int, state: Any) -> None:
         raise FloatingPointError(f"the state of update {step} is not finite; not saved")
     meta: dict[str, Any] = {"config": store.config, "leaves": _describe(state)}
     meta["sha256"] = _digest(meta)
-    with _writing(store.workdir / _FOLDER):
+    with _writing(store.workdir / FOLDER):
         store.manager.save(
             step,
             args=ocp.args.Composite(
@@ -277,7 +277,7 @@ def _set_aside(store: Store, step: int, error: Exception) -> None:
     with _writing(quarantine):
         quarantine.mkdir(exist_ok=True)
         place = quarantine / f"{step}-{len(list(quarantine.iterdir()))}"
-        os.replace(store.workdir / _FOLDER / str(step), place)
+        os.replace(store.workdir / FOLDER / str(step), place)
     store.manager.reload()
     store.log(
         f"checkpoint {step} is damaged ({reason}); moved to {place}, using the one "

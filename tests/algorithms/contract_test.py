@@ -12,7 +12,7 @@ import pytest
 
 from gem_jax import algorithm as protocol
 from gem_jax import algorithms, errors
-from gem_jax.testing import fakes
+from gem_jax.testing import fakes, recording
 from gem_jax.training import checkpoint, loop, sampling
 
 SMALL = {
@@ -74,17 +74,8 @@ def train(algorithm, seeds, *, state=None, start_step=0, chunk_size=2):
     keys = loop.seed_keys(seeds)
     dataset = fakes.random_transitions(jax.random.key(7))
     state = loop.init(algorithm, keys) if state is None else state
-    return [
-        chunk._replace(state=jax.device_get(chunk.state))
-        for chunk in loop.run(
-            algorithm,
-            keys,
-            dataset,
-            state,
-            start_step=start_step,
-            chunk_size=chunk_size,
-        )
-    ]
+    place = dict(start_step=start_step, chunk_size=chunk_size)
+    return recording.keep(loop.run(algorithm, keys, dataset, state, **place))
 
 
 @functools.cache

@@ -185,7 +185,7 @@ def _wait(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(0.02)  # polls what another process or thread does
 
 
 def _runs(pid):

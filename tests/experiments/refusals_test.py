@@ -8,9 +8,6 @@ import h5py
 import numpy as np
 import pytest
 
-from experiments import configs, presets
-from gem_jax import algorithms
-from gem_jax.data import tasks
 from gem_jax.training import rundir
 
 
@@ -126,12 +123,3 @@ def test_a_full_disk_leaves_earlier_files_whole(run, tiny, finished, tmp_path):
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert "cannot write" in line and "free space" in line
     assert json.loads((workdir / "config.json").read_text())["algo"] == "gem"
-
-
-@pytest.mark.parametrize("algo", sorted(algorithms.ALGORITHMS))
-@pytest.mark.parametrize("preset", presets.PRESETS)
-def test_every_task_has_settings_under_every_preset(algo, preset):
-    for task in tasks.table().values():
-        config = configs.get_config(algo, task, preset)
-        cadence = presets.cadence(preset, task, config.num_steps)
-        assert cadence.log_every > 0 and cadence.eval_every % cadence.log_every == 0

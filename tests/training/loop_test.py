@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithm as protocol
-from gem_jax.testing import fakes
+from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
 from gem_jax.types import ActOutput
 
@@ -68,18 +68,8 @@ def run(chunk_size, start_step=0, state=None):
     keys = loop.seed_keys([0, 1])
     dataset = fakes.random_transitions(jax.random.key(0))
     state = loop.init(algorithm, keys) if state is None else state
-    chunks = [
-        chunk._replace(state=jax.device_get(chunk.state))
-        for chunk in loop.run(
-            algorithm,
-            keys,
-            dataset,
-            state,
-            start_step=start_step,
-            chunk_size=chunk_size,
-        )
-    ]
-    return chunks, traces
+    place = dict(start_step=start_step, chunk_size=chunk_size)
+    return recording.keep(loop.run(algorithm, keys, dataset, state, **place)), traces
 
 
 def test_chunks_follow_the_phases():
