@@ -20,8 +20,8 @@ class Cadence:
       eval_episodes: episodes of those on the way.
       final_episodes: episodes of the last.
       checkpoint_every: updates between checkpoints; also at the end of each phase.
-      num_transitions: size of locally made data; ``None`` is D4RL's million.
-      after_terminal: ``"drop"`` leaves out what AntMaze's episodes do after the goal.
+      num_transitions: size of locally made data; ``None`` is D4RL's size.
+      repair: what is mended in the data, see ``gem_jax.data.repairs``.
     """
 
     log_every: int
@@ -30,7 +30,7 @@ class Cadence:
     final_episodes: int
     checkpoint_every: int
     num_transitions: int | None = None
-    after_terminal: str = "keep"
+    repair: tuple[str, ...] = ()
 
 
 PRESETS = ("paper", "laptop", "smoke")
@@ -61,7 +61,7 @@ def cadence(preset: str, task: Task, num_steps: int) -> Cadence:
                 eval_episodes=min(final, 20),
                 final_episodes=final,
                 checkpoint_every=10_000,
-                after_terminal="drop",
+                repair=("until_terminal",),
             )
         case "smoke":
             third = max(num_steps // 3, 1)

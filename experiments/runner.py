@@ -81,7 +81,7 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
         run.task.name,
         run.source,
         num_transitions=run.cadence.num_transitions,
-        after_terminal=run.cadence.after_terminal,
+        repair=run.cadence.repair,
         log=log,
     )
     used = len(dataset.transitions.reward)
@@ -302,7 +302,7 @@ def _record(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, A
             "config": config,
             "log_every": run.cadence.log_every,
             "dataset": provenance.sha256,
-            "after_terminal": run.cadence.after_terminal,
+            "repair": run.cadence.repair,
         },
         "command": run.command,
         "versions": versions | {"python": platform.python_version()},

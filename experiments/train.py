@@ -39,11 +39,10 @@ _NUM_SEEDS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
 )
-_AFTER_TERMINAL = flags.DEFINE_enum(
-    "after_terminal",
+_REPAIR = flags.DEFINE_list(
+    "repair",
     None,
-    ["keep", "drop"],
-    "What AntMaze's episodes do after the goal; by default the preset's choice.",
+    "What to mend in the data, or none; by default the preset's choice.",
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Default: runs/ENV/ALGO/seedS.")
 _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Continue?")
@@ -94,9 +93,10 @@ def _preset() -> tuple[str, str]:
 
 def _cadence(preset: str, task: tasks.Task, num_steps: int) -> presets.Cadence:
     cadence = presets.cadence(preset, task, num_steps)
-    if _AFTER_TERMINAL.value is None:
+    if _REPAIR.value is None:
         return cadence
-    return dataclasses.replace(cadence, after_terminal=_AFTER_TERMINAL.value)
+    names = () if _REPAIR.value == ["none"] else tuple(_REPAIR.value)
+    return dataclasses.replace(cadence, repair=names)
 
 
 def _config() -> Any:

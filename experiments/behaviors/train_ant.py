@@ -24,7 +24,8 @@ import mujoco
 import numpy as np
 from absl import app, flags, logging
 
-from gem_jax.data.local import ant_walker
+from experiments.behaviors import actor
+from gem_jax.data.local import ant_walker, tanh_gaussian
 from gem_jax.envs import ant_maze
 
 ACTION_NOISE = 0.2
@@ -135,20 +136,16 @@ def train(workdir: pathlib.Path) -> None:
 
 def save(model: Any, step: int, workdir: pathlib.Path) -> None:
     """Writes the actor's weights, float32, as `walker_STEP.npz`."""
-    names = ("hidden_0", "hidden_1", "mean", "log_std")
-    layers = model.policy.actor_state.params["params"]
     arrays: dict[str, Any] = {
         "metadata/steps": np.int64(step),
         "metadata/seed": np.int64(FLAGS.seed),
+        **actor.arrays(model),
     }
-    for name, layer in zip(names, (layers[key] for key in sorted(layers)), strict=True):
-        arrays[f"{name}/weight"] = np.asarray(layer["kernel"], np.float32)
-        arrays[f"{name}/bias"] = np.asarray(layer["bias"], np.float32)
     np.savez(workdir / f"walker_{step:08d}.npz", **arrays)
 
 
 def walk(
-    params: ant_walker.WalkerParams, episodes: int, rng: np.random.Generator
+    params: tanh_gaussian.PolicyParams, episodes: int, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Walks episodes of noisy behavior; returns reward per step and share of falls."""
     env = SteeredAnt()
@@ -158,7 +155,7 @@ def walk(
         fallen = False
         for _ in range(EPISODE_STEPS):
             noise = rng.standard_normal((1, 8), np.float32)
-            action = ant_walker.sample_action(params, observation[None], noise)[0]
+            action = tanh_gaussian.sample(params, observation[None], noise)[0]
             observation, reward, fallen, _, _ = env.step(action)
             rewards.append(reward)
             if fallen:
@@ -175,7 +172,7 @@ def choose(workdir: pathlib.Path) -> dict[str, Any]:
     for path in sorted(workdir.glob("walker_*.npz"))[-FLAGS.candidates :]:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-        params = ant_walker.params_from_arrays(arrays)
+        params = tanh_gaussian.params_from_arrays(arrays)
         reward, falls = walk(params, FLAGS.episodes, rng)
         logging.info("%s: reward %.3f per step, falls %.3f", path.name, reward, falls)
         if reward - FALL_COST * falls > best_score:

@@ -33,24 +33,20 @@ class Episode:
         return len(self.actions)
 
 
-def until_terminal(episode: Episode) -> Episode:
-    """The episode up to its first terminal step, that step included.
-
-    D4RL's AntMaze episodes go on after the goal, for most of their length when the
-    walker is fast; an evaluation episode never gets there.
-    """
-    hits = np.flatnonzero(episode.terminations)
-    if not hits.size:
-        return episode
-    end, steps = int(hits[0]) + 1, len(episode)
+def cut(episode: Episode, start: int, stop: int) -> Episode:
+    """Steps ``start`` to ``stop`` of an episode, which a new end truncates."""
+    steps = len(episode)
+    truncations = episode.truncations[start:stop].copy()
+    if start < stop < steps:
+        truncations[-1] = not episode.terminations[stop - 1]
     return Episode(
-        observations=episode.observations[: end + 1],
-        actions=episode.actions[:end],
-        rewards=episode.rewards[:end],
-        terminations=episode.terminations[:end],
-        truncations=episode.truncations[:end],
+        observations=episode.observations[start : stop + 1],
+        actions=episode.actions[start:stop],
+        rewards=episode.rewards[start:stop],
+        terminations=episode.terminations[start:stop],
+        truncations=truncations,
         infos={
-            name: values[: end + len(values) - steps]
+            name: values[start : stop + len(values) - steps]
             for name, values in episode.infos.items()
         },
     )

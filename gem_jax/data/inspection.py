@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from gem_jax.data import episodes, tasks, transforms, transitions
+from gem_jax.data import (
+    episodes,
+    faults,
+    motion,
+    repairs,
+    tasks,
+    transitions,
+)
 
-_SATURATED = 0.999  # an action this near to its bound counts as saturated
 _MAX_REWARD_VALUES = 10  # rewards with more values are not counted value by value
 
 
@@ -17,64 +23,96 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
     """Describes lengths, returns, rewards, ends, actions, and what looks broken.
 
     Args:
-      found: episodes with recorded rewards, none of them empty.
+      found: episodes with recorded rewards, none of them empty, of the task's shapes.
       task: gives the scale of the scores and the meaning of the observations.
 
     Returns:
-      Plain numbers, lists and mappings, fit for JSON.
+      Plain numbers, lists and mappings, fit for JSON. Returns are of whole episodes,
+      those that ended terminally or at the task's horizon, unless there are none, and
+      count up to the first terminal step, as in an evaluation.
     """
     flat = transitions.flatten(found)
     observation, action = np.asarray(flat.observation), np.asarray(flat.action)
     reward = np.asarray(flat.reward)
-    returns = transforms.trajectory_returns(reward, transitions.offsets(found))
+    returns = episode_returns(found, task)
+    whole = whole_episodes(found, task)
+    scores = np.array([task.normalized_score(r) for r in returns[whole]])
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
     return {
+        "whole_episodes": int(whole.sum()),
         "episode_length": _summary(np.array([len(episode) for episode in found])),
-        "episode_return": _summary(returns),
-        "normalized_return_mean": task.normalized_score(float(returns.mean())),
+        "episode_return": _summary(returns[whole]),
+        "normalized_return": _summary(scores),
         "rewarded_episodes": int((returns > 0).sum()),
-        "reward_mean": float(reward.mean(dtype=np.float64)),
+        "reward_mean": float(reward.mean(dtype=np.float64, where=finite[2])),
         "reward_counts": _reward_counts(reward),
         "terminations": int(np.asarray(flat.terminal).sum()),
         "truncations": sum(int(episode.truncations.sum()) for episode in found),
-        "action_low": action.min(axis=0).tolist(),
-        "action_high": action.max(axis=0).tolist(),
-        "action_saturated": float((np.abs(action) > _SATURATED).mean()),
+        "action_low": np.nanmin(action, axis=0).tolist(),
+        "action_high": np.nanmax(action, axis=0).tolist(),
+        "action_saturated": float((np.abs(action) > faults.SATURATED).mean()),
         "not_finite": sum(int((~leaf).sum()) for leaf in finite),
-        "duplicate_rows": _duplicates(np.concatenate([observation, action], axis=1)),
-        "largest_jump": _largest_jump(found, task),
+        "duplicate_rows": faults.count_duplicates(found),
+        "largest_slip": _largest_slip(found, task),
+        "policies": _policies(found, returns, whole),
+    }
+
+
+def episode_returns(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
+    """`[J]` float64 returns up to the first terminal step of each episode."""
+    ended = repairs.until_terminal(list(found), task)
+    return np.array([e.rewards.sum(dtype=np.float64) for e in ended])
+
+
+def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
+    """`[J]` bool: episodes that were not cut short; all of them if every one was."""
+    # A reader of D4RL's layout drops the step at which the time limit struck.
+    whole = np.array(
+        [e.terminations.any() or len(e) >= task.horizon - 1 for e in found]
+    )
+    return whole if whole.any() else np.ones(len(found), bool)
+
+
+def _policies(
+    found: Sequence[episodes.Episode], returns: np.ndarray, whole: np.ndarray
+) -> dict[str, dict[str, float]] | None:
+    """Size and mean return for each label; None where episodes bear none."""
+    if not all("policy" in episode.infos for episode in found):
+        return None
+    label = np.array([episode.infos["policy"][0] for episode in found])
+    length = np.array([len(episode) for episode in found])
+    return {
+        str(one): {
+            "episodes": int((label == one).sum()),
+            "transitions": int(length[label == one].sum()),
+            "return_mean": float(returns[mine].mean()) if mine.any() else 0.0,
+        }
+        for one in np.unique(label)
+        for mine in [(label == one) & whole]
     }
 
 
 def _summary(values: np.ndarray) -> dict[str, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return {}
     return {
-        "min": float(values.min()),
-        "median": float(np.median(values)),
-        "mean": float(values.mean()),
-        "max": float(values.max()),
+        "min": float(finite.min()),
+        "median": float(np.median(finite)),
+        "mean": float(finite.mean()),
+        "max": float(finite.max()),
+        "std": float(finite.std()),
     }
 
 
 def _reward_counts(reward: np.ndarray) -> dict[str, int] | None:
-    values, counts = np.unique(reward, return_counts=True)
+    values, counts = np.unique(reward[np.isfinite(reward)], return_counts=True)
     if len(values) > _MAX_REWARD_VALUES:
         return None
     return {f"{value:g}": int(n) for value, n in zip(values, counts, strict=True)}
 
 
-def _duplicates(rows: np.ndarray) -> int:
-    """Rows that repeat an earlier one, by a 64-bit hash: sorting rows takes minutes."""
-    words = np.ascontiguousarray(rows, np.float32).view(np.uint32)
-    weights = np.random.default_rng(0).integers(1, 2**63, words.shape[1], np.uint64)
-    hashes = np.zeros(len(words), np.uint64)
-    for column, weight in zip(words.T, weights, strict=True):
-        hashes += column * weight
-    return len(rows) - len(np.unique(hashes))
-
-
-def _largest_jump(found: Sequence[episodes.Episode], task: tasks.Task) -> float | None:
-    """Meters moved in the quickest step; None where positions are not observed."""
-    if task.suite == "locomotion":
-        return None
-    moves = [np.diff(episode.observations[:, :2], axis=0) for episode in found]
-    return float(np.linalg.norm(np.concatenate(moves), axis=1).max())
+def _largest_slip(found: Sequence[episodes.Episode], task: tasks.Task) -> float:
+    """How far (m, rad) the least credible step leads from where velocities lead."""
+    slips = np.concatenate([motion.slips(e.observations, task.motion) for e in found])
+    return float(slips[np.isfinite(slips)].max(initial=0.0))

@@ -33,6 +33,24 @@ class OriginalFile:
 
 
 @dataclasses.dataclass(frozen=True)
+class Motion:
+    """Which numbers of an observation are positions, and which their velocities.
+
+    Attributes:
+      positions: first and last-plus-one index of positions (m, rad).
+      velocities: the same of the velocities of these positions (per second).
+      step_seconds: duration of an environment step.
+      largest_slip: difference (m, rad) between a step and its velocities that only a
+        reset exceeds: some way above the largest in undisturbed episodes.
+    """
+
+    positions: tuple[int, int]
+    velocities: tuple[int, int]
+    step_seconds: float
+    largest_slip: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """Everything that one D4RL name fixes.
 
@@ -42,12 +60,14 @@ class Task:
       env_id: gymnasium id of the environment used for evaluation, for every source.
       observation_size: length of an observation, D4RL's layout.
       action_size: length of an action; every action lies in [-1, 1].
+      motion: where positions and velocities stand in an observation.
+      num_transitions: size of D4RL's set, environment steps.
       horizon: time limit of an evaluation episode, environment steps.
       min_score: return of D4RL's random policy; normalized score 0.
       max_score: return of D4RL's reference policy; normalized score 100.
       reward_transform: name of a function in ``gem_jax.data.transforms``.
       original: D4RL's own file.
-      recipe: name of the generator for ``--source=local``; ``None`` when there is none.
+      recipe: name of the generator for ``--source=local``.
     """
 
     name: str
@@ -55,12 +75,14 @@ class Task:
     env_id: str
     observation_size: int
     action_size: int
+    motion: Motion
+    num_transitions: int
     horizon: int
     min_score: float
     max_score: float
     reward_transform: str
     original: OriginalFile
-    recipe: str | None
+    recipe: str
 
     def normalized_score(self, episode_return: float) -> float:
         """D4RL's score: 0 for its random policy, 100 for its reference policy."""
@@ -90,20 +112,22 @@ def table() -> Mapping[str, Task]:
     return {task.name: task for task in rows}
 
 
+_MILLION = 1_000_000
 # Observation size, action size, return of D4RL's random and reference policies.
 _LOCOMOTION = {
     "halfcheetah": ("HalfCheetah-v4", 17, 6, -280.178953, 12135.0),
     "hopper": ("Hopper-v4", 11, 3, -20.272305, 3234.3),
     "walker2d": ("Walker2d-v4", 17, 6, 1.629008, 4592.3),
 }
-_LOCOMOTION_SETS = (
-    "random",
-    "medium",
-    "medium-replay",
-    "medium-expert",
-    "full-replay",
-    "expert",
-)
+# D4RL's replay sets are as long as training took to reach the medium policy.
+_LOCOMOTION_SETS = {
+    "random": {},
+    "medium": {},
+    "medium-replay": {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000},
+    "medium-expert": dict.fromkeys(_LOCOMOTION, 2 * _MILLION),
+    "full-replay": {},
+    "expert": {},
+}
 _ANTMAZE_SETS = {
     "umaze": ("umaze", 700),
     "umaze-diverse": ("umaze", 700),
@@ -112,6 +136,14 @@ _ANTMAZE_SETS = {
     "large-play": ("large", 1000),
     "large-diverse": ("large", 1000),
 }
+# Velocities are clipped to 10 in walker2d; hopper's step is short.
+_LOCOMOTION_MOTION = {
+    "halfcheetah": Motion((0, 8), (9, 17), 0.05, 1.5),
+    "hopper": Motion((0, 5), (6, 11), 0.008, 0.05),
+    "walker2d": Motion((0, 8), (9, 17), 0.008, 0.7),
+}
+_ANT_MOTION = Motion((0, 2), (15, 17), 0.1, 1.0)
+_POINT_MOTION = Motion((0, 2), (2, 4), 0.01, 0.1)
 # Time limit, return of D4RL's random and reference policies.
 _MAZE2D = {
     "umaze": (300, 23.85, 161.86),
@@ -122,7 +154,7 @@ _MAZE2D = {
 
 def _locomotion() -> Iterator[Task]:
     for robot, (env_id, observations, actions, low, high) in _LOCOMOTION.items():
-        for quality in _LOCOMOTION_SETS:
+        for quality, sizes in _LOCOMOTION_SETS.items():
             name = f"{robot}-{quality}-v2"
             yield Task(
                 name=name,
@@ -130,12 +162,14 @@ def _locomotion() -> Iterator[Task]:
                 env_id=env_id,
                 observation_size=observations,
                 action_size=actions,
+                motion=_LOCOMOTION_MOTION[robot],
+                num_transitions=sizes.get(robot, _MILLION),
                 horizon=1000,
                 min_score=low,
                 max_score=high,
                 reward_transform="return_range",
                 original=_original_files()[name],
-                recipe=None,
+                recipe="locomotion",
             )
 
 
@@ -148,6 +182,8 @@ def _antmaze() -> Iterator[Task]:
             env_id=f"gem_jax/AntMaze-{maze}-v0",
             observation_size=29,
             action_size=8,
+            motion=_ANT_MOTION,
+            num_transitions=_MILLION,
             horizon=horizon,
             min_score=0.0,
             max_score=1.0,
@@ -166,6 +202,8 @@ def _maze2d() -> Iterator[Task]:
             env_id=f"gem_jax/Maze2D-{maze}-v0",
             observation_size=4,
             action_size=2,
+            motion=_POINT_MOTION,
+            num_transitions=_MILLION,
             horizon=horizon,
             min_score=low,
             max_score=high,

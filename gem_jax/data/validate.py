@@ -34,8 +34,7 @@ def check(
       UserError: nothing left; wrong shape or size; a NaN or infinity; actions out of
         bounds. The message names episode, field and step.
     """
-    for index, episode in enumerate(found):
-        _check_shapes(episode, task, f"{where}: episode {index}")
+    check_shapes(found, task, where)
     kept = []
     for index, episode in enumerate(found):
         if len(episode):
@@ -47,6 +46,18 @@ def check(
         log(f"warning: {where}: skipped {len(found) - len(kept)} empty episodes")
     _warn(kept, where, log)
     return kept
+
+
+def check_shapes(
+    found: Sequence[episodes.Episode], task: tasks.Task, where: str
+) -> None:
+    """Refuses arrays that cannot be the task's.
+
+    Raises:
+      UserError: names episode, field and both shapes.
+    """
+    for index, episode in enumerate(found):
+        _check_shapes(episode, task, f"{where}: episode {index}")
 
 
 def _check_shapes(episode: episodes.Episode, task: tasks.Task, where: str) -> None:

@@ -1,8 +1,11 @@
-"""Evaluation environments that gymnasium lacks; `register_all` makes them known."""
+"""Environments: the mazes that gymnasium lacks, and one way to make any of them."""
 
 from __future__ import annotations
 
+import warnings
+
 import gymnasium
+import mujoco
 
 _ANT = "gem_jax.envs.ant_maze:AntMazeEnv"
 _POINT = "gem_jax.envs.point_maze:PointMazeEnv"
@@ -16,6 +19,20 @@ _TABLE = {
     "gem_jax/Maze2D-medium-v0": (_POINT, "medium", 600),
     "gem_jax/Maze2D-large-v0": (_POINT, "large", 800),
 }
+
+
+def make(env_id: str) -> gymnasium.Env:
+    """One environment, by an id of this package's or of gymnasium's own."""
+    register_all()
+    before = mujoco.get_mju_user_warning()
+    with warnings.catch_warnings():
+        # D4RL's dynamics are those of v4, on purpose, with its ways of writing a model.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        mujoco.set_mju_user_warning(lambda message: None)
+        try:
+            return gymnasium.make(env_id, disable_env_checker=True)
+        finally:
+            mujoco.set_mju_user_warning(before)
 
 
 def register_all() -> None:

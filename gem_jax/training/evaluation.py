@@ -14,7 +14,6 @@ import dataclasses
 import functools
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -88,7 +87,7 @@ def make_evaluator(
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         while len(environments) < min(num_episodes, _MAX_ENVS):
-            environments.append(make_env(env_id))
+            environments.append(envs.make(env_id))
         start = time.perf_counter()
         reset_key, action_key = jax.random.split(key)
         reset_seed = int(jax.random.bits(reset_key, dtype=jnp.uint32))
@@ -111,15 +110,6 @@ def make_evaluator(
         pool.shutdown()
         for environment in environments:
             environment.close()
-
-
-def make_env(env_id: str) -> gymnasium.Env:
-    """One environment, by an id of this package's or gymnasium's own."""
-    envs.register_all()
-    with warnings.catch_warnings():
-        # D4RL's dynamics are those of v4, on purpose.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return gymnasium.make(env_id, disable_env_checker=True)
 
 
 def _decide_fn(act: ActFn) -> Callable[..., Any]:

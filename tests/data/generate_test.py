@@ -171,11 +171,6 @@ def test_bad_requests(options):
         _ensure(**options)
 
 
-def test_no_recipe():
-    with pytest.raises(errors.UserError, match=r"works for antmaze.*maze2d"):
-        generate.ensure(tasks.get("hopper-medium-v2"))
-
-
 def test_workers_need_no_jax():
     code = "import sys, gem_jax.data.local.generate; sys.exit('jax' in sys.modules)"
     assert _spawn(code).wait(timeout=60) == 0

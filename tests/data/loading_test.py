@@ -63,6 +63,7 @@ def test_file(tmp_path):
         "num_transitions",
         "num_episodes",
         "recipe",
+        "repairs",
     ]
     assert (provenance["source"], provenance["num_transitions"]) == ("file", 8)
 
@@ -108,11 +109,6 @@ def test_auto_falls_back_to_local_and_says_why():
     assert "minutes ago" in lines[0] and len(lines) == 1
 
 
-def test_auto_has_nothing():
-    with pytest.raises(errors.UserError, match="no data for hopper-medium-v2"):
-        _load("hopper-medium-v2", "auto")
-
-
 @pytest.mark.parametrize("source", ["", "D4RL", "local:x", "auto:x", "ftp:x"])
 def test_unknown_source(source):
     with pytest.raises(errors.UserError, match="unknown --source"):
@@ -128,7 +124,6 @@ def test_unknown_source(source):
         (MAZE, "minari", "minari download D4RL/pointmaze/umaze-v2"),
         (MAZE, "minari:../x-v0", "no Minari id"),
         ("hopper-random-v2", "minari", "no counterpart"),
-        ("hopper-medium-v2", "local", "cannot be generated"),
         ("hopper-medium-v2", "d4rl", "cannot reach"),
     ],
 )
@@ -142,6 +137,19 @@ def test_data_of_another_task(tmp_path):
     _write(tmp_path / "a.hdf5", "hopper-medium-v2")
     with pytest.raises(errors.UserError, match="maze2d-umaze-v1 needs"):
         _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+
+
+def test_repairs_are_made_and_recorded(tmp_path):
+    actions = np.full((10, 2), 1.5)
+    path = tmp_path / "a.hdf5"
+    _write(path, MAZE, actions=actions)
+    with pytest.raises(errors.UserError, match="outside"):
+        _load(MAZE, f"file:{path}")
+    dataset, _ = _load(MAZE, f"file:{path}", repair=["clip_actions"])
+    assert dataset.provenance.to_dict()["repairs"] == ("clip_actions",)
+    assert np.all(dataset.transitions.action == 1.0)
+    with pytest.raises(errors.UserError, match="'mend'; choose of until_terminal"):
+        _load(MAZE, f"file:{path}", repair=["mend"])
 
 
 def test_bad_size():

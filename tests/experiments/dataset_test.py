@@ -45,7 +45,14 @@ def test_generate_then_inspect(command, tmp_path):
     assert facts["source"] == "local" and facts["num_transitions"] == 3000
     assert sum(facts["reward_counts"].values()) == 3000
     assert facts["not_finite"] == facts["duplicate_rows"] == facts["terminations"] == 0
-    assert facts["largest_jump"] < 0.06 and facts["action_low"] == [-1.0, -1.0]
+    assert facts["largest_slip"] < 0.06 and facts["action_low"] == [-1.0, -1.0]
+    found = {row["fault"] for row in facts["verdicts"] if row["found"]}
+    assert found == {"early time-outs", "saturated actions"}  # as in D4RL's own
+    assert (
+        "FOUND  early time-outs" in seen.stdout and "ok     not finite" in seen.stdout
+    )
+    page = output.with_suffix(".png").read_bytes()
+    assert page.startswith(b"\x89PNG") and len(page) > 10_000
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,6 @@ def test_generate_then_inspect(command, tmp_path):
         (["destroy", "--env=maze2d-umaze-v1"], "generate, inspect, download"),
         (["inspect", "--env=maze2d-umaze-v1", "--seed=x"], "--seed"),
         (["inspect", "--env=maze2d-umaze-v1", "--source=moon"], "--source='moon'"),
-        (["generate", "--env=hopper-medium-v2"], "cannot be generated"),
     ],
 )
 def test_the_users_mistakes(command, arguments, message):

@@ -22,7 +22,7 @@ import mujoco
 import numpy as np
 
 from gem_jax.data import episodes
-from gem_jax.data.local import ant_walker
+from gem_jax.data.local import ant_walker, tanh_gaussian
 from gem_jax.envs import ant_maze
 
 VERSION = 1  # to be raised whenever the same seed gives other bytes
@@ -153,7 +153,7 @@ def _act(
     steered = ant_walker.steer_observation(observation, heading, turns)
     shape = len(observation), ant_maze.ACTION_SIZE
     policy_noise = rng.standard_normal(shape, np.float32)
-    action = ant_walker.sample_action(ant_walker.load_walker(), steered, policy_noise)
+    action = tanh_gaussian.sample(ant_walker.load_walker(), steered, policy_noise)
     noisy = ant_walker.steer_action(action, turns)
     noisy += np.float32(ACTION_NOISE) * rng.standard_normal(shape, np.float32)
     return noisy.clip(-1.0, 1.0)

@@ -9,11 +9,11 @@ symmetries of the body on a plain. All arrays carry a leading batch axis `[B]`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from importlib import resources
-from typing import NamedTuple
 
 import numpy as np
+
+from gem_jax.data.local import tanh_gaussian
 
 # Torso yaw may leave its quarter by this much (rad) before the legs are renamed, so
 # that a torso on the border between two quarters does not flicker.
@@ -26,56 +26,12 @@ _ANKLE_SIGN = np.array([1.0, -1.0, -1.0, 1.0])
 _MOTOR_LEGS = np.array([3, 0, 1, 2])
 
 
-class WalkerParams(NamedTuple):
-    """Weights of the tanh-Gaussian policy, float32; inputs have 27 numbers.
-
-    Attributes:
-      hidden: weight `[I, 256]` and bias `[256]` of the two ReLU layers.
-      mean: weight `[256, 8]` and bias `[8]`.
-      log_std: weight `[256, 8]` and bias `[8]`.
-    """
-
-    hidden: tuple[tuple[np.ndarray, np.ndarray], ...]
-    mean: tuple[np.ndarray, np.ndarray]
-    log_std: tuple[np.ndarray, np.ndarray]
-
-
 @functools.cache
-def load_walker() -> WalkerParams:
+def load_walker() -> tanh_gaussian.PolicyParams:
     """The walker that ``experiments.behaviors.train_ant`` wrote."""
     path = resources.files("gem_jax.data.local").joinpath("ant_walker.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return params_from_arrays(arrays)
-
-
-def params_from_arrays(arrays: Mapping[str, np.ndarray]) -> WalkerParams:
-    """Collects `NAME/weight` and `NAME/bias` into a record."""
-
-    def layer(name: str) -> tuple[np.ndarray, np.ndarray]:
-        return arrays[f"{name}/weight"], arrays[f"{name}/bias"]
-
-    return WalkerParams(
-        (layer("hidden_0"), layer("hidden_1")), layer("mean"), layer("log_std")
-    )
-
-
-def sample_action(
-    params: WalkerParams, observation: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
-    """Draws actions `[B, 8]` from the policy for observations `[B, 27]`.
-
-    Args:
-      params: weights.
-      observation: `[B, 27]` float32, steered.
-      noise: `[B, 8]` standard normal; zeros give the mode.
-    """
-    x = observation
-    for weight, bias in params.hidden:
-        x = np.maximum(x @ weight + bias, 0.0)
-    mean = x @ params.mean[0] + params.mean[1]
-    log_std = np.clip(x @ params.log_std[0] + params.log_std[1], -20.0, 2.0)
-    action: np.ndarray = np.tanh(mean + np.exp(log_std) * noise)
-    return action
+        return tanh_gaussian.params_from_arrays(arrays)
 
 
 def update_turns(

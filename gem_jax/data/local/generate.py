@@ -27,9 +27,8 @@ from gem_jax import errors
 from gem_jax.data import episodes, locks, minari, progress, tasks
 from gem_jax.data.local import writer
 
-DEFAULT_TRANSITIONS = 1_000_000
-
 _MAX_SHARDS = 40
+_SHARD_UNIT = 1_000  # transitions; the longest episode of most recipes
 _MIN_SHARD = 10_000  # transitions; a shard should hold several episodes
 _MAX_TRANSITIONS = 20_000_000  # a few gigabytes
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -39,7 +38,7 @@ def ensure(
     task: tasks.Task,
     *,
     seed: int = 0,
-    num_transitions: int = DEFAULT_TRANSITIONS,
+    num_transitions: int | None = None,
     num_workers: int | None = None,
     show_progress: bool = True,
     log: Callable[[str], None] = print,
@@ -49,14 +48,15 @@ def ensure(
     Args:
       task: what to make data for.
       seed: fixes every byte of the result.
-      num_transitions: size of the set.
+      num_transitions: size of the set; that of D4RL's by default.
       num_workers: processes; all cores by default. Does not change the result.
       show_progress: whether to show a progress bar.
       log: takes one line.
 
     Raises:
-      UserError: no recipe for this task; bad size or seed; disk full.
+      UserError: bad size or seed; disk full.
     """
+    num_transitions = num_transitions or task.num_transitions
     recipe = recipe_of(task, seed, num_transitions)
     dataset_id = (
         f"gem-jax/{task.name}/local-s{seed}-n{num_transitions}-v{recipe['version']}"
@@ -89,25 +89,24 @@ def recipe_of(task: tasks.Task, seed: int, num_transitions: int) -> dict[str, An
     """All that fixes the content of a local set, for its provenance.
 
     Raises:
-      UserError: no recipe for this task; bad size or seed.
+      UserError: bad size or seed.
     """
-    if task.recipe is None:
-        able = [name for name, row in tasks.table().items() if row.recipe]
-        raise errors.UserError(
-            f"{task.name} cannot be generated; --source=local works for "
-            f"{', '.join(able)}; otherwise use --source=d4rl or --source=file:PATH"
-        )
     if not 1 <= num_transitions <= _MAX_TRANSITIONS:
         raise errors.UserError(
             f"num_transitions={num_transitions} must lie in [1, {_MAX_TRANSITIONS}]"
         )
     if not 0 <= seed < 2**32:
         raise errors.UserError(f"seed={seed} must lie in [0, 2**32)")
+    module = _module(task.recipe)
+    details = {}
+    if hasattr(module, "describe"):
+        details = module.describe(task.name, num_transitions)
     return {
         "name": task.recipe,
-        "version": getattr(_module(task.recipe), "VERSION", 1),
+        "version": module.VERSION,
         "seed": seed,
         "num_transitions": num_transitions,
+        **details,
     }
 
 
@@ -154,12 +153,8 @@ def _shards(
     bar: progress.Progress,
 ) -> Generator[list[episodes.Episode]]:
     """Yields the episodes of every shard, in order, as worker processes finish."""
-    num_shards = max(1, min(_MAX_SHARDS, num_transitions // _MIN_SHARD))
-    # Equal sizes, but for the remainder.
-    sizes = [(num_transitions + i) // num_shards for i in reversed(range(num_shards))]
-    root = np.random.SeedSequence((seed, zlib.crc32(task.name.encode())))
-    seeds = root.spawn(num_shards)
-    num_workers = min(num_workers or _num_cores(), num_shards)
+    pieces = _pieces(task, seed, num_transitions)
+    num_workers = min(num_workers or _num_cores(), len(pieces))
     context = multiprocessing.get_context("spawn")
     executor = concurrent.futures.ProcessPoolExecutor(
         num_workers, context, initializer=_start_worker
@@ -167,8 +162,7 @@ def _shards(
     with executor:
         with _worker_surroundings():  # submitting is what starts processes
             futures = [
-                executor.submit(_make_shard, task, size, child)
-                for size, child in zip(sizes, seeds, strict=True)
+                executor.submit(_make_shard, task.recipe, *piece) for piece in pieces
             ]
         try:
             yield from _counted((future.result() for future in futures), bar)
@@ -184,13 +178,36 @@ def _counted(
         bar.add(sum(map(len, shard)))
 
 
+def _pieces(
+    task: tasks.Task, seed: int, num_transitions: int
+) -> list[tuple[str, int, np.random.SeedSequence]]:
+    """Part, size and seed of every shard.
+
+    A recipe may compose a set of `parts`; the seeds of a part come from its name.
+    """
+    pieces = []
+    for part, size in _parts(task, num_transitions):
+        num_shards = max(1, min(_MAX_SHARDS, size // _MIN_SHARD))
+        cuts = np.arange(num_shards) * size // num_shards
+        cuts = cuts // _SHARD_UNIT * _SHARD_UNIT
+        sizes = np.diff(cuts, append=size).tolist()
+        root = np.random.SeedSequence((seed, zlib.crc32(part.encode())))
+        pieces += [(part, *shard) for shard in zip(sizes, root.spawn(num_shards))]
+    return pieces
+
+
+def _parts(task: tasks.Task, num_transitions: int) -> list[tuple[str, int]]:
+    module = _module(task.recipe)
+    if not hasattr(module, "parts"):
+        return [(task.name, num_transitions)]
+    parts: list[tuple[str, int]] = module.parts(task.name, num_transitions)
+    return parts
+
+
 def _make_shard(
-    task: tasks.Task, size: int, seed: np.random.SeedSequence
+    recipe: str, part: str, size: int, seed: np.random.SeedSequence
 ) -> list[episodes.Episode]:
-    assert task.recipe is not None
-    shard: list[episodes.Episode] = _module(task.recipe).generate_shard(
-        task.name, size, seed
-    )
+    shard: list[episodes.Episode] = _module(recipe).generate_shard(part, size, seed)
     return shard
 
 

@@ -1,0 +1,26 @@
+"""The policy of an sbx SAC model as plain arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_NAMES = ("hidden_0", "hidden_1", "mean", "log_std")
+
+
+def arrays(model: Any) -> dict[str, np.ndarray]:
+    """The weights of the tanh-Gaussian policy with two hidden ReLU layers, float32.
+
+    Returns:
+      `NAME/weight` `[inputs, outputs]` and `NAME/bias` `[outputs]` of the layers
+      `hidden_0`, `hidden_1`, `mean` and `log_std`.
+    """
+    layers = model.policy.actor_state.params["params"]
+    found = {}
+    for name, layer in zip(
+        _NAMES, (layers[key] for key in sorted(layers)), strict=True
+    ):
+        found[f"{name}/weight"] = np.asarray(layer["kernel"], np.float32)
+        found[f"{name}/bias"] = np.asarray(layer["bias"], np.float32)
+    return found

@@ -1,0 +1,100 @@
+"""One page of plots on a dataset: where it came from, what it holds, what ails it."""
+
+from __future__ import annotations
+
+import pathlib
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gem_jax.data import (
+    episodes,
+    faults,
+    inspection,
+    tasks,
+)
+
+_MAX_POINTS = 200_000  # of the coverage picture
+
+
+def save(
+    path: pathlib.Path,
+    found: Sequence[episodes.Episode],
+    task: tasks.Task,
+    facts: Mapping[str, Any],
+    verdicts: Sequence[faults.Verdict],
+) -> None:
+    """Draws the page.
+
+    Args:
+      path: of the PNG file.
+      found: the episodes, none of them empty.
+      task: gives the scale of the scores and the meaning of the observations.
+      facts: provenance and description, for the title.
+      verdicts: of ``gem_jax.data.faults``.
+    """
+    figure = Figure(figsize=(14, 9), layout="constrained")
+    figure.suptitle(
+        f"{facts['env']}   source: {facts['source']}   {facts['id']}\n"
+        f"{facts['num_transitions']:,} transitions, {facts['num_episodes']:,} "
+        f"episodes, sha256 {facts['sha256'][:16]}"
+    )
+    axes = figure.subplots(2, 3)
+    rewards = np.concatenate([episode.rewards for episode in found])
+    returns = inspection.episode_returns(found, task)
+    scores = np.array([task.normalized_score(r) for r in returns])
+    whole = inspection.whole_episodes(found, task)
+    _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
+    _histogram(axes[0, 1], np.array([len(e) for e in found]), "episode length (steps)")
+    _histogram(axes[0, 2], rewards, "reward of a step")
+    _actions(axes[1, 0], np.concatenate([episode.actions for episode in found]))
+    if task.suite == "locomotion":
+        _returns_in_order(axes[1, 1], found, scores)
+    else:
+        _coverage(axes[1, 1], found)
+    _text(axes[1, 2], verdicts)
+    figure.savefig(path, dpi=80, metadata={"Software": None})
+
+
+def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:
+    axes.hist(values[np.isfinite(values)], bins=60, log=True)
+    axes.set(xlabel=label, ylabel="count")
+
+
+def _actions(axes: Axes, actions: np.ndarray) -> None:
+    edges = np.linspace(-1.0, 1.0, 61)
+    for i, component in enumerate(actions.T):
+        axes.hist(component, bins=edges, histtype="step", label=str(i), log=True)
+    axes.set(xlabel="action, by component", ylabel="count")
+    axes.legend(ncols=2, fontsize="small")
+
+
+def _returns_in_order(
+    axes: Axes, found: Sequence[episodes.Episode], scores: np.ndarray
+) -> None:
+    """In the order of the file, which in a replay is that of training."""
+    labels = [int(e.infos["policy"][0]) if "policy" in e.infos else 0 for e in found]
+    axes.scatter(np.arange(len(scores)), scores, c=labels, s=4, cmap="viridis")
+    axes.set(xlabel="episode; color: policy", ylabel="normalized return")
+
+
+def _coverage(axes: Axes, found: Sequence[episodes.Episode]) -> None:
+    places = np.concatenate([episode.observations[1:, :2] for episode in found])
+    rewarded = places[np.concatenate([episode.rewards for episode in found]) > 0]
+    thin = slice(None, None, max(1, len(places) // _MAX_POINTS))
+    axes.hist2d(*places.T, bins=120, cmin=1, norm="log")
+    axes.plot(*rewarded[thin].T, ",", color="red")
+    axes.set(xlabel="x (m); red: rewarded", ylabel="y (m)", aspect="equal")
+
+
+def _text(axes: Axes, verdicts: Sequence[faults.Verdict]) -> None:
+    axes.axis("off")
+    lines = [
+        textwrap.fill(faults.line(verdict), 52, subsequent_indent=" " * 7)
+        for verdict in verdicts
+    ]
+    axes.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=8)

@@ -1,0 +1,232 @@
+"""The known faults of offline datasets, each looked for and answered with a line.
+
+Most were found by users of D4RL's files (the numbers are its issues). Nothing is
+refused or changed here; a verdict names the repair that ``--repair`` would make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gem_jax import errors
+from gem_jax.data import episodes, motion, tasks, transitions, validate
+from gem_jax.envs import point_maze
+
+SATURATED = 0.999  # an action this near to its bound counts as saturated
+_MANY_SATURATED = 0.05  # share of action components
+
+_Found = Sequence[episodes.Episode]
+
+
+class Verdict(NamedTuple):
+    """What was found out about one fault.
+
+    Attributes:
+      fault: its name.
+      found: whether the data have it.
+      detail: one line with the figures.
+      repair: name in ``gem_jax.data.repairs`` of what helps; None where nothing need
+        or can be done on loading.
+    """
+
+    fault: str
+    found: bool
+    detail: str
+    repair: str | None
+
+
+def examine(found: _Found, task: tasks.Task) -> list[Verdict]:
+    """Looks for every known fault.
+
+    Args:
+      found: at least one episode, none of them empty.
+      task: says what the numbers of an observation mean.
+    """
+    verdicts = []
+    for fault, (check, repair) in _CHECKS.items():
+        detail = check(found, task)
+        verdicts.append(
+            Verdict(
+                fault, detail is not None, detail or "none", repair if detail else None
+            )
+        )
+    return verdicts
+
+
+def line(verdict: Verdict) -> str:
+    """The verdict for a reader: fault, figures, remedy."""
+    if not verdict.found:
+        return f"ok     {verdict.fault}"
+    remedy = f"; --repair={verdict.repair}" if verdict.repair else ""
+    return f"FOUND  {verdict.fault}: {verdict.detail}{remedy}"
+
+
+def _unfit(found: _Found, task: tasks.Task) -> str | None:
+    try:
+        validate.check(found, task, "data", lambda line: None)
+    except errors.UserError as error:
+        return f"training would refuse this: {error}"
+    return None
+
+
+def _not_finite(found: _Found, task: tasks.Task) -> str | None:
+    del task
+    bad = [
+        i
+        for i, episode in enumerate(found)
+        if not all(
+            np.isfinite(array).all()
+            for array in (episode.observations, episode.actions, episode.rewards)
+        )
+    ]
+    return f"NaN or infinity in {len(bad)} episodes, first {bad[0]}" if bad else None
+
+
+def _out_of_bounds(found: _Found, task: tasks.Task) -> str | None:
+    del task
+    largest = max(float(np.abs(episode.actions).max()) for episode in found)
+    bound = 1.0 + validate.ACTION_TOLERANCE
+    return f"actions reach {largest:.4g}" if largest > bound else None
+
+
+def _position_jumps(found: _Found, task: tasks.Task) -> str | None:
+    """D4RL issue 77: resets inside what the file calls one episode."""
+    counts = [len(motion.jumps(e.observations, task.motion)) for e in found]
+    if not any(counts):
+        return None
+    hit = np.count_nonzero(counts)
+    return f"{sum(counts)} steps in {hit} episodes are no motion but a reset"
+
+
+def _terminals_inside(found: _Found, task: tasks.Task) -> str | None:
+    """D4RL issue 199: AntMaze's relabeled terminals do not end the episode."""
+    del task
+    inside = sum(int(episode.terminations[:-1].sum()) for episode in found)
+    if not inside:
+        return None
+    hit = sum(bool(episode.terminations[:-1].any()) for episode in found)
+    return f"{inside} terminal steps inside {hit} episodes, which go on after them"
+
+
+def _rewards_lag(found: _Found, task: tasks.Task) -> str | None:
+    """D4RL issue 194: Maze2D's reward belongs to the state before the step."""
+    if task.suite != "maze2d":
+        return None
+    goal = np.array(point_maze.goal_cell(task.name.split("-")[1]))
+
+    def near(positions: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(positions[:, :2] - goal, axis=1) <= point_maze.GOAL_RADIUS
+
+    early = sum(
+        int((near(e.observations[:-1]) == (e.rewards > 0)).sum()) for e in found
+    )
+    late = sum(int((near(e.observations[1:]) == (e.rewards > 0)).sum()) for e in found)
+    if early <= late:
+        return None
+    return f"{early - late} more rewards fit the state before the step than that after"
+
+
+def _rewards_scattered(found: _Found, task: tasks.Task) -> str | None:
+    """AntMaze's rewards belong to one goal of evaluation, of radius 0.5 m."""
+    if task.suite != "antmaze":
+        return None
+    places = [e.observations[1:, :2][e.rewards > 0] for e in found if e.rewards.any()]
+    if not places:
+        return "no step is rewarded"
+    joined = np.concatenate(places)
+    spread = float(np.linalg.norm(joined - joined.mean(axis=0), axis=1).max())
+    return f"rewarded states lie up to {spread:.1f} m apart" if spread > 1.5 else None
+
+
+def _early_time_outs(found: _Found, task: tasks.Task) -> str | None:
+    """D4RL issue 85: Maze2D's time-outs mark targets reached; others cut a data set."""
+    lengths = np.array([len(e) for e in found if not e.terminations[-1]])
+    early = int((lengths < task.horizon - 1).sum())  # readers may drop the last step
+    return f"{early} of {len(found)} episodes are cut short" if early else None
+
+
+def _beyond_horizon(found: _Found, task: tasks.Task) -> str | None:
+    """AntMaze's episodes last 1001 steps, whatever the limit of evaluation."""
+    longer = [len(episode) for episode in found if len(episode) > task.horizon]
+    if not longer:
+        return None
+    return (
+        f"{len(longer)} episodes of up to {max(longer)} steps are longer than the "
+        f"{task.horizon} of evaluation"
+    )
+
+
+def _terminal_at_horizon(found: _Found, task: tasks.Task) -> str | None:
+    """Where both fall together the time-out wins: the state is not a dead end."""
+    both = sum(bool(e.terminations[-1]) and len(e) >= task.horizon for e in found)
+    if task.suite == "antmaze" or not both:
+        return None
+    return f"{both} episodes end terminally at the time limit itself"
+
+
+def _open_end(found: _Found, task: tasks.Task) -> str | None:
+    del task
+    open_ends = sum(not (e.terminations[-1] or e.truncations[-1]) for e in found)
+    return f"{open_ends} episodes end without a flag" if open_ends else None
+
+
+def _saturated(found: _Found, task: tasks.Task) -> str | None:
+    """At its bound a tanh-Gaussian has no finite log-density."""
+    del task
+    share = float(
+        np.mean(np.abs(np.concatenate([e.actions for e in found])) > SATURATED)
+    )
+    return f"{share:.1%} of action components" if share > _MANY_SATURATED else None
+
+
+def _duplicates(found: _Found, task: tasks.Task) -> str | None:
+    del task
+    count = count_duplicates(found)
+    return f"{count} transitions repeat an earlier one" if count else None
+
+
+def _constant(found: _Found, task: tasks.Task) -> str | None:
+    del task
+    rewards = np.concatenate([episode.rewards for episode in found])
+    observations = np.concatenate([episode.observations for episode in found])
+    features = np.flatnonzero(np.ptp(observations, axis=0) == 0.0).tolist()
+    facts = [f"features {features} never change"] if features else []
+    facts += [f"every reward is {rewards[0]:g}"] if np.ptp(rewards) == 0.0 else []
+    return "; ".join(facts) or None
+
+
+def count_duplicates(found: _Found) -> int:
+    """Transitions whose state and action repeat an earlier one's, bit for bit.
+
+    Told by a 64-bit hash: sorting a million rows takes minutes.
+    """
+    flat = transitions.flatten(found)
+    rows = np.concatenate([flat.observation, flat.action], axis=1)
+    words = np.ascontiguousarray(rows, np.float32).view(np.uint32)
+    weights = np.random.default_rng(0).integers(1, 2**63, words.shape[1], np.uint64)
+    hashes = np.zeros(len(words), np.uint64)
+    for column, weight in zip(words.T, weights, strict=True):
+        hashes += column * weight
+    return len(rows) - len(np.unique(hashes))
+
+
+_Check = Callable[[_Found, tasks.Task], str | None]
+_CHECKS: dict[str, tuple[_Check, str | None]] = {
+    "unfit for training": (_unfit, None),
+    "not finite": (_not_finite, "drop_not_finite"),
+    "actions out of bounds": (_out_of_bounds, "clip_actions"),
+    "position jumps": (_position_jumps, "split_jumps"),
+    "terminals inside": (_terminals_inside, "until_terminal"),
+    "rewards lag": (_rewards_lag, "shift_rewards"),
+    "rewards scattered": (_rewards_scattered, None),
+    "early time-outs": (_early_time_outs, None),
+    "beyond the horizon": (_beyond_horizon, None),
+    "terminal at the time limit": (_terminal_at_horizon, None),
+    "open ends": (_open_end, None),
+    "saturated actions": (_saturated, None),
+    "duplicate transitions": (_duplicates, None),
+    "constant numbers": (_constant, None),
+}

@@ -1,0 +1,127 @@
+"""What may be mended in a dataset, by name and on request only.
+
+``python -m experiments.dataset inspect`` says which faults a dataset has and which
+repair helps; ``--repair=NAME,NAME`` makes it while loading. The file stays as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from gem_jax import errors
+from gem_jax.data import episodes, motion, tasks
+
+_Found = list[episodes.Episode]
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuses a repair that does not exist.
+
+    Raises:
+      UserError: names the valid ones.
+    """
+    for name in names:
+        if name not in REPAIRS:
+            raise errors.UserError(
+                f"unknown --repair={name!r}; choose of {', '.join(REPAIRS)}, or none"
+            )
+
+
+def apply(
+    found: Sequence[episodes.Episode], task: tasks.Task, names: Sequence[str]
+) -> _Found:
+    """Makes repairs in the order of their names; the episodes given stay unchanged."""
+    mended = list(found)
+    for name in names:
+        mended = REPAIRS[name](mended, task)
+    return mended
+
+
+def until_terminal(found: _Found, task: tasks.Task) -> _Found:
+    """Leaves out what an episode holds beyond its first terminal step.
+
+    D4RL's AntMaze episodes go on after the goal, for most of their length when the
+    walker is fast; an evaluation episode never gets there.
+    """
+    del task
+    kept = []
+    for episode in found:
+        hits = np.flatnonzero(episode.terminations)
+        stop = int(hits[0]) + 1 if hits.size else len(episode)
+        kept.append(episodes.cut(episode, 0, stop))
+    return kept
+
+
+def split_jumps(found: _Found, task: tasks.Task) -> _Found:
+    """Ends an episode before each step that no motion explains, and leaves it out."""
+    kept = []
+    for episode in found:
+        jumps = motion.jumps(episode.observations, task.motion)
+        start = 0
+        for jump in [*jumps.tolist(), len(episode)]:
+            if jump > start:
+                kept.append(episodes.cut(episode, start, jump))
+            start = jump + 1
+    return kept
+
+
+def shift_rewards(found: _Found, task: tasks.Task) -> _Found:
+    """Gives each step the reward recorded one step later; the last step is left out.
+
+    For D4RL's Maze2D files, whose reward belongs to the state before the step.
+    """
+    del task
+    return [
+        dataclasses.replace(
+            episodes.cut(episode, 0, len(episode) - 1), rewards=episode.rewards[1:]
+        )
+        for episode in found
+        if len(episode) > 1
+    ]
+
+
+def drop_not_finite(found: _Found, task: tasks.Task) -> _Found:
+    """Leaves out whole episodes that hold a NaN or an infinity."""
+    del task
+    return [
+        episode
+        for episode in found
+        if all(
+            np.isfinite(array).all()
+            for array in (episode.observations, episode.actions, episode.rewards)
+        )
+    ]
+
+
+def drop_unfinished(found: _Found, task: tasks.Task) -> _Found:
+    """Leaves out episodes cut short: neither terminal nor at the task's horizon."""
+    return [
+        episode
+        for episode in found
+        if episode.terminations.any() or len(episode) >= task.horizon - 1
+    ]
+
+
+def clip_actions(found: _Found, task: tasks.Task) -> _Found:
+    """Clips actions to [-1, 1]."""
+    del task
+    return [
+        dataclasses.replace(episode, actions=episode.actions.clip(-1.0, 1.0))
+        for episode in found
+    ]
+
+
+REPAIRS: Mapping[str, Callable[[_Found, tasks.Task], _Found]] = {
+    repair.__name__: repair
+    for repair in (
+        until_terminal,
+        split_jumps,
+        shift_rewards,
+        drop_not_finite,
+        drop_unfinished,
+        clip_actions,
+    )
+}

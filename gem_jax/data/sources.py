@@ -1,0 +1,144 @@
+"""Where data come from: one reader a source, each of which says what it found."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gem_jax import errors
+from gem_jax.data import d4rl, download, episodes, minari, tasks
+from gem_jax.data.local import generate
+
+Log = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """What a dataset is and where it came from; belongs to every result.
+
+    Attributes:
+      env: name of the task.
+      source: what the source became: ``"d4rl"``, ``"minari"``, ``"local"``, ``"file"``.
+      id: name of the file, or Minari's id.
+      sha256: of the HDF5 file that was read.
+      num_transitions: `D`.
+      num_episodes: `J`.
+      recipe: how data of source ``"local"`` were made; None for others.
+      repairs: what was mended on loading, see ``gem_jax.data.repairs``.
+    """
+
+    env: str
+    source: str
+    id: str
+    sha256: str
+    num_transitions: int
+    num_episodes: int
+    recipe: Mapping[str, Any] | None = None
+    repairs: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``dataset.json``."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the reader of a source needs to know; see ``gem_jax.data.load``."""
+
+    task: tasks.Task
+    seed: int
+    num_transitions: int | None
+    progress: bool
+    log: Log
+    detail: str = ""  # what follows the colon of a source
+
+
+Read = tuple[list[episodes.Episode], Provenance]
+
+
+def read(source: str, request: Request) -> Read:
+    """Reads a source, unchecked; the provenance's counts are left to the caller.
+
+    Raises:
+      UserError: unknown source; data absent or damaged.
+    """
+    kind, _, detail = source.partition(":")
+    if kind not in _READERS or (detail and kind not in ("minari", "file")):
+        raise errors.UserError(
+            f"unknown --source={source!r}; choose auto, d4rl, minari, minari:ID, local "
+            "or file:PATH"
+        )
+    return _READERS[kind](dataclasses.replace(request, detail=detail))
+
+
+def _read_d4rl(request: Request) -> Read:
+    path = download.fetch(request.task, show_progress=request.progress, log=request.log)
+    return _read_original(request, path)
+
+
+def _read_original(request: Request, path: pathlib.Path) -> Read:
+    found, sha256 = d4rl.read(path, request.task)
+    return found, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
+
+
+def _read_minari(request: Request) -> Read:
+    dataset_id = request.detail or minari.published_id(request.task.name)
+    found, sha256 = minari.read(dataset_id, request.task)
+    if not request.detail:
+        request.log(
+            f"note: {dataset_id} differs from {request.task.name} in policies and "
+            "environment; scores on D4RL's environment are not comparable"
+        )
+    return found, Provenance(request.task.name, "minari", dataset_id, sha256, 0, 0)
+
+
+def _read_local(request: Request) -> Read:
+    size = request.num_transitions or request.task.num_transitions
+    dataset_id = generate.ensure(
+        request.task,
+        seed=request.seed,
+        num_transitions=size,
+        show_progress=request.progress,
+        log=request.log,
+    )
+    found, sha256 = minari.read(dataset_id, request.task)
+    recipe = generate.recipe_of(request.task, request.seed, size)
+    return found, Provenance(
+        request.task.name, "local", dataset_id, sha256, 0, 0, recipe
+    )
+
+
+def _read_file(request: Request) -> Read:
+    if not request.detail:
+        raise errors.UserError("--source=file: lacks a path; write --source=file:PATH")
+    path = pathlib.Path(request.detail).expanduser()
+    found, sha256 = d4rl.read(path, request.task)
+    return found, Provenance(request.task.name, "file", str(path), sha256, 0, 0)
+
+
+def _read_auto(request: Request) -> Read:
+    name, log = request.task.name, request.log
+    path = download.cached(request.task)
+    if path is not None:
+        log(f"data: {name}: D4RL's original, found in {download.cache_folder()}")
+        return _read_original(request, path)
+    try:
+        if download.failed_lately():
+            raise errors.UserError("D4RL's server could not be reached minutes ago")
+        path = download.fetch(request.task, show_progress=request.progress, log=log)
+    except errors.UserError as error:
+        log(f"data: {name}: local, by D4RL's recipe, not D4RL's own data ({error})")
+        return _read_local(request)
+    log(f"data: {name}: D4RL's original, downloaded to {download.cache_folder()}")
+    return _read_original(request, path)
+
+
+_READERS: Mapping[str, Callable[[Request], Read]] = {
+    "auto": _read_auto,
+    "d4rl": _read_d4rl,
+    "minari": _read_minari,
+    "local": _read_local,
+    "file": _read_file,
+}
