@@ -128,7 +128,7 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
     if not finished:
         log("interrupted; saved, and the same command continues")
         return
-    summary = _summarize(run, dataset.provenance, time.perf_counter() - began)
+    summary = _summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
     log(
@@ -252,7 +252,7 @@ def _seconds_so_far(workdir: pathlib.Path) -> float:
 
 
 def _summarize(
-    run: Run, provenance: data.Provenance, wall_seconds: float
+    run: Run, dataset: data.OfflineDataset, wall_seconds: float
 ) -> dict[str, Any]:
     rows = rundir.read_lines(run.workdir / rundir.EVAL)
     last = max(row["step"] for row in rows)
@@ -266,8 +266,9 @@ def _summarize(
     return {
         "env": run.task.name,
         "algo": run.algo,
-        "source": provenance.source,
-        "dataset": provenance.id,
+        "source": dataset.provenance.source,
+        "dataset": dataset.provenance.id,
+        "behavior_score": dataset.behavior_score,
         "preset": run.preset,
         "steps": last,
         "seeds": list(run.seeds),

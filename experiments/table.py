@@ -52,28 +52,33 @@ def format_table(
 ) -> str:
     """Markdown; runs of one task, source and algorithm are pooled over their seeds.
 
+    The last row has the means of the columns without gaps.
+
     Raises:
       UserError: two runs of a cell share a seed or differ in data or settings, or two
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
-    head = [
-        *("task", "data"),
-        *algos,
-        *(f"{algo}, published" for algo in algos if algo != "bc"),
+    compared = [algo for algo in algos if algo != "bc"]
+    lines = [
+        ["task", "data", "behavior", *algos, *(f"{a}, published" for a in compared)]
     ]
-    lines = [head, ["---"] * len(head)]
+    lines.append(["---"] * len(lines[0]))
+    columns: list[list[float | None]] = [[] for _ in range(1 + len(algos))]
     rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
     for env, source in rows:
-        _require_one_dataset(
-            [s for s in summaries if (s["env"], s["source"]) == (env, source)]
-        )
-        cells = [
-            _cell([s for s in summaries if (s["env"], s["source"], s["algo"]) == key])
-            for key in ((env, source, algo) for algo in algos)
-        ]
-        others = [elsewhere.get(env, {}).get(a) or "-" for a in algos if a != "bc"]
-        lines.append([env, source, *cells, *others])
+        runs = [s for s in summaries if (s["env"], s["source"]) == (env, source)]
+        _require_one_dataset(runs)
+        scores = [_scores([run for run in runs if run["algo"] == a]) for a in algos]
+        behavior = runs[0].get("behavior_score")
+        means = [behavior, *(float(np.mean(s)) if s else None for s in scores)]
+        for column, mean in zip(columns, means, strict=True):
+            column.append(mean)
+        others = [elsewhere.get(env, {}).get(a) or "-" for a in compared]
+        lines.append([env, source, _number(behavior), *map(_cell, scores), *others])
+    if len(rows) > 1:
+        means = [None if None in c else float(np.mean(c)) for c in columns]
+        lines.append(["mean", "", *map(_number, means), *([""] * len(compared))])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -86,9 +91,10 @@ def _require_one_dataset(row: Sequence[Summary]) -> None:
         )
 
 
-def _cell(summaries: Sequence[Summary]) -> str:
+def _scores(summaries: Sequence[Summary]) -> list[float]:
+    """The scores of all seeds of one algorithm on one dataset."""
     if not summaries:
-        return "-"
+        return []
     seeds = [seed for summary in summaries for seed in summary["seeds"]]
     first = summaries[0]
     if len(set(seeds)) < len(seeds) or len({s["settings"] for s in summaries}) > 1:
@@ -96,8 +102,17 @@ def _cell(summaries: Sequence[Summary]) -> str:
             f"the runs of {first['algo']} on {first['env']} share a seed or differ in "
             "data or settings; give comparable ones"
         )
-    scores = [x for s in summaries for x in s["normalized_score"]["per_seed"]]
+    return [x for s in summaries for x in s["normalized_score"]["per_seed"]]
+
+
+def _cell(scores: Sequence[float]) -> str:
+    if not scores:
+        return "-"
     return f"{np.mean(scores):.1f} ± {np.std(scores):.1f} ({len(scores)})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 if __name__ == "__main__":

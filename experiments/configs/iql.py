@@ -13,8 +13,11 @@ from experiments.configs import shared
 from gem_jax.algorithms import iql
 from gem_jax.data.tasks import Task
 
+_DETERMINISTIC = dict(log_std_min=0.0, log_std_max=0.0)
 _BY_TASK = {
     "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
+    "hopper-medium-v2": _DETERMINISTIC,
+    "hopper-medium-replay-v2": _DETERMINISTIC,
 }
 
 

@@ -29,10 +29,10 @@ def widths(config: Any, *names: str) -> None:
 
 
 def ordered(config: Any, low: str, high: str) -> None:
-    """Raises ``ValueError`` unless the first field lies below the second."""
-    if not getattr(config, low) < getattr(config, high):
+    """Raises ``ValueError`` if the first field lies above the second."""
+    if not getattr(config, low) <= getattr(config, high):
         raise ValueError(
-            f"{low}={getattr(config, low)!r} must be below "
+            f"{low}={getattr(config, low)!r} must not be above "
             f"{high}={getattr(config, high)!r}"
         )
 

@@ -43,6 +43,7 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
         "episode_length": _summary(np.array([len(episode) for episode in found])),
         "episode_return": _summary(returns[whole]),
         "normalized_return": _summary(scores),
+        "behavior_score": _finite_or_none(behavior_score(found, task)),
         "rewarded_episodes": int((returns > 0).sum()),
         "reward_mean": float(reward.mean(dtype=np.float64, where=finite[2])),
         "reward_counts": _reward_counts(reward),
@@ -64,6 +65,18 @@ def episode_returns(found: Sequence[episodes.Episode], task: tasks.Task) -> np.n
     return np.array([e.rewards.sum(dtype=np.float64) for e in ended])
 
 
+def behavior_score(found: Sequence[episodes.Episode], task: tasks.Task) -> float:
+    """Mean normalized score of the policies that acted.
+
+    Of whole episodes; Maze2D's, which no reset parts, are measured by the horizon.
+    """
+    if task.suite == "maze2d":
+        reward = np.concatenate([episode.rewards for episode in found])
+        return task.normalized_score(reward.mean(dtype=np.float64) * task.horizon)
+    returns = episode_returns(found, task)[whole_episodes(found, task)]
+    return task.normalized_score(float(returns.mean()))
+
+
 def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
     """`[J]` bool: episodes that were not cut short; all of them if every one was."""
     # A reader of D4RL's layout drops the step at which the time limit struck.
@@ -71,6 +84,11 @@ def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.nd
         [e.terminations.any() or len(e) >= task.horizon - 1 for e in found]
     )
     return whole if whole.any() else np.ones(len(found), bool)
+
+
+def _finite_or_none(value: float) -> float | None:
+    """The value as JSON can hold it."""
+    return value if np.isfinite(value) else None
 
 
 def _policies(

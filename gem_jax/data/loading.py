@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, repairs, tasks, transforms, transitions, validate
+from gem_jax.data import (
+    episodes,
+    inspection,
+    repairs,
+    tasks,
+    transforms,
+    transitions,
+    validate,
+)
 from gem_jax.data.sources import Log, Provenance, Request
 from gem_jax.data.sources import read as read_source
 
@@ -25,12 +33,14 @@ class OfflineDataset:
       transitions: float32 NumPy arrays with leading axis `D`, rewards transformed.
       episode_offsets: `[J + 1]` where each trajectory begins, then `D`.
       policy: `[D]` int32 label of the policy that acted; None where unknown.
+      behavior_score: mean normalized score of the policies that acted.
       provenance: where the data came from.
     """
 
     transitions: types.Transition
     episode_offsets: np.ndarray
     policy: np.ndarray | None
+    behavior_score: float
     provenance: Provenance
 
     @property
@@ -87,6 +97,7 @@ def load(
         transitions=flat._replace(reward=rewards),
         episode_offsets=offsets,
         policy=transitions.policies(found),
+        behavior_score=inspection.behavior_score(found, task),
         provenance=dataclasses.replace(provenance, repairs=tuple(repair)),
     )
 

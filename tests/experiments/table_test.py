@@ -6,9 +6,10 @@ from experiments import table
 from gem_jax import errors
 
 
-def summary(algo, seeds, scores, dataset="a", settings="1"):
+def summary(algo, seeds, scores, dataset="a", settings="1", env="maze2d-umaze-v1"):
     return {
-        "env": "maze2d-umaze-v1",
+        "env": env,
+        "behavior_score": 5.0,
         "algo": algo,
         "source": "local",
         "dataset": dataset,
@@ -23,10 +24,17 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
         summary("iql", [0, 1], [10.0, 20.0]),
         summary("iql", [2], [30.0]),
         summary("bc", [0], [1.0]),
+        summary("iql", [0], [40.0], env="maze2d-large-v1"),
     ]
-    head, _, row = table.format_table(runs, table.published()).splitlines()
-    assert head == "| task | data | bc | iql | iql, published |"
-    assert row == "| maze2d-umaze-v1 | local | 1.0 ± 0.0 (1) | 20.0 ± 8.2 (3) | 42.11 |"
+    head, _, large, umaze, mean = table.format_table(
+        runs, table.published()
+    ).splitlines()
+    assert head == "| task | data | behavior | bc | iql | iql, published |"
+    assert large == "| maze2d-large-v1 | local | 5.0 | - | 40.0 ± 0.0 (1) | 61.72 |"
+    assert umaze == (
+        "| maze2d-umaze-v1 | local | 5.0 | 1.0 ± 0.0 (1) | 20.0 ± 8.2 (3) | 42.11 |"
+    )
+    assert mean == "| mean |  | 5.0 | - | 30.0 |  |"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""Makes local datasets with the clock running and describes them in one table.
+
+    python -m experiments.dataset_table --output=benchmarks/results/local_datasets.csv
+
+A row a task: size, episodes, mean score of the policies that acted, what a behavior
+mixture of eight components explains better than one on held-out episodes (nats per
+action), seconds to make it. Each set is made in a folder of its own and removed. Tasks
+that the file holds already are left out, so that the same command continues.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from experiments import cli, multimodality
+from gem_jax import data
+from gem_jax.data import inspection, tasks
+from gem_jax.training import rundir
+
+_ENVS = flags.DEFINE_list("envs", [], "Tasks; all if empty.")
+_OUTPUT = flags.DEFINE_string("output", None, "CSV file.", required=True)
+_MIXTURE_STEPS = flags.DEFINE_integer(
+    "mixture_steps", 10_000, "Updates of each behavior mixture.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the data and of the mixtures.")
+
+_FIELDS = (
+    *("env", "num_transitions", "num_episodes", "behavior_score"),
+    *("nll_1", "nll_8", "nll_gap", "mixture_steps", "seconds", "cores"),
+)
+
+
+def main(argv: list[str]) -> None:
+    """Measures what is missing and prints the whole table."""
+    cli.no_arguments(argv)
+    names = [tasks.get(name).name for name in _ENVS.value] or list(tasks.table())
+    path = pathlib.Path(_OUTPUT.value)
+    known = {row["env"]: row for row in read_rows(path)}
+    for name in names:
+        if name not in known:
+            known[name] = measure(tasks.get(name))
+            _append(path, known[name])
+    print(format_table([known[name] for name in names]))
+
+
+def measure(task: tasks.Task) -> dict[str, Any]:
+    """One row; the set is made anew and removed."""
+    before = os.environ.get("MINARI_DATASETS_PATH")
+    with tempfile.TemporaryDirectory() as root:
+        os.environ["MINARI_DATASETS_PATH"] = root
+        try:
+            start = time.perf_counter()
+            found, provenance = data.read(task.name, "local", seed=_SEED.value)
+            seconds = time.perf_counter() - start
+        finally:
+            del os.environ["MINARI_DATASETS_PATH"]
+            if before is not None:
+                os.environ["MINARI_DATASETS_PATH"] = before
+    nll = multimodality.held_out_nll(found, _MIXTURE_STEPS.value, _SEED.value)
+    return {
+        "env": task.name,
+        "num_transitions": provenance.num_transitions,
+        "num_episodes": provenance.num_episodes,
+        "behavior_score": round(inspection.behavior_score(found, task), 2),
+        "nll_1": round(nll["1"], 3),
+        "nll_8": round(nll["8"], 3),
+        "nll_gap": round(nll["gap"], 3),
+        "mixture_steps": _MIXTURE_STEPS.value,
+        "seconds": round(seconds, 1),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
+    """The rows of the file; none if it does not exist."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown."""
+    lines = [
+        "| task | transitions | episodes | behavior's score | gap of 8 to 1 (nats) | "
+        "seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['env']} | {int(row['num_transitions']):,} | "
+            f"{int(row['num_episodes']):,} | {float(row['behavior_score']):.1f} | "
+            f"{float(row['nll_gap']):.2f} | {float(row['seconds']):.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def _append(path: pathlib.Path, row: Mapping[str, Any]) -> None:
+    header = "" if path.exists() else ",".join(_FIELDS) + "\n"
+    rundir.append_text(path, header + ",".join(str(row[f]) for f in _FIELDS) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

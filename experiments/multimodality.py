@@ -1,0 +1,103 @@
+"""How many modes a behavior has: what eight Gaussians explain better than one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax.data import episodes, transitions
+from gem_jax.networks.mixture import MixtureNetwork
+from gem_jax.ops import mixture
+from gem_jax.types import Params, PRNGKey
+
+COMPONENTS = (1, 8)
+
+_BATCH_SIZE = 256
+_LEARNING_RATE = 1e-3  # and bounds as GEM's behavior model has them
+_LOG_STD_BOUNDS = (-5.0, 0.5)
+_EVERY = 10  # each tenth episode is held out
+_MAX_HELD_OUT = 100_000  # transitions
+
+
+def held_out_nll(
+    found: Sequence[episodes.Episode], num_steps: int, seed: int = 0
+) -> dict[str, float]:
+    """Fits mixtures to nine tenths of the episodes and tests them on the rest.
+
+    Args:
+      found: at least ten episodes, none of them empty.
+      num_steps: gradient steps for each mixture.
+      seed: of parameters and minibatches.
+
+    Returns:
+      Mean negative log-likelihood (nats per action) on the held-out episodes by number
+      of components, and `gap`, by how much the last is lower than the first.
+    """
+    held_out = transitions.flatten(found[::_EVERY])
+    train = transitions.flatten([e for i, e in enumerate(found) if i % _EVERY])
+    mean = train.observation.mean(axis=0)
+    scale = train.observation.std(axis=0) + 1e-3
+    key = jax.random.key(seed)
+    nlls = {}
+    for count in COMPONENTS:
+        network = MixtureNetwork(
+            (256, 256), count, train.action.shape[1], *_LOG_STD_BOUNDS
+        )
+        params = _fit(
+            network,
+            key,
+            jnp.asarray((train.observation - mean) / scale),
+            jnp.asarray(train.action),
+            num_steps,
+        )
+        nlls[str(count)] = float(
+            _nll(
+                network,
+                params,
+                jnp.asarray((held_out.observation - mean) / scale)[:_MAX_HELD_OUT],
+                jnp.asarray(held_out.action)[:_MAX_HELD_OUT],
+            )
+        )
+    first, last = (nlls[str(count)] for count in (COMPONENTS[0], COMPONENTS[-1]))
+    return {**nlls, "gap": first - last}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _fit(
+    network: MixtureNetwork,
+    key: PRNGKey,
+    observations: jax.Array,
+    actions: jax.Array,
+    num_steps: int,
+) -> Params:
+    rate = optax.cosine_decay_schedule(_LEARNING_RATE, num_steps, alpha=0.1)
+    optimizer = optax.adam(rate)
+    init_key, loop_key = jax.random.split(key)
+    params = network.init(init_key, observations[0])
+
+    def step(carry, i):
+        params, opt_state = carry
+        shape = (_BATCH_SIZE,)
+        rows = jax.random.randint(
+            jax.random.fold_in(loop_key, i), shape, 0, len(observations)
+        )
+        grads = jax.grad(_nll, argnums=1)(
+            network, params, observations[rows], actions[rows]
+        )
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), None
+
+    start = params, optimizer.init(params)
+    (params, _), _ = jax.lax.scan(step, start, jnp.arange(num_steps))
+    return params
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _nll(
+    network: MixtureNetwork, params: Params, observations: jax.Array, actions: jax.Array
+) -> jax.Array:
+    return -jnp.mean(mixture.log_prob(network.apply(params, observations), actions))
