@@ -85,6 +85,7 @@ def _returns_in_order(
 def _coverage(axes: Axes, found: Sequence[episodes.Episode]) -> None:
     places = np.concatenate([episode.observations[1:, :2] for episode in found])
     rewarded = places[np.concatenate([episode.rewards for episode in found]) > 0]
+    places = places[np.isfinite(places).all(axis=1)]
     thin = slice(None, None, max(1, len(places) // _MAX_POINTS))
     axes.hist2d(*places.T, bins=120, cmin=1, norm="log")
     axes.plot(*rewarded[thin].T, ",", color="red")

@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import h5py
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -53,6 +55,29 @@ def test_generate_then_inspect(command, tmp_path):
     )
     page = output.with_suffix(".png").read_bytes()
     assert page.startswith(b"\x89PNG") and len(page) > 10_000
+
+
+def test_inspect_refuses_nothing(command, tmp_path):
+    observations = np.random.default_rng(0).normal(size=(20, 4))
+    observations[7] = np.nan
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["observations"] = observations
+        file["actions"] = np.full((20, 2), 3.0)
+        file["rewards"] = np.zeros(20)
+        file["terminals"] = np.zeros(20, bool)
+        file["timeouts"] = np.zeros(20, bool)
+    source = f"--source=file:{tmp_path / 'a.hdf5'}"
+    output = tmp_path / "facts.json"
+    seen = command("inspect", "--env=maze2d-umaze-v1", source, f"--output={output}")
+    assert seen.returncode == 0, seen.stderr
+    found = {
+        row["fault"]
+        for row in json.loads(output.read_text())["verdicts"]
+        if row["found"]
+    }
+    assert {"not finite", "actions out of bounds", "unfit for training"} <= found
+    assert "observations[7, 0] is NaN" in seen.stdout
+    assert output.with_suffix(".png").exists()
 
 
 @pytest.mark.parametrize(
