@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import jax
 
 import gem_jax
 from gem_jax.data import tasks
 from gem_jax.policy import Policy
 from gem_jax.training import evaluation, rundir
+
+_EPISODES_AT_A_TIME = 120  # of all settings together; fills one wave of environments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,20 +69,39 @@ def load(workdir: pathlib.Path, checkpoint: int | None = None) -> TrainedRun:
 
 
 def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, Any]]]:
-    """Yields a list of rows for each run, a row a seed.
+    """Yields a list of rows for each run, a row a seed, in order.
 
     All runs are one run with different knobs, and play the same episodes with the
-    same random numbers. Rows have the fields of ``eval.jsonl`` and their origin.
+    same random numbers, those side by side that one program can serve. Rows have the
+    fields of ``eval.jsonl``, their origin, and the ``returns`` of all episodes.
     """
     if not runs:
         return
     task = tasks.get(runs[0].record["env"])
     act = runs[0].policies[0].algorithm.act
     with evaluation.make_evaluator(task.env_id, act) as evaluate:
-        for run in runs:
-            rows = []
-            for origin, policy in zip(run.origins(), run.policies, strict=True):
-                key = evaluation.seed_key(origin["seed"])
-                result = evaluate(policy.params, key, policy.knobs, episodes)
-                rows.append(origin | evaluation.to_row(result, task, policy.knobs))
-            yield rows
+        for batch in _batches(runs, max(1, _EPISODES_AT_A_TIME // max(1, episodes))):
+            by_seed = []
+            for index, seed in enumerate(batch[0].record["seeds"]):
+                policies = [run.policies[index] for run in batch]
+                knobs = [policy.knobs for policy in policies]
+                key = evaluation.seed_key(seed)
+                by_seed.append(evaluate(policies[0].params, key, knobs, episodes))
+            for i, run in enumerate(batch):
+                yield [
+                    origin
+                    | evaluation.to_row(results[i], task, run.policies[0].knobs)
+                    | {"returns": results[i].returns.tolist()}
+                    for origin, results in zip(run.origins(), by_seed, strict=True)
+                ]
+
+
+def _batches(runs: Sequence[TrainedRun], size: int) -> Iterator[tuple[TrainedRun, ...]]:
+    """Neighbors whose knobs differ in traced numbers only, ``size`` at most."""
+
+    def structure(run: TrainedRun) -> Any:
+        return jax.tree.structure(run.policies[0].knobs)
+
+    for _, alike in itertools.groupby(runs, structure):
+        while batch := tuple(itertools.islice(alike, size)):
+            yield batch

@@ -210,8 +210,8 @@ def _evaluate(
     rows = []
     for index, seed in enumerate(run.seeds):
         params = algorithm.actor_params(loop.select_seed(state, index))
-        result = evaluate(
-            params, evaluation.seed_key(seed), algorithm.knobs, episodes, stop
+        [result] = evaluate(
+            params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
         )
         row = evaluation.to_row(result, run.task, algorithm.knobs)
         rows.append({"step": step, "seed": seed, **row})

@@ -23,17 +23,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from gem_jax import envs, errors
-from gem_jax.algorithm import ActFn, batched_act
+from gem_jax.algorithm import ActFn
 from gem_jax.data import tasks
-from gem_jax.types import Params, PRNGKey
+from gem_jax.types import ActOutput, Array, Params, PRNGKey
 
 _MAX_ENVS = 128  # environments alive at a time
 _AUDITS = ("support_z", "violation_rate", "collapse_dist")
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
-# States acted on together on a CPU; the activations of many with many candidates each
-# would not fit its cache.
+# States acted on together on a CPU, where the activations of many with many candidates
+# each would not fit the cache. An even share of `_MAX_ENVS`.
 _ROWS_AT_A_TIME = 4
-_SMALLEST_BATCH = 16  # rows; below it padding costs less than another compilation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +59,13 @@ class Cancelled(Exception):
 @contextlib.contextmanager
 def make_evaluator(
     env_id: str, act: ActFn, *, num_threads: int | None = None
-) -> Iterator[Callable[..., EvalResult]]:
-    """Yields ``evaluate(params, key, knobs, num_episodes, should_stop) -> EvalResult``.
+) -> Iterator[Callable[..., list[EvalResult]]]:
+    """Yields ``evaluate(params, key, variants, num_episodes, should_stop)``.
 
-    Environments and compiled programs are reused from call to call.
+    It plays the same episodes, with the same random numbers, under each of the knobs in
+    ``variants``, side by side, and returns an ``EvalResult`` for each. Variants may
+    differ in traced numbers only. Environments and compiled programs are reused from
+    call to call.
 
     Args:
       env_id: a gymnasium id.
@@ -80,29 +82,38 @@ def make_evaluator(
     def evaluate(
         params: Params,
         key: PRNGKey,
-        knobs: Any,
+        variants: Sequence[Any],
         num_episodes: int,
         should_stop: Callable[[], bool] = lambda: False,
-    ) -> EvalResult:
+    ) -> list[EvalResult]:
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
-        while len(environments) < min(num_episodes, _MAX_ENVS):
+        total = len(variants) * num_episodes
+        while len(environments) < min(total, _MAX_ENVS):
             environments.append(envs.make(env_id))
         start = time.perf_counter()
         reset_key, action_key = jax.random.split(key)
         reset_seed = int(jax.random.bits(reset_key, dtype=jnp.uint32))
+        knobs = jax.tree.map(lambda *leaves: np.stack(leaves), *variants)
+
+        def decide_rows(count: int, numbers: np.ndarray, *inputs: np.ndarray) -> Any:
+            mine = jax.tree.map(lambda leaf: leaf[numbers // num_episodes], knobs)
+            episodes = numbers % num_episodes
+            return decide(params, action_key, count, episodes, *inputs, mine)
+
         waves = [
             _play(
                 environments,
-                range(first, min(first + _MAX_ENVS, num_episodes)),
-                lambda *inputs: decide(params, action_key, *inputs, knobs),
+                np.arange(first, min(first + _MAX_ENVS, total), dtype=np.int32),
+                num_episodes,
+                decide_rows,
                 reset_seed,
                 step_slices,
                 should_stop,
             )
-            for first in range(0, num_episodes, _MAX_ENVS)
+            for first in range(0, total, _MAX_ENVS)
         ]
-        return _summarize(waves, time.perf_counter() - start)
+        return _summarize(waves, len(variants), time.perf_counter() - start)
 
     try:
         yield evaluate
@@ -113,66 +124,88 @@ def make_evaluator(
 
 
 def _decide_fn(act: ActFn) -> Callable[..., Any]:
-    def decide(params, key, episodes, steps, observations, knobs):
-        def row_key(episode, step):
-            return jax.random.fold_in(jax.random.fold_in(key, episode), step)
+    """``act`` for the first ``count`` of `_MAX_ENVS` rows, one program for any."""
 
-        keys = jax.vmap(row_key)(episodes, steps)
+    def decide(params, key, count, episodes, steps, observations, knobs):
+        def act_one(episode, step, observation, knobs):
+            row_key = jax.random.fold_in(jax.random.fold_in(key, episode), step)
+            return act(params, row_key, observation, step, knobs)
+
+        rows = episodes, steps, observations, knobs
         if jax.default_backend() != "cpu":
-            return batched_act(act)(params, keys, observations, steps, knobs)
-        return jax.lax.map(
-            lambda row: act(params, row[0], row[1], row[2], knobs),
-            (keys, observations, steps),
-            batch_size=_ROWS_AT_A_TIME,
-        )
+            return jax.vmap(act_one)(*rows)
+
+        def act_block(i: Array, done: ActOutput) -> ActOutput:
+            start = i * _ROWS_AT_A_TIME
+            block = jax.tree.map(
+                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, _ROWS_AT_A_TIME),
+                rows,
+            )
+            return jax.tree.map(
+                lambda all_rows, new: jax.lax.dynamic_update_slice_in_dim(
+                    all_rows, new, start, axis=0
+                ),
+                done,
+                jax.vmap(act_one)(*block),
+            )
+
+        shapes = jax.eval_shape(jax.vmap(act_one), *rows)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        num_blocks = (count + _ROWS_AT_A_TIME - 1) // _ROWS_AT_A_TIME
+        return jax.lax.fori_loop(0, num_blocks, act_block, nothing)
 
     return decide
 
 
 @dataclasses.dataclass
 class _Tally:
-    """Running results of the episodes of one wave, by row."""
+    """Running results of the episodes of one wave, by row; `[rows]` each."""
 
     returns: np.ndarray
     lengths: np.ndarray
     successes: np.ndarray
     reports_success: bool
-    audit_sums: dict[str, float]
+    audit_sums: dict[str, np.ndarray]
 
 
 def _play(
     environments: Sequence[gymnasium.Env],
-    episodes: range,
+    numbers: np.ndarray,
+    num_episodes: int,
     decide: Callable[..., Any],
     base_seed: int,
     map_slices: Callable[[Callable[[np.ndarray], None], int], None],
     should_stop: Callable[[], bool],
 ) -> _Tally:
-    """Plays one episode in each of the first ``len(episodes)`` environments."""
-    count = len(episodes)
+    """Plays one episode in each of the first ``len(numbers)`` environments.
+
+    Episode ``numbers[row]`` is number ``numbers[row] % num_episodes`` of its variant.
+    """
+    count = len(numbers)
     observations = np.stack(
         [
-            environment.reset(seed=_reset_seed(base_seed, episode))[0]
-            for environment, episode in zip(environments, episodes, strict=False)
+            environment.reset(seed=_reset_seed(base_seed, int(number) % num_episodes))[
+                0
+            ]
+            for environment, number in zip(environments, numbers, strict=False)
         ]
     ).astype(np.float32)
     tally = _Tally(
         np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {}
     )
-    numbers = np.asarray(episodes, np.int32)
     alive = np.arange(count)
     step = 0
     while alive.size:
         if should_stop():
             raise Cancelled
-        rows = _padded(alive, count)
+        rows = np.resize(alive, _MAX_ENVS)  # filled up with repetitions
         steps = np.full(len(rows), step, np.int32)
-        output = decide(numbers[rows], steps, observations[rows])
+        output = decide(alive.size, numbers[rows], steps, observations[rows])
         actions = np.asarray(output.action)[: alive.size]
         _require_finite(actions, step)
         for name, values in output.audit.items():
-            total = float(np.sum(np.asarray(values)[: alive.size], dtype=np.float64))
-            tally.audit_sums[name] = tally.audit_sums.get(name, 0.0) + total
+            sums = tally.audit_sums.setdefault(name, np.zeros(count))
+            sums[alive] += np.asarray(values)[: alive.size]
         done = _step_all(environments, alive, actions, observations, tally, map_slices)
         alive = alive[~done]
         step += 1
@@ -219,14 +252,6 @@ def _map_slices(
     list(pool.map(function, slices))
 
 
-def _padded(alive: np.ndarray, count: int) -> np.ndarray:
-    """The living rows, filled up to one of a few batch sizes to bound compilations."""
-    size = count
-    while size // 2 >= max(alive.size, _SMALLEST_BATCH):
-        size //= 2
-    return np.concatenate([alive, np.full(max(size - alive.size, 0), alive[0])])
-
-
 def _reset_seed(base_seed: int, episode: int) -> int:
     return int(np.random.SeedSequence((base_seed, episode)).generate_state(1)[0])
 
@@ -236,21 +261,33 @@ def _require_finite(actions: np.ndarray, step: int) -> None:
         raise FloatingPointError(f"the policy gave a non-finite action at step {step}")
 
 
-def _summarize(waves: Sequence[_Tally], seconds: float) -> EvalResult:
-    lengths = np.concatenate([wave.lengths for wave in waves])
-    total = int(lengths.sum())
-    sums: dict[str, float] = {}
-    for wave in waves:
-        for name, value in wave.audit_sums.items():
-            sums[name] = sums.get(name, 0.0) + value
+def _summarize(
+    waves: Sequence[_Tally], num_variants: int, seconds: float
+) -> list[EvalResult]:
+    """One result a variant; `[variants, episodes]` each before they are taken apart."""
+
+    def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts).reshape(num_variants, -1)
+
+    returns = joined([wave.returns for wave in waves])
+    lengths = joined([wave.lengths for wave in waves])
+    successes = joined([wave.successes for wave in waves])
     reports = any(wave.reports_success for wave in waves)
-    return EvalResult(
-        returns=np.concatenate([wave.returns for wave in waves]),
-        lengths=lengths,
-        successes=np.concatenate([w.successes for w in waves]) if reports else None,
-        audit={name: value / total for name, value in sums.items()},
-        steps_per_second=total / seconds,
-    )
+    audits = {
+        name: joined([wave.audit_sums[name] for wave in waves]).sum(axis=1)
+        / lengths.sum(axis=1)
+        for name in waves[0].audit_sums
+    }
+    return [
+        EvalResult(
+            returns=returns[i],
+            lengths=lengths[i],
+            successes=successes[i] if reports else None,
+            audit={name: float(means[i]) for name, means in audits.items()},
+            steps_per_second=float(lengths.sum()) / seconds,
+        )
+        for i in range(num_variants)
+    ]
 
 
 def seed_key(seed: int) -> PRNGKey:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gem_jax
+from experiments import rescoring, sweep, sweep_report
 from gem_jax import errors
 from gem_jax.training import rundir
 
@@ -89,15 +90,22 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     run, finished, tmp_path
 ):
     table = tmp_path / "table.csv"
-    grid = ["--num_candidates=0,4", "--kappa=0,1", "--episodes=4"]
+    grid = ["--num_candidates=0,4", "--kappa=0,2", "--ablations", "--episodes=4"]
     common = [f"--workdir={finished}", f"--output={table}"]
     whole = run("sweep", *common, *grid)
     assert whole.returncode == 0, whole.stderr
     lines = table.read_text().splitlines()
-    assert len(lines) == 1 + 2 * 2 * 2  # header; N, kappa, seed
+    # Header; the run's own (N = 4, kappa = 1), N and kappa, six ablations that are not
+    # among these already, each for both seeds.
+    assert len(lines) == 1 + (1 + 2 * 2 + 6) * 2
+    assert "best by half of the episodes" in whole.stdout
+    for name in ("candidates", "lambda", "ablations"):
+        drawn = table.with_name(f"table_{name}.png")
+        assert drawn.exists() == (name != "candidates")  # no two N at the own kappa
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    own = [r for r in rows if r["num_candidates"] == "4" and r["kappa"] == "1.0"]
+    own = rows[:2]
+    assert [r["returns"].count(" ") for r in own] == [3, 3]
     last = [r for r in rundir.read_lines(finished / "eval.jsonl") if r["step"] == 120]
     scores = [float(row["normalized_score"]) for row in own]
     assert scores == [row["normalized_score"] for row in last]
@@ -109,7 +117,7 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     assert kept[:-1] == lines[:-1]
 
     def but_the_rate(line):
-        return line.rsplit(",", 1)[0]
+        return line.rsplit(",", 2)[::2]
 
     assert [*map(but_the_rate, kept)] == [*map(but_the_rate, lines)]
 
@@ -118,12 +126,52 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     ("flags", "named"),
     [
         ([], "nothing to sweep"),
+        (["--kappa=1", "--workdir={finished},{finished}"], "two runs share a seed"),
         (["--kappa=1,high"], "--kappa takes numbers"),
         (["--num_candidates=1,-2"], "num_candidates must be at least 0"),
         (["--kappa=1", "--output=README.md"], "not a table of this program"),
     ],
 )
 def test_sweep_refuses_bad_lists_before_playing(run, finished, flags, named):
+    flags = [flag.format(finished=finished) for flag in flags]
     result = run("sweep", f"--workdir={finished}", *flags)
     assert result.returncode == 2, result.stderr
     assert named in result.stderr
+
+
+def _result(setting, returns, **cells):
+    base = {"env": "maze2d-umaze-v1", "algo": "gem", "source": "local"}
+    rows = [base | {"returns": " ".join(map(str, seed)), **cells} for seed in returns]
+    return sweep_report.Result(setting, rows)
+
+
+def test_the_best_setting_is_chosen_and_reported_by_different_episodes():
+    high, low = 161.86, 23.85  # scores 100 and 0
+    lucky = [high] * 4 + [low] * 4
+    cells = dict.fromkeys(
+        ("normalized_score", "support_z", "violation_rate", "collapse_dist"), "1"
+    )
+    own = _result({}, [[low] * 4 + [high] * 4] * 2, **cells)
+    other = _result({"kappa": 2.0}, [lucky] * 2, **cells)
+    last = sweep_report.format_results([own, other]).splitlines()[-1]
+    assert "half of the episodes: kappa=2.0; by the other half: IQM 0.0" in last
+    assert last.endswith("own knobs: IQM 100.0 [100.0, 100.0]")
+
+
+def test_iqm_and_its_interval():
+    scores = np.arange(8.0).reshape(2, 4)
+    assert sweep_report.iqm(scores) == 3.5
+    assert sweep_report.iqm(np.array([[0.0, 1.0, 2.0, 1000.0]])) == 1.5
+    draws = np.random.default_rng(0).normal(5.0, 1.0, (2, 200))
+    low, high = sweep_report.bootstrap(draws, np.mean)
+    assert low < draws.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.2)
+
+
+def test_runs_of_two_tasks_are_refused():
+    def trained(env):
+        record = {"env": env, "algo": "gem", "source": "local", "seeds": [0]}
+        return rescoring.TrainedRun(record, ())
+
+    with pytest.raises(errors.UserError, match="differ in env: a, b"):
+        sweep.require_one_task([trained("a"), trained("b")])

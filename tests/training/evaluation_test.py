@@ -24,7 +24,8 @@ def play(num_episodes, *, key=0, num_threads=None):
     with evaluation.make_evaluator(
         TASK.env_id, noisy_act, num_threads=num_threads
     ) as evaluate:
-        return evaluate(jnp.array([0.3, 0.0]), jax.random.key(key), (), num_episodes)
+        arguments = jnp.array([0.3, 0.0]), jax.random.key(key)
+        return evaluate(*arguments, [()], num_episodes)[0]
 
 
 def test_same_key_same_result_for_any_number_of_threads_and_episodes():
@@ -42,6 +43,23 @@ def test_episodes_are_whole_and_audits_are_means_over_decisions():
     assert (result.lengths == TASK.horizon).all()
     assert result.successes.dtype == bool
     np.testing.assert_allclose(result.audit["support_z"], (TASK.horizon - 1) / 2)
+
+
+def test_variants_play_the_same_episodes_side_by_side_as_alone():
+    def drifting(params, key, observation, t, knobs):
+        output = noisy_act(params, key, observation, t, knobs)
+        return ActOutput(output.action.at[0].add(knobs["drift"]), output.audit)
+
+    variants = [{"drift": drift} for drift in (0.0, 0.5, 0.0)]
+    with evaluation.make_evaluator(TASK.env_id, drifting) as evaluate:
+        arguments = jnp.zeros(2), jax.random.key(0)
+        # More rows than environments, so that waves cut variants apart.
+        first, second, third = evaluate(*arguments, variants, 50)
+        [alone] = evaluate(*arguments, variants[1:2], 50)
+    np.testing.assert_array_equal(first.returns, third.returns)
+    np.testing.assert_allclose(second.returns, alone.returns)
+    assert second.audit == pytest.approx(alone.audit)
+    assert not np.array_equal(first.returns, second.returns)
 
 
 def test_rows_hold_score_and_audits():
@@ -72,8 +90,9 @@ def test_finished_episodes_leave_the_batch():
         environments = [Short() for _ in range(50)]
         tally = evaluation._play(
             environments,
-            range(50),
-            lambda numbers, steps, observations: ActOutput(
+            np.arange(50),
+            50,
+            lambda count, numbers, steps, observations: ActOutput(
                 np.zeros((len(steps), 2)), {}
             ),
             3,
@@ -87,7 +106,7 @@ def test_finished_episodes_leave_the_batch():
 
 def test_stopping_and_bad_input():
     with evaluation.make_evaluator(TASK.env_id, noisy_act) as evaluate:
-        arguments = (jnp.zeros(2), jax.random.key(0), ())
+        arguments = (jnp.zeros(2), jax.random.key(0), [()])
         with pytest.raises(evaluation.Cancelled):
             evaluate(*arguments, 2, lambda: True)
         with pytest.raises(errors.UserError, match="at least 1"):

@@ -1,0 +1,197 @@
+"""What a sweep found: the best setting, honestly reported, and three figures."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.sweep_table import Row
+from gem_jax.data import tasks
+
+# The paper's ablations of acting, as changes of knobs.
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    "no_pw": {"lambda_start": 0.0, "lambda_end": 0.0},
+    "no_lcb": {"kappa": 0.0},
+    "no_anchor": {"anchor": "none"},
+    "anchor_bary": {"anchor": "mean"},
+    "behavior_only_cands": {"candidates": "behavior"},
+    "unimodal_actor_cands": {"candidates": "actor_mode"},
+    "raw": {"normalization": "raw"},
+}
+_RESAMPLES = 2_000  # of the bootstrap
+
+
+class Result(NamedTuple):
+    """Attributes:
+    setting: the knobs that differ from the run's own; empty for these.
+    rows: of the table, one a seed.
+    """
+
+    setting: Mapping[str, Any]
+    rows: Sequence[Row]
+
+    def column(self, name: str) -> np.ndarray:
+        """`[seeds]` of one measured quantity; NaN where it was not measured."""
+        return np.array([float(row[name] or "nan") for row in self.rows])
+
+    def scores(self) -> np.ndarray:
+        """`[seeds, episodes]` normalized scores."""
+        task = tasks.get(self.rows[0]["env"])
+        returns = [[float(x) for x in row["returns"].split()] for row in self.rows]
+        return np.vectorize(task.normalized_score)(np.array(returns))
+
+
+def format_results(results: Sequence[Result]) -> str:
+    """A line a setting, then which is best and what it is worth.
+
+    The first half of the episodes chooses, by interquartile mean over seeds and
+    episodes, the second reports, with a bootstrap interval of 95 %: the score by which
+    the best of many was chosen is too high.
+    """
+    lines = [_line(result) for result in results]
+    if results[0].scores().shape[1] < 2:
+        return "\n".join(lines)
+    halves = [np.array_split(result.scores(), 2, axis=1) for result in results]
+    best = int(np.argmax([iqm(first) for first, _ in halves]))
+    lines.append(
+        f"best by half of the episodes: {_name(results[best].setting)}; by the other "
+        f"half: {_interval(halves[best][1])}; the run's own knobs: "
+        f"{_interval(halves[0][1])}"
+    )
+    return "\n".join(lines)
+
+
+def iqm(scores: np.ndarray) -> float:
+    """The mean of the middle half of all values."""
+    ordered = np.sort(scores, axis=None)
+    cut = ordered.size // 4
+    return float(ordered[cut : ordered.size - cut].mean())
+
+
+def bootstrap(
+    scores: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0
+) -> tuple[float, float]:
+    """The central 95 % of a statistic of `[seeds, episodes]`, episodes redrawn.
+
+    Seeds are strata: of few one cannot tell how they vary by drawing from them again.
+    """
+    rng = np.random.default_rng(seed)
+    count = scores.shape[1]
+    drawn = [
+        statistic(
+            np.take_along_axis(scores, rng.integers(count, size=scores.shape), axis=1)
+        )
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def draw(results: Sequence[Result], table: pathlib.Path) -> list[pathlib.Path]:
+    """Draws the figures that the settings allow, as PNG beside the table.
+
+    Score, violations and collapse against N; score against violations along lambda; the
+    ablations' differences. Each takes the settings that differ from the run's own in
+    nothing else.
+    """
+    task = results[0].rows[0]
+    title = f"{task['env']}, {task['algo']}, data: {task['source']}"
+    drawn = []
+    for name, function in _FIGURES.items():
+        figure = Figure(figsize=(10, 3.5), layout="constrained")
+        if function(figure, results):
+            figure.suptitle(title)
+            path = table.with_name(f"{table.stem}_{name}.png")
+            figure.savefig(path, dpi=100, metadata={"Software": None})
+            drawn.append(path)
+    return drawn
+
+
+def _against_candidates(figure: Figure, results: Sequence[Result]) -> bool:
+    found = _differing_in(results, {"num_candidates"})
+    if len(found) < 2:
+        return False
+    found.sort(key=lambda result: float(result.rows[0]["num_candidates"]))
+    n = [float(result.rows[0]["num_candidates"]) for result in found]
+    names = ("normalized_score", "violation_rate", "collapse_dist")
+    for axes, name in zip(figure.subplots(1, 3), names, strict=True):
+        values = np.array([result.column(name) for result in found])
+        axes.errorbar(n, values.mean(axis=1), values.std(axis=1), marker="o", capsize=3)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set(xlabel="N", ylabel=name)
+    return True
+
+
+def _lambda_frontier(figure: Figure, results: Sequence[Result]) -> bool:
+    found = _differing_in(results, {"lambda_start", "lambda_end"})
+    if len(found) < 2:
+        return False
+    found.sort(key=lambda result: float(result.rows[0]["lambda_end"]))
+    axes = figure.subplots()
+    x = [result.column("violation_rate").mean() for result in found]
+    y = [result.column("normalized_score").mean() for result in found]
+    axes.plot(x, y, marker="o")
+    for result, place in zip(found, zip(x, y, strict=True), strict=True):
+        row = result.rows[0]
+        axes.annotate(f"{row['lambda_start']} to {row['lambda_end']}", place)
+    axes.set(xlabel="violation_rate; labels: lambda", ylabel="normalized_score")
+    return True
+
+
+def _ablation_deltas(figure: Figure, results: Sequence[Result]) -> bool:
+    own = results[0].scores()
+    found = [
+        (name, result.scores() - own)  # the same episodes
+        for name, setting in ABLATIONS.items()
+        for result in results
+        if result.setting == setting
+    ]
+    if not found:
+        return False
+    axes = figure.subplots()
+    means = np.array([delta.mean() for _, delta in found])
+    bounds = np.array([bootstrap(delta, np.mean) for _, delta in found]).T
+    errors = np.abs(bounds - means)
+    axes.bar([name for name, _ in found], means, yerr=errors, capsize=3)
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    axes.set(ylabel="change of mean score, 95 %")
+    return True
+
+
+_FIGURES: Mapping[str, Callable[[Figure, Sequence[Result]], bool]] = {
+    "candidates": _against_candidates,
+    "lambda": _lambda_frontier,
+    "ablations": _ablation_deltas,
+}
+
+
+def _differing_in(results: Sequence[Result], names: set[str]) -> list[Result]:
+    """The run's own setting and those that change only the named knobs, none twice."""
+    found = {}
+    for result in results:
+        if result.setting.keys() <= names:
+            found[tuple(result.rows[0][name] for name in sorted(names))] = result
+    return list(found.values())
+
+
+def _line(result: Result) -> str:
+    score = result.column("normalized_score")
+    return (
+        f"{_name(result.setting)}: score {np.mean(score):.1f} +- {np.std(score):.1f}, "
+        f"support z {np.mean(result.column('support_z')):.2f}, violations "
+        f"{np.mean(result.column('violation_rate')):.4f}, collapse "
+        f"{np.mean(result.column('collapse_dist')):.3f} ({len(result.rows)} seeds)"
+    )
+
+
+def _name(setting: Mapping[str, Any]) -> str:
+    return " ".join(f"{k}={v}" for k, v in setting.items()) or "the run's own knobs"
+
+
+def _interval(scores: np.ndarray) -> str:
+    low, high = bootstrap(scores, iqm)
+    return f"IQM {iqm(scores):.1f} [{low:.1f}, {high:.1f}]"

@@ -1,0 +1,104 @@
+"""The CSV file of a sweep: a line a setting and seed, appended as it is played."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments import rescoring
+from gem_jax import errors
+from gem_jax.inference import Knobs
+from gem_jax.training import rundir
+
+KNOBS = tuple(field.name for field in dataclasses.fields(Knobs))
+_SETTING = ("env", "algo", "source", "settings", "step", "seed", "episodes", *KNOBS)
+_MEASURED = (
+    *("normalized_score", "success_rate", "length_mean", "support_z"),
+    *("violation_rate", "collapse_dist", "env_steps_per_second", "returns"),
+)
+COLUMNS = _SETTING + _MEASURED
+
+Row = Mapping[str, str]  # cells of the table, as text
+
+
+class Table:
+    """The rows of a file, by what they were measured for.
+
+    Attributes:
+      path: of the file, which need not exist.
+    """
+
+    def __init__(self, path: pathlib.Path, episodes: int) -> None:
+        """Reads the file; drops a half-written last line.
+
+        Args:
+          path: of the file.
+          episodes: a seed; rows of other numbers of episodes are other rows.
+
+        Raises:
+          UserError: the file is another kind of table.
+        """
+        self.path = path
+        self._episodes = episodes
+        self._rows = _read(path)
+
+    def holds(self, run: rescoring.TrainedRun) -> bool:
+        """Whether all seeds of a run, with its knobs, are in the table."""
+        return self._keys(run) <= self._rows.keys()
+
+    def rows(self, run: rescoring.TrainedRun) -> list[Row]:
+        """A run's rows, a seed each."""
+        return [self._rows[key] for key in sorted(self._keys(run))]
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds rows to the file, but for those it holds."""
+        new = {_key(row): _flat(row) for row in rows}
+        new = {key: row for key, row in new.items() if key not in self._rows}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        if not self.path.exists():
+            writer.writeheader()
+        writer.writerows(new.values())
+        rundir.append_text(self.path, text.getvalue())
+        self._rows |= new
+
+    def _keys(self, run: rescoring.TrainedRun) -> set[tuple[str, ...]]:
+        knobs = dataclasses.asdict(run.policies[0].knobs)
+        measured = {"episodes": self._episodes, "knobs": knobs}
+        return {_key(origin | measured) for origin in run.origins()}
+
+
+def _read(path: pathlib.Path) -> dict[tuple[str, ...], Row]:
+    if not path.exists():
+        return {}
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole.split("\n", 1)[0] != ",".join(COLUMNS):
+        raise errors.UserError(
+            f"{path} is not a table of this program; choose another --output"
+        )
+    if whole != text:  # interrupted while writing
+        rundir.write_text(path, whole)
+    rows = csv.DictReader(whole.splitlines())
+    return {tuple(row[name] for name in _SETTING): row for row in rows}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
+    flat = _flat(row)
+    return tuple(flat[name] for name in _SETTING)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, str]:
+    cells = {**row, **row["knobs"]}
+    values = ((name, cells.get(name)) for name in COLUMNS)
+    return {name: _cell(value) for name, value in values}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):  # the returns of all episodes
+        return " ".join(map(str, value))
+    return "" if value is None else str(value)
