@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -24,3 +25,8 @@ def arrays(model: Any) -> dict[str, np.ndarray]:
         found[f"{name}/weight"] = np.asarray(layer["kernel"], np.float32)
         found[f"{name}/bias"] = np.asarray(layer["bias"], np.float32)
     return found
+
+
+def step_of(path: pathlib.Path) -> int:
+    """The training steps in the name of a `policy_STEP.npz` file."""
+    return int(path.stem.rpartition("_")[2])

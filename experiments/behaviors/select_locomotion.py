@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
+from experiments.behaviors import actor
 from gem_jax.data import tasks
 from gem_jax.data.local import locomotion, tanh_gaussian
 
@@ -80,7 +81,7 @@ def spread(steps: np.ndarray, medium: int, expert: int) -> list[int]:
 def select(paths: list[pathlib.Path], robot: str, pool: Any) -> dict[str, Any]:
     """Measures all policies and returns the content of the output file."""
     run = functools.partial(measure, robot=robot, seed=FLAGS.seed)
-    steps = np.array([int(path.stem.split("_")[1]) for path in paths])
+    steps = np.array([actor.step_of(path) for path in paths])
     returns = np.array(
         [
             r.mean()

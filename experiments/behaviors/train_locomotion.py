@@ -42,6 +42,7 @@ flags.DEFINE_integer("steps", 1_200_000, "Environment steps.")
 flags.DEFINE_integer("checkpoint_every", 5_000, "Environment steps.")
 flags.DEFINE_integer("state_every", 50_000, "Steps between two complete states.")
 flags.DEFINE_float("updates_per_step", 0.5, "Gradient updates per environment step.")
+flags.DEFINE_integer("batch_size", 256, "Transitions of an update.")
 flags.DEFINE_integer("seed", 0, "Seed of everything.")
 
 
@@ -97,6 +98,7 @@ def make_model(robot: str, seed: int) -> Any:
         envs,
         train_freq=STEPS_PER_ROUND // NUM_ENVS,
         gradient_steps=round(STEPS_PER_ROUND * FLAGS.updates_per_step),
+        batch_size=FLAGS.batch_size,
         learning_starts=5_000,
         qf_learning_rate=1e-3,
         policy_kwargs={
@@ -126,7 +128,7 @@ def save_state(model: Any, workdir: pathlib.Path) -> None:
 
 
 def restore_state(model: Any, workdir: pathlib.Path) -> None:
-    """Continues from the state in ``workdir``."""
+    """Continues from the state in ``workdir``; removes the policies made after it."""
     with np.load(workdir / STATE_FILE, allow_pickle=False) as state:
         networks = flax.serialization.from_bytes(
             _networks(model), state["networks"].tobytes()
@@ -142,6 +144,9 @@ def restore_state(model: Any, workdir: pathlib.Path) -> None:
             stored = state[name]
             getattr(buffer, name)[: len(stored)] = stored
         buffer.full = len(stored) == buffer.buffer_size
+    for path in workdir.glob("policy_*.npz"):
+        if actor.step_of(path) > model.num_timesteps:
+            path.unlink()
 
 
 _BUFFER_FIELDS = (
