@@ -17,11 +17,11 @@ def arrays(model: Any) -> dict[str, np.ndarray]:
       `NAME/weight` `[inputs, outputs]` and `NAME/bias` `[outputs]` of the layers
       `hidden_0`, `hidden_1`, `mean` and `log_std`.
     """
-    layers = model.policy.actor_state.params["params"]
+    params = model.policy.actor_state.params
+    layers = params.get("params", params)  # CrossQ's lack the outer level
+    dense = [layers[key] for key in sorted(layers) if key.startswith("Dense")]
     found = {}
-    for name, layer in zip(
-        _NAMES, (layers[key] for key in sorted(layers)), strict=True
-    ):
+    for name, layer in zip(_NAMES, dense, strict=True):
         found[f"{name}/weight"] = np.asarray(layer["kernel"], np.float32)
         found[f"{name}/bias"] = np.asarray(layer["bias"], np.float32)
     return found

@@ -37,6 +37,7 @@ STATE_FILE = "state.npz"
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("robot", None, list(ENV_IDS), "Which robot.", required=True)
+flags.DEFINE_enum("algo", "sac", ["sac", "crossq"], "What trains it.")
 flags.DEFINE_string("workdir", None, "Folder; runs/behaviors/ROBOT if unset.")
 flags.DEFINE_integer("steps", 1_200_000, "Environment steps.")
 flags.DEFINE_integer("checkpoint_every", 5_000, "Environment steps.")
@@ -91,21 +92,22 @@ class Recorder(callbacks.BaseCallback):
 
 
 def make_model(robot: str, seed: int) -> Any:
-    """SAC as D4RL's, but with a slimmer policy and critics that learn faster."""
+    """SAC with a slim policy, or CrossQ: SAC without targets, batches normalized."""
     envs = env_util.make_vec_env(ENV_IDS[robot], n_envs=NUM_ENVS, seed=seed)
+    shared = {
+        "train_freq": STEPS_PER_ROUND // NUM_ENVS,
+        "gradient_steps": round(STEPS_PER_ROUND * FLAGS.updates_per_step),
+        "batch_size": FLAGS.batch_size,
+        "learning_starts": 5_000,
+        "seed": seed,
+    }
+    sizes = {"net_arch": {"pi": [128, 128], "qf": [256, 256]}}
+    if FLAGS.algo == "crossq":
+        policy = sizes | {"batch_norm_actor": False}
+        return sbx.CrossQ("MlpPolicy", envs, policy_kwargs=policy, **shared)
+    policy = sizes | {"layer_norm": True}  # of the critics
     return sbx.SAC(
-        "MlpPolicy",
-        envs,
-        train_freq=STEPS_PER_ROUND // NUM_ENVS,
-        gradient_steps=round(STEPS_PER_ROUND * FLAGS.updates_per_step),
-        batch_size=FLAGS.batch_size,
-        learning_starts=5_000,
-        qf_learning_rate=1e-3,
-        policy_kwargs={
-            "net_arch": {"pi": [128, 128], "qf": [256, 256]},
-            "layer_norm": True,  # of the critics
-        },
-        seed=seed,
+        "MlpPolicy", envs, qf_learning_rate=1e-3, policy_kwargs=policy, **shared
     )
 
 
