@@ -19,10 +19,10 @@ import numpy as np
 from absl import flags
 
 from experiments import cli, configs
-from gem_jax import algorithms, errors
+from gem_jax import algorithms, errors, sampling
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
-from gem_jax.training import loop, rundir, sampling
+from gem_jax.training import loop, rundir
 from gem_jax.types import EnvSpec, Transition
 
 _METHODS = flags.DEFINE_list("methods", sorted(algorithms.ALGORITHMS), "Algorithms.")
@@ -127,7 +127,7 @@ def bare_scan(algorithm: Algorithm) -> Any:
             sample_key, update_key = jax.random.split(
                 jax.random.fold_in(key, state.step)
             )
-            batch = sampling.uniform(sample_key, dataset, phase.batch_size)
+            batch = sampling.uniform(sample_key, dataset, phase.batch_size, state.step)
             return phase.update(state, update_key, batch)[0], None
 
         return jax.lax.scan(step, state, length=_CHUNK.value)[0]

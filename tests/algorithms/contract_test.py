@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithm as protocol
-from gem_jax import algorithms, errors
+from gem_jax import algorithms, errors, sampling
 from gem_jax.testing import fakes, recording
-from gem_jax.training import checkpoint, loop, sampling
+from gem_jax.training import checkpoint, loop
 
 SMALL = {
     "num_steps": 6,
@@ -250,7 +250,7 @@ def test_unknown_algorithm_lists_the_known():
 
 def test_uniform_sampling_covers_the_dataset(key):
     dataset = fakes.random_transitions(key, 10)._replace(reward=jnp.arange(10.0))
-    batch = sampling.uniform(key, dataset, 500)
+    batch = sampling.uniform(key, dataset, 500, step=0)
     assert set(np.asarray(batch.reward).tolist()) == set(range(10))
     row = int(batch.reward[0])
     np.testing.assert_array_equal(batch.observation[0], dataset.observation[row])
