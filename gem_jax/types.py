@@ -2,8 +2,9 @@
 
 Shape letters, used in every docstring: `B` batch, `N` sampled candidates (a set has
 `N + 1` members with its anchor), `C` members of a candidate set, `K` mixture
-components, `E` ensemble members, `S` seeds trained side by side, `O` observation
-size, `A` action size, `D` transitions in a dataset, `T` steps, `J` trajectories.
+components or clusters, `E` ensemble members, `S` seeds trained side by side, `O`
+observation size, `A` action size, `D` transitions in a dataset, `T` steps, `J`
+trajectories.
 """
 
 from __future__ import annotations
