@@ -1,4 +1,4 @@
-"""q(z|s): which cluster's policy a state is seen under (EMPO, section 4.1)."""
+"""q(z|s): which cluster's policy a state is seen under (EMPO, section 3.3)."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def make(
         return State(
             policies=train_state.create(params, optimizer),
             classifier=labels.init(classifier_key),
-            posterior=jnp.full(shape, 1.0 / shape[1]),
+            posterior=jnp.full(shape, 1.0 / shape[1], jnp.float32),
         )
 
     def log_prob(params: Params, observation: Array, action: Array) -> Array:

@@ -65,7 +65,7 @@ def fit(
     checks.check(observation, action, episode, settings.num_clusters, log)
     sizes = (observation.shape[1], action.shape[1], int(episode[-1]) + 1)
     clusterer = em.make(settings, *sizes)
-    data = jax.device_put(data)
+    data = em.Trajectories(*map(jnp.asarray, data))
     init_key, loop_key = jax.random.split(key)
     state = jax.jit(clusterer.init)(init_key)
     run_epoch = _epoch_fn(clusterer, settings.batch_size)

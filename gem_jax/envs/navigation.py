@@ -1,4 +1,4 @@
-"""EMPO's didactic task: cross a square around a costly box (EMPO, section 5.1).
+"""EMPO's didactic task: cross a square around a costly box (EMPO, section 4.1).
 
 The paper's actions are steps in [-0.2, 0.2]; here they lie in [-1, 1] as everywhere in
 this suite, and the environment multiplies them by 0.2. States keep the paper's units.

@@ -25,6 +25,13 @@ SMALL = {
     "num_critics": 3,
     "num_components": 2,
     "behavior_components": 2,
+    "biased_epochs": 1,
+    "uniform_epochs": 1,
+    "em_epochs": 2,
+    "critic_steps": 6,
+    "value_epochs": 1,
+    "improve_epochs": 2,
+    "chunk_size": 16,
 }
 
 
@@ -70,6 +77,14 @@ def places(tree):
         yield text, set(text.split("/")), leaf
 
 
+def batch_of(phase, state, key):
+    """A batch as the loop would hand it to an update of the phase."""
+    dataset = fakes.random_transitions(key)
+    _, extras = phase.prepare(state, key, dataset)
+    dataset = dataset._replace(extras={**dataset.extras, **extras})
+    return phase.sample(key, dataset, 8, step=0)
+
+
 def train(algorithm, seeds, *, state=None, start_step=0, chunk_size=2):
     keys = loop.seed_keys(seeds)
     dataset = fakes.random_transitions(jax.random.key(7))
@@ -86,10 +101,12 @@ def whole_run(name):
 
 @functools.cache
 def updates(name):
-    """The update of each phase, jitted; a second trace is an error."""
+    """Each phase and its update, jitted; a second trace is an error."""
     chex.clear_trace_counter()
     phases = algorithms.make(name, small_config(name), fakes.SPEC).phases
-    return [jax.jit(chex.assert_max_traces(phase.update, n=1)) for phase in phases]
+    return [
+        (phase, jax.jit(chex.assert_max_traces(phase.update, n=1))) for phase in phases
+    ]
 
 
 def test_init_is_a_function_of_the_key(algorithm, key):
@@ -101,17 +118,17 @@ def test_init_is_a_function_of_the_key(algorithm, key):
 
 
 def test_update_keeps_the_structure(algorithm, key):
-    batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
     for phase in algorithm.phases:
+        batch = batch_of(phase, state, key)
         after = jax.eval_shape(phase.update, state, key, batch)[0]
         chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
 
 
 def test_updates_count_and_do_not_retrace(algorithm, name, key):
-    batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
-    for update in updates(name):
+    for phase, update in updates(name):
+        batch = batch_of(phase, state, key)
         for _ in range(3):
             step = state.step
             state, _ = update(state, key, batch)
@@ -119,9 +136,9 @@ def test_updates_count_and_do_not_retrace(algorithm, name, key):
 
 
 def test_metrics_are_finite_scalars_with_names(algorithm, name, key):
-    batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
-    for update in updates(name):
+    for phase, update in updates(name):
+        batch = batch_of(phase, state, key)
         state, first = update(state, key, batch)
         state, second = update(state, key, batch)
         assert first.keys() == second.keys()
@@ -143,6 +160,10 @@ def test_arguments_are_named_as_in_the_protocol(algorithm):
     for phase in algorithm.phases:
         assert names(phase.update) == of_protocol(protocol.UpdateFn)
         assert names(phase.prepare) == of_protocol(protocol.PrepareFn)
+        assert names(phase.sample) == of_protocol(protocol.SampleFn)
+        if phase.refresh:
+            assert names(phase.refresh) == of_protocol(protocol.RefreshFn)
+            assert phase.num_steps % phase.refresh_every == 0
 
 
 def test_act_is_bounded_repeatable_and_blind_to_neighbours(algorithm, key):
@@ -176,11 +197,10 @@ def test_acting_reads_neither_optimizers_nor_state_values(algorithm, key):
 
 
 def test_a_phase_changes_the_components_its_metrics_name(algorithm, name, key):
-    batch = fakes.random_transitions(key, 8)
     state = algorithm.init(key)
     before = {path: leaf for path, _, leaf in places(state)}
-    for update in updates(name):
-        after, metrics = update(state, key, batch)
+    for phase, update in updates(name):
+        after, metrics = update(state, key, batch_of(phase, state, key))
         claimed = {metric.split("/")[0] for metric in metrics}
         moved = set()
         for path, names, leaf in places(after):
@@ -244,7 +264,7 @@ def test_another_algorithms_config_is_refused(name):
 
 
 def test_unknown_algorithm_lists_the_known():
-    with pytest.raises(errors.UserError, match="bc, gem, iql"):
+    with pytest.raises(errors.UserError, match="bc, empo, gem, iql, td3_bc"):
         algorithms.config_class("sac")
 
 
