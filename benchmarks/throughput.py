@@ -35,6 +35,7 @@ _CHUNK = flags.DEFINE_integer("chunk_size", 300, "Updates a dispatch.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Timed chunks.")
 _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 _NUM_TRANSITIONS = 100_000
+_EPISODE_STEPS = 1_000
 
 
 def main(argv: list[str]) -> None:
@@ -79,7 +80,13 @@ def measure(env: str, method: str, num_seeds: int) -> dict[str, Any]:
     """Medians over the repetitions, of the last phase's updates."""
     task = tasks.get(env)
     config = configs.get_config(method, task, _PRESET.value)
-    spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
+    spec = EnvSpec(
+        task.observation_size,
+        task.action_size,
+        task.horizon,
+        num_transitions=_NUM_TRANSITIONS,
+        num_episodes=_NUM_TRANSITIONS // _EPISODE_STEPS,
+    )
     algorithm = algorithms.make(method, config, spec)
     dataset = jax.device_put(synthetic(spec))
     keys = loop.seed_keys(range(num_seeds))
@@ -89,6 +96,7 @@ def measure(env: str, method: str, num_seeds: int) -> dict[str, Any]:
     jax.block_until_ready(next(chunks).metrics)
     compile_seconds = time.perf_counter() - start
     scan, carry = bare_scan(algorithm), loop.init(algorithm, keys)
+    dataset = prepared(algorithm, loop.select_seed(carry, 0), keys[0], dataset)
     carry = jax.block_until_ready(scan(carry, keys, dataset))
 
     loop_rates, scan_rates = [], []
@@ -116,6 +124,14 @@ def loop_chunks(algorithm: Algorithm, keys: Any, dataset: Transition) -> Any:
     last = algorithm._replace(phases=algorithm.phases[-1:])
     state = loop.init(last, keys)
     return loop.run(last, keys, dataset, state, chunk_size=_CHUNK.value)
+
+
+def prepared(
+    algorithm: Algorithm, state: Any, key: Any, dataset: Transition
+) -> Transition:
+    """The dataset with the arrays that the last phase attaches."""
+    _, extras = jax.jit(algorithm.phases[-1].prepare)(state, key, dataset)
+    return dataset._replace(extras={**dataset.extras, **extras})
 
 
 def bare_scan(algorithm: Algorithm) -> Any:
@@ -153,6 +169,7 @@ def synthetic(spec: EnvSpec) -> Transition:
         reward=rng.standard_normal(shape[0], np.float32),
         next_observation=rng.standard_normal(shape, np.float32),
         terminal=np.zeros(shape[0], np.float32),
+        extras={"episode": np.arange(shape[0], dtype=np.int32) // _EPISODE_STEPS},
     )
 
 

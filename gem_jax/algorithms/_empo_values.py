@@ -1,4 +1,4 @@
-"""EMPO's values of each cluster's behavior: Q by SARSA, V by Monte Carlo (section 3.2)."""
+"""EMPO's values of each cluster's behavior: SARSA Q, Monte-Carlo V (section 3.2)."""
 
 from __future__ import annotations
 
