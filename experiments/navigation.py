@@ -9,6 +9,7 @@ finds the way around the box. Runs that are finished are not trained again.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import shlex
 import sys
@@ -29,9 +30,10 @@ from experiments import (
     rescoring,
     runner,
 )
-from gem_jax import clustering, data, policy
+from gem_jax import clustering, data
 from gem_jax.data import tasks
 from gem_jax.envs import navigation_rollout
+from gem_jax.policy import rebuild
 from gem_jax.training import checkpoint, evaluation, loop, rundir
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/navigation", "For runs and results.")
@@ -114,9 +116,8 @@ def play(run: runner.Run, dataset: data.OfflineDataset) -> Outcome:
     """Rollouts of every seed's final policy, all in one compiled program."""
     policies = rescoring.load(run.workdir).policies
     act, knobs = policies[0].algorithm.act, policies[0].knobs
-    params = jax.tree.map(
-        lambda *leaves: jnp.stack(leaves), *(p.params for p in policies)
-    )
+    stack = functools.partial(jax.tree.map, lambda *leaves: jnp.stack(leaves))
+    params = stack(*(policy.params for policy in policies))
     keys = jnp.stack([evaluation.seed_key(seed) for seed in run.seeds])
 
     def roll(params: Any, key: jax.Array) -> navigation_rollout.Rollout:
@@ -136,7 +137,7 @@ def rand_indices(run: runner.Run, dataset: data.OfflineDataset) -> np.ndarray:
     assert dataset.policy is not None  # local navigation data have it
     truth = dataset.policy[dataset.episode_offsets[:-1]]
     record = rundir.read_json(run.workdir / rundir.CONFIG)
-    algorithm, _ = policy.rebuild(record)
+    algorithm, _ = rebuild(record)
     keys = loop.seed_keys(run.seeds)
     like = jax.eval_shape(lambda: loop.init(algorithm, keys))
     with checkpoint.open_store(

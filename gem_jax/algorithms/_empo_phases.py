@@ -62,8 +62,8 @@ def _clustering_phases(
 
     def e_step(state: State, key: PRNGKey, dataset: Transition) -> State:
         del key
-        before = jax.tree.map(
-            lambda even, smooth: jnp.where(state.step == em_start, even, smooth),
+        before = jnp.where(
+            state.step == em_start,  # Q^(0) is even, whatever came before
             clusterer.even(state.clusters).posterior,
             state.clusters.posterior,
         )
