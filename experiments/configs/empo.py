@@ -38,7 +38,11 @@ _LAPTOP: dict[str, Any] = dict(
     choice_target_period=100,
 )
 _LAPTOP_NAVIGATION: dict[str, Any] = dict(
-    uniform_epochs=4, em_epochs=20, value_epochs=4, improve_epochs=10
+    num_steps=100_000,
+    uniform_epochs=4,
+    em_epochs=20,
+    value_epochs=4,
+    improve_epochs=10,
 )
 _SMOKE: dict[str, Any] = dict(
     biased_epochs=1,
@@ -59,6 +63,5 @@ def get_config(task: Task, preset: str) -> empo.Config:
     shorter = _LAPTOP | (_LAPTOP_NAVIGATION if navigation else {})
     if preset == "smoke":
         shorter = _SMOKE
-    return dataclasses.replace(
-        config, num_steps=shared.num_steps(task, preset), **shorter
-    )
+    steps = {"num_steps": shared.num_steps(task, preset)}
+    return dataclasses.replace(config, **steps | shorter)
