@@ -51,10 +51,13 @@ def choice(path: pathlib.Path, rollout: Rollout) -> None:
     _square(axes)
     steps = int(rollout.lengths[0, 0])
     walk = rollout.positions[0, 0, :steps]
+    cluster = rollout.records["cluster"]
+    highest = max(int(cluster.max()), 1)
     points = axes.scatter(
-        *walk.T, c=rollout.records["cluster"][0, 0, :steps], s=6, cmap="coolwarm"
+        *walk.T, c=cluster[0, 0, :steps], s=6, cmap="coolwarm", vmin=0, vmax=highest
     )
-    figure.colorbar(points, label="cluster that acts", shrink=0.7)
+    ticks = range(highest + 1)
+    figure.colorbar(points, label="cluster that acts", shrink=0.7, ticks=ticks)
     _save(figure, path)
 
 
