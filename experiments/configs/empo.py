@@ -39,6 +39,7 @@ _LAPTOP: dict[str, Any] = dict(
 )
 _LAPTOP_NAVIGATION: dict[str, Any] = dict(
     num_steps=100_000,
+    biased_epochs=3,
     uniform_epochs=4,
     em_epochs=20,
     value_epochs=4,
