@@ -19,10 +19,10 @@ import numpy as np
 from absl import flags
 
 from experiments import cli, configs
-from gem_jax import algorithms, errors
+from gem_jax import algorithms, errors, sampling
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
-from gem_jax.training import loop, rundir, sampling
+from gem_jax.training import loop, rundir
 from gem_jax.types import EnvSpec, Transition
 
 _METHODS = flags.DEFINE_list("methods", sorted(algorithms.ALGORITHMS), "Algorithms.")
@@ -35,6 +35,7 @@ _CHUNK = flags.DEFINE_integer("chunk_size", 300, "Updates a dispatch.")
 _REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Timed chunks.")
 _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 _NUM_TRANSITIONS = 100_000
+_EPISODE_STEPS = 1_000
 
 
 def main(argv: list[str]) -> None:
@@ -79,7 +80,13 @@ def measure(env: str, method: str, num_seeds: int) -> dict[str, Any]:
     """Medians over the repetitions, of the last phase's updates."""
     task = tasks.get(env)
     config = configs.get_config(method, task, _PRESET.value)
-    spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
+    spec = EnvSpec(
+        task.observation_size,
+        task.action_size,
+        task.horizon,
+        num_transitions=_NUM_TRANSITIONS,
+        num_episodes=_NUM_TRANSITIONS // _EPISODE_STEPS,
+    )
     algorithm = algorithms.make(method, config, spec)
     dataset = jax.device_put(synthetic(spec))
     keys = loop.seed_keys(range(num_seeds))
@@ -89,6 +96,7 @@ def measure(env: str, method: str, num_seeds: int) -> dict[str, Any]:
     jax.block_until_ready(next(chunks).metrics)
     compile_seconds = time.perf_counter() - start
     scan, carry = bare_scan(algorithm), loop.init(algorithm, keys)
+    dataset = prepared(algorithm, loop.select_seed(carry, 0), keys[0], dataset)
     carry = jax.block_until_ready(scan(carry, keys, dataset))
 
     loop_rates, scan_rates = [], []
@@ -118,6 +126,14 @@ def loop_chunks(algorithm: Algorithm, keys: Any, dataset: Transition) -> Any:
     return loop.run(last, keys, dataset, state, chunk_size=_CHUNK.value)
 
 
+def prepared(
+    algorithm: Algorithm, state: Any, key: Any, dataset: Transition
+) -> Transition:
+    """The dataset with the arrays that the last phase attaches."""
+    _, extras = jax.jit(algorithm.phases[-1].prepare)(state, key, dataset)
+    return dataset._replace(extras={**dataset.extras, **extras})
+
+
 def bare_scan(algorithm: Algorithm) -> Any:
     """The same updates and minibatches without the loop around them."""
     phase = algorithm.phases[-1]
@@ -127,7 +143,7 @@ def bare_scan(algorithm: Algorithm) -> Any:
             sample_key, update_key = jax.random.split(
                 jax.random.fold_in(key, state.step)
             )
-            batch = sampling.uniform(sample_key, dataset, phase.batch_size)
+            batch = sampling.uniform(sample_key, dataset, phase.batch_size, state.step)
             return phase.update(state, update_key, batch)[0], None
 
         return jax.lax.scan(step, state, length=_CHUNK.value)[0]
@@ -153,6 +169,7 @@ def synthetic(spec: EnvSpec) -> Transition:
         reward=rng.standard_normal(shape[0], np.float32),
         next_observation=rng.standard_normal(shape, np.float32),
         terminal=np.zeros(shape[0], np.float32),
+        extras={"episode": np.arange(shape[0], dtype=np.int32) // _EPISODE_STEPS},
     )
 
 

@@ -49,7 +49,7 @@ def cadence(preset: str, task: Task, num_steps: int) -> Cadence:
     Raises:
       UserError: there is no such preset.
     """
-    final = 10 if task.suite == "locomotion" else 100
+    final = 10 if task.suite in ("locomotion", "navigation") else 100
     match preset:
         case "paper":
             return Cadence(5_000, 100_000, final, final, 50_000)

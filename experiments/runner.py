@@ -86,8 +86,17 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
     )
     used = len(dataset.transitions.reward)
     log(f"training on {used:,} of {dataset.provenance.num_transitions:,} transitions")
-    spec = EnvSpec(run.task.observation_size, run.task.action_size, run.task.horizon)
+    spec = EnvSpec(
+        run.task.observation_size,
+        run.task.action_size,
+        run.task.horizon,
+        num_transitions=used,
+        num_episodes=len(dataset.episode_offsets) - 1,
+    )
     algorithm = algorithms.make(run.algo, run.config, spec)
+    episode = dataset.episode_id.astype(np.int32)
+    transitions = dataset.transitions._replace(extras={"episode": episode})
+    algorithm.check(transitions, log)
     record = _record(run, spec, dataset.provenance)
     _check_identity(run.workdir, record)
     keys = loop.seed_keys(run.seeds)
@@ -120,7 +129,7 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
             algorithm,
             store,
             restored,
-            dataset.transitions,
+            transitions,
             evaluate_all,
             stop,
             began,
@@ -168,10 +177,10 @@ def _fit(
             now = time.perf_counter()
             rate = (chunk.step - step) / (now - lap)
             _write_metrics(run, chunk, metrics, rate, now - began)
-            bar.add(chunk.step - step)
-            step = chunk.step
+            length, step = chunk.step - step, chunk.step
+            bar.add(length)
             due = _evaluation_due(run, algorithm, step)
-            saving = chunk.phase_step % cadence.checkpoint_every == 0
+            saving = _crossed(chunk.phase_step, length, cadence.checkpoint_every)
             if saving or chunk.phase_done or due or stop():
                 checkpoint.save(store, step, chunk.state)
             if stop():
@@ -184,14 +193,20 @@ def _fit(
     return True
 
 
+def _crossed(step: int, length: int, every: int) -> bool:
+    """Whether one of the last ``length`` steps is a multiple of ``every``."""
+    return step // every > (step - length) // every
+
+
 def _evaluation_due(run: Run, algorithm: Algorithm, step: int) -> bool:
-    """Whether an evaluation belongs to this step and has not been written yet."""
-    updates = step - (algorithm.num_steps - algorithm.phases[-1].num_steps)
-    on_grid = updates > 0 and updates % run.cadence.eval_every == 0
-    if not on_grid and step != algorithm.num_steps:
-        return False
+    """Whether the last phase has reached an evaluation that is not written yet."""
+    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     written = rundir.read_lines(run.workdir / rundir.EVAL)
-    return not any(row["step"] == step for row in written)
+    last = max((row["step"] for row in written), default=begin)
+    if last >= step:
+        return False
+    crossed = _crossed(step - begin, step - last, run.cadence.eval_every)
+    return crossed or step == algorithm.num_steps
 
 
 def _evaluate(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
+from gem_jax import sampling
 from gem_jax.types import ActOutput, Array, Metrics, Params, PRNGKey, Transition
 
 State = Any  # a pytree of arrays with a scalar int32 field ``step``
@@ -36,6 +37,24 @@ class PrepareFn(Protocol):
     def __call__(
         self, state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]: ...
+
+
+class RefreshFn(Protocol):
+    """Recomputes a part of the state from the whole dataset now and then.
+
+    Runs before an update whenever ``refresh_every`` divides the step of the phase, on
+    entry included; once for each such step, however often a run is interrupted.
+    """
+
+    def __call__(self, state: State, key: PRNGKey, dataset: Transition) -> State: ...
+
+
+class SampleFn(Protocol):
+    """Takes a batch from the dataset; ``step`` counts the updates of the phase."""
+
+    def __call__(
+        self, key: PRNGKey, dataset: Transition, batch_size: int, step: Array | int
+    ) -> Transition: ...
 
 
 class UpdateFn(Protocol):
@@ -79,6 +98,10 @@ class Phase(NamedTuple):
       batch_size: transitions a step.
       update: one step.
       prepare: run once on entry.
+      refresh: run every ``refresh_every`` steps; ``None`` for most phases.
+      refresh_every: steps; those of the whole phase make it run on entry alone. A
+        divisor of ``num_steps``.
+      sample: where the batches come from.
     """
 
     name: str
@@ -86,6 +109,14 @@ class Phase(NamedTuple):
     batch_size: int
     update: UpdateFn
     prepare: PrepareFn = prepare_nothing
+    refresh: RefreshFn | None = None
+    refresh_every: int = 0
+    sample: SampleFn = sampling.uniform
+
+
+def accept(dataset: Transition, log: Callable[[str], None]) -> None:
+    """The ``check`` of an algorithm to which any dataset is good."""
+    del dataset, log
 
 
 class Algorithm(NamedTuple):
@@ -97,6 +128,8 @@ class Algorithm(NamedTuple):
       actor_params: the part of the state that acting reads, and nothing else.
       act: chooses an action.
       knobs: the configured knobs of ``act``; an empty tuple when it has none.
+      check: called with the dataset, on the host, before training; logs what is seldom
+        meant and raises ``UserError`` at what cannot work.
     """
 
     init: InitFn
@@ -104,6 +137,7 @@ class Algorithm(NamedTuple):
     actor_params: Callable[[State], Params]
     act: ActFn
     knobs: Any = ()
+    check: Callable[[Transition, Callable[[str], None]], None] = accept
 
     @property
     def num_steps(self) -> int:

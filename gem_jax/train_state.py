@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from gem_jax.types import Params
+from gem_jax.types import Array, Params
 
 
 class TrainState(NamedTuple):
@@ -38,6 +38,6 @@ def apply_gradients(
     return TrainState(optax.apply_updates(state.params, updates), opt_state)
 
 
-def polyak(target: Params, online: Params, rate: float) -> Params:
+def polyak(target: Params, online: Params, rate: Array | float) -> Params:
     """(1 - rate) target + rate online, leaf by leaf (GEM Eq. 62)."""
     return jax.tree.map(lambda t, o: (1.0 - rate) * t + rate * o, target, online)

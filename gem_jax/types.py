@@ -2,8 +2,9 @@
 
 Shape letters, used in every docstring: `B` batch, `N` sampled candidates (a set has
 `N + 1` members with its anchor), `C` members of a candidate set, `K` mixture
-components, `E` ensemble members, `S` seeds trained side by side, `O` observation
-size, `A` action size, `D` transitions in a dataset, `T` steps, `J` trajectories.
+components or clusters, `E` ensemble members, `S` seeds trained side by side, `O`
+observation size, `A` action size, `D` transitions in a dataset, `T` steps, `J`
+trajectories.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Transition(NamedTuple):
       reward: `[...]` after the reward transform.
       next_observation: `[..., O]`.
       terminal: `[...]` float, 1 where the task ended. A time limit is no terminal.
-      extras: further arrays that a phase's ``prepare`` attached.
+      extras: further arrays: ``episode``, int32, names the trajectory of each step of a
+        dataset, whose trajectories follow each other; a phase's ``prepare`` adds more.
     """
 
     observation: Array
@@ -40,17 +42,21 @@ class Transition(NamedTuple):
 
 
 class EnvSpec(NamedTuple):
-    """What an algorithm may know of its environment.
+    """What an algorithm may know of its environment, and the size of its data.
 
     Attributes:
       observation_size: `O`.
       action_size: `A`; actions lie in [-1, 1].
       horizon: time limit of an episode, environment steps.
+      num_transitions: `D`, size of the dataset; 0 where that is unknown.
+      num_episodes: `J`, trajectories in it; 0 where that is unknown.
     """
 
     observation_size: int
     action_size: int
     horizon: int
+    num_transitions: int = 0
+    num_episodes: int = 0
 
 
 class ActOutput(NamedTuple):

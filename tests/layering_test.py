@@ -13,11 +13,14 @@ LAYERS = {
     "ops": {"types", "ops"},
     "inference": {"types", "ops", "inference"},
     "networks": {"types", "ops", "networks"},
+    "clustering": {
+        *("types", "errors", "ops", "networks", "train_state", "clustering"),
+    },
     "envs": {"errors", "envs"},
     "data": {"types", "errors", "data", "envs"},
     "algorithms": {
         *("types", "errors", "ops", "inference", "networks"),
-        *("algorithm", "train_state", "algorithms"),
+        *("algorithm", "sampling", "train_state", "clustering", "algorithms"),
     },
     "testing": {"types", "testing"},
     "training": {

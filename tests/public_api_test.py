@@ -18,7 +18,7 @@ def test_public_names():
         "score",
         "select",
     ]
-    assert sorted(algorithms.ALGORITHMS) == ["bc", "gem", "iql"]
+    assert sorted(algorithms.ALGORITHMS) == ["bc", "empo", "gem", "iql", "td3_bc"]
     assert data.__all__ == ["OfflineDataset", "Provenance", "load", "read"]
 
 

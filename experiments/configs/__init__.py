@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.configs import bc, gem, iql
+from experiments.configs import bc, empo, gem, iql, td3_bc
 from gem_jax import algorithms
 from gem_jax.data.tasks import Task
 
-_MODULES = {"bc": bc, "gem": gem, "iql": iql}
+_MODULES = {"bc": bc, "empo": empo, "gem": gem, "iql": iql, "td3_bc": td3_bc}
 
 
 def get_config(algo: str, task: Task, preset: str) -> Any:

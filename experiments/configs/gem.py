@@ -39,6 +39,7 @@ _LAPTOP: dict[str, Any] = dict(
 _LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
     "antmaze": dict(anchor="mean", kappa=4.0),
     "locomotion": {},
+    "navigation": {},
     "maze2d": dict(support_cap=-0.5, lambda_end=3.0),
 }
 

@@ -6,13 +6,15 @@ from typing import Any
 
 from gem_jax import errors
 from gem_jax.algorithm import Algorithm
-from gem_jax.algorithms import bc, gem, iql
+from gem_jax.algorithms import bc, empo, gem, iql, td3_bc
 from gem_jax.types import EnvSpec
 
 ALGORITHMS = {
     "bc": (bc.Config, bc.make),
+    "empo": (empo.Config, empo.make),
     "gem": (gem.Config, gem.make),
     "iql": (iql.Config, iql.make),
+    "td3_bc": (td3_bc.Config, td3_bc.make),
 }
 
 

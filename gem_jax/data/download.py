@@ -31,7 +31,9 @@ def cached(task: tasks.Task) -> pathlib.Path | None:
     Raises:
       UserError: the file is there but is not the published one.
     """
-    path = _cache_path(task)
+    if task.original is None:
+        return None
+    path = _cache_path(task.original)
     if not path.is_file():
         return None
     _check(path, task.original, f"delete {path}, or use it as --source=file:{path}")
@@ -50,12 +52,15 @@ def fetch(
     The file gets its name only when its size and hash are right.
 
     Raises:
-      UserError: server not reachable, transfer cut off, wrong file, disk full.
+      UserError: server not reachable, transfer cut off, wrong file, disk full; D4RL has
+        no such task.
     """
     path = cached(task)
     if path is not None:
         return path
-    path = _cache_path(task)
+    if task.original is None:
+        raise errors.UserError(f"D4RL has no {task.name}; use --source=local")
+    path = _cache_path(task.original)
     try:
         with locks.hold(path.with_name(f".{path.name}.lock"), path.name, log):
             if not path.is_file():  # another process may just have fetched it
@@ -82,8 +87,8 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("D4RL_DATASET_DIR") or default)
 
 
-def _cache_path(task: tasks.Task) -> pathlib.Path:
-    return cache_folder() / pathlib.PurePosixPath(task.original.path).name
+def _cache_path(original: tasks.OriginalFile) -> pathlib.Path:
+    return cache_folder() / pathlib.PurePosixPath(original.path).name
 
 
 def _failure_marker() -> pathlib.Path:

@@ -53,5 +53,5 @@ class Progress:
         done = f"{self._label}: {self._done:,} {self._unit}"
         if not self._total:
             return f"{done} ({speed})"
-        left = (self._total - self._done) / max(rate, 1e-9)
+        left = max(self._total - self._done, 0) / max(rate, 1e-9)
         return f"{done} of {self._total:,} ({speed}, {left:,.0f} s left)"

@@ -124,6 +124,9 @@ def _read_auto(request: Request) -> Read:
     if path is not None:
         log(f"data: {name}: D4RL's original, found in {download.cache_folder()}")
         return _read_original(request, path)
+    if request.task.original is None:
+        log(f"data: {name}: local; D4RL has no such task")
+        return _read_local(request)
     try:
         if download.failed_lately():
             raise errors.UserError("D4RL's server could not be reached minutes ago")

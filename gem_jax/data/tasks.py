@@ -1,8 +1,9 @@
 """The table of tasks: one row fixes data, environment, scores and conventions.
 
-Names are D4RL's. Everything that differs between two names stands in this table,
-so that no other file asks what a name contains. Reference scores and horizons are
-D4RL's public constants; file hashes are those of the original files.
+Names are D4RL's, and EMPO's ``navigation-v0``. Everything that differs between two
+names stands in this table, so that no other file asks what a name contains. Reference
+scores and horizons are D4RL's public constants; file hashes are those of the original
+files.
 """
 
 from __future__ import annotations
@@ -56,17 +57,19 @@ class Task:
 
     Attributes:
       name: the D4RL name.
-      suite: ``"locomotion"``, ``"antmaze"`` or ``"maze2d"``; chooses hyperparameters.
+      suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"`` or ``"navigation"``; chooses
+        hyperparameters.
       env_id: gymnasium id of the environment used for evaluation, for every source.
       observation_size: length of an observation, D4RL's layout.
       action_size: length of an action; every action lies in [-1, 1].
-      motion: where positions and velocities stand in an observation.
+      motion: where positions and velocities stand in an observation; ``None`` where an
+        observation has no velocities.
       num_transitions: size of D4RL's set, environment steps.
       horizon: time limit of an evaluation episode, environment steps.
       min_score: return of D4RL's random policy; normalized score 0.
       max_score: return of D4RL's reference policy; normalized score 100.
       reward_transform: name of a function in ``gem_jax.data.transforms``.
-      original: D4RL's own file.
+      original: D4RL's own file; ``None`` for a task that D4RL has not.
       recipe: name of the generator for ``--source=local``.
     """
 
@@ -75,13 +78,13 @@ class Task:
     env_id: str
     observation_size: int
     action_size: int
-    motion: Motion
+    motion: Motion | None
     num_transitions: int
     horizon: int
     min_score: float
     max_score: float
     reward_transform: str
-    original: OriginalFile
+    original: OriginalFile | None
     recipe: str
 
     def normalized_score(self, episode_return: float) -> float:
@@ -108,7 +111,7 @@ def get(name: str) -> Task:
 @functools.cache
 def table() -> Mapping[str, Task]:
     """All tasks by name, in the order of the published tables."""
-    rows = [*_locomotion(), *_antmaze(), *_maze2d()]
+    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation()]
     return {task.name: task for task in rows}
 
 
@@ -211,6 +214,29 @@ def _maze2d() -> Iterator[Task]:
             original=_original_files()[name],
             recipe="maze2d",
         )
+
+
+def _navigation() -> Task:
+    """EMPO's didactic task; its paper gives returns and no normalized scores.
+
+    Here 0 is the return of an episode that never gets anywhere, and 100 that of the
+    shortest way around the box without noise.
+    """
+    return Task(
+        name="navigation-v0",
+        suite="navigation",
+        env_id="gem_jax/Navigation-v0",
+        observation_size=2,
+        action_size=2,
+        motion=None,
+        num_transitions=2 * _MILLION,
+        horizon=1000,
+        min_score=-1000.0,
+        max_score=-299.0,
+        reward_transform="identity",
+        original=None,
+        recipe="navigation",
+    )
 
 
 @functools.cache

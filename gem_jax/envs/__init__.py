@@ -1,4 +1,4 @@
-"""Environments: the mazes that gymnasium lacks, and one way to make any of them."""
+"""Environments that gymnasium lacks, and one way to make any."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import mujoco
 
 _ANT = "gem_jax.envs.ant_maze:AntMazeEnv"
 _POINT = "gem_jax.envs.point_maze:PointMazeEnv"
+_NAVIGATION = "gem_jax.envs.navigation:NavigationEnv"
 
-# Id: entry point, maze, time limit in environment steps.
-_TABLE = {
-    "gem_jax/AntMaze-umaze-v0": (_ANT, "umaze", 700),
-    "gem_jax/AntMaze-medium-v0": (_ANT, "medium", 1000),
-    "gem_jax/AntMaze-large-v0": (_ANT, "large", 1000),
-    "gem_jax/Maze2D-umaze-v0": (_POINT, "umaze", 300),
-    "gem_jax/Maze2D-medium-v0": (_POINT, "medium", 600),
-    "gem_jax/Maze2D-large-v0": (_POINT, "large", 800),
+# Id: entry point, arguments, time limit in environment steps.
+_TABLE: dict[str, tuple[str, dict[str, str], int]] = {
+    "gem_jax/AntMaze-umaze-v0": (_ANT, {"maze": "umaze"}, 700),
+    "gem_jax/AntMaze-medium-v0": (_ANT, {"maze": "medium"}, 1000),
+    "gem_jax/AntMaze-large-v0": (_ANT, {"maze": "large"}, 1000),
+    "gem_jax/Maze2D-umaze-v0": (_POINT, {"maze": "umaze"}, 300),
+    "gem_jax/Maze2D-medium-v0": (_POINT, {"maze": "medium"}, 600),
+    "gem_jax/Maze2D-large-v0": (_POINT, {"maze": "large"}, 800),
+    "gem_jax/Navigation-v0": (_NAVIGATION, {}, 1000),
 }
 
 
@@ -36,12 +38,12 @@ def make(env_id: str) -> gymnasium.Env:
 
 
 def register_all() -> None:
-    """Registers the mazes with gymnasium; a second call changes nothing."""
-    for env_id, (entry_point, maze, max_steps) in _TABLE.items():
+    """Registers the table with gymnasium; a second call changes nothing."""
+    for env_id, (entry_point, arguments, max_steps) in _TABLE.items():
         if env_id not in gymnasium.registry:
             gymnasium.register(
                 id=env_id,
                 entry_point=entry_point,
-                kwargs={"maze": maze},
+                kwargs=arguments,
                 max_episode_steps=max_steps,
             )

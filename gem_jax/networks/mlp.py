@@ -27,6 +27,17 @@ class MLP(nn.Module):
         return x
 
 
+class Head(nn.Module):
+    """The perceptron with a linear layer on top; `[..., in]` to `[..., outputs]`."""
+
+    hidden_sizes: Sequence[int]
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return nn.Dense(self.outputs)(MLP(self.hidden_sizes)(x))
+
+
 def hidden(x: Array, layer_norm: bool) -> Array:
     """What follows the linear part of a hidden layer."""
     x = nn.relu(x)

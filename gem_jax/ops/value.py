@@ -40,6 +40,19 @@ def ensemble_std(q_values: Array) -> Array:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
 
 
+def clipped_surrogate(log_ratio: Array, advantage: Array, clip: float) -> Array:
+    """min(rho A, clip(rho, 1 - eps, 1 + eps) A) elementwise (PPO; EMPO Eq. 14).
+
+    Args:
+      log_ratio: log of rho, the new density of the action over the old.
+      advantage: A, without gradient.
+      clip: eps.
+    """
+    ratio = jnp.exp(log_ratio)
+    bounded = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
+    return jnp.minimum(ratio * advantage, bounded * advantage)
+
+
 def advantage_weight(advantage: Array, beta: float, max_weight: float) -> Array:
     """w = min(exp(beta A), w_max) elementwise (Eq. 41, 69)."""
     # The exponent is bounded, not only its exponential: exp overflows to inf, and inf

@@ -7,15 +7,23 @@ import jax.numpy as jnp
 
 from gem_jax.types import EnvSpec, PRNGKey, Transition
 
-SPEC = EnvSpec(observation_size=3, action_size=2, horizon=20)
+NUM_TRANSITIONS = 64
+NUM_EPISODES = 4
+SPEC = EnvSpec(
+    observation_size=3,
+    action_size=2,
+    horizon=20,
+    num_transitions=NUM_TRANSITIONS,
+    num_episodes=NUM_EPISODES,
+)
 BANDIT_SPEC = EnvSpec(observation_size=1, action_size=1, horizon=1)
 BANDIT_MODE = 0.7
 
 
 def random_transitions(
-    key: PRNGKey, size: int = 64, spec: EnvSpec = SPEC
+    key: PRNGKey, size: int = NUM_TRANSITIONS, spec: EnvSpec = SPEC
 ) -> Transition:
-    """Transitions `[size]` without structure."""
+    """Transitions `[size]` without structure, in trajectories of equal lengths."""
     keys = jax.random.split(key, 5)
     return Transition(
         observation=jax.random.normal(keys[0], (size, spec.observation_size)),
@@ -23,6 +31,7 @@ def random_transitions(
         reward=jax.random.normal(keys[2], (size,)),
         next_observation=jax.random.normal(keys[3], (size, spec.observation_size)),
         terminal=(jax.random.uniform(keys[4], (size,)) < 0.2).astype(jnp.float32),
+        extras={"episode": jnp.arange(size) * NUM_EPISODES // size},
     )
 
 

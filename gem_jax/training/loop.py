@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 
 from gem_jax.algorithm import Algorithm, Phase, State
-from gem_jax.training import sampling
 from gem_jax.types import Array, Metrics, PRNGKey, Transition
 
 
@@ -72,7 +71,7 @@ def run(
       dataset: leaves `[D, ...]`, shared by the seeds.
       state: leading axis `S`; donated.
       start_step: updates already in ``state``.
-      chunk_size: updates a dispatch; fewer at the end of a phase.
+      chunk_size: updates a dispatch; fewer before a refresh and at a phase's end.
     """
     dataset = jax.device_put(dataset)
     phase_start = 0
@@ -85,10 +84,11 @@ def run(
         phase_start += phase.num_steps
 
 
-def make_chunk(phase: Phase) -> Callable[..., tuple[State, Metrics]]:
+def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Metrics]]:
     """The jitted ``(state, keys, dataset, extras, length) -> (state, mean metrics)``.
 
-    State, keys and extras carry the seed axis; the dataset is shared.
+    State, keys and extras carry the seed axis; the dataset is shared. The phase begins
+    after ``phase_start`` updates.
     """
 
     def one_seed(
@@ -104,7 +104,8 @@ def make_chunk(phase: Phase) -> Callable[..., tuple[State, Metrics]]:
         def step(state: State, _: None) -> tuple[State, Metrics]:
             step_key = jax.random.fold_in(loop_key, state.step)
             sample_key, update_key = jax.random.split(step_key)
-            batch = sampling.uniform(sample_key, dataset, phase.batch_size)
+            phase_step = state.step - phase_start
+            batch = phase.sample(sample_key, dataset, phase.batch_size, phase_step)
             return phase.update(state, update_key, batch)
 
         state, metrics = jax.lax.scan(step, state, length=length)
@@ -127,6 +128,24 @@ def make_chunk(phase: Phase) -> Callable[..., tuple[State, Metrics]]:
     return jax.jit(all_seeds, static_argnames="length", donate_argnums=0)
 
 
+def make_refresh(phase: Phase) -> Callable[[State, PRNGKey, Transition], State]:
+    """The jitted ``phase.refresh`` of every seed; the state is donated."""
+    refresh = phase.refresh
+    assert refresh is not None
+
+    def one_seed(state: State, key: PRNGKey, dataset: Transition) -> State:
+        step_key = jax.random.fold_in(_named(key).loop, state.step)
+        # The third child of the key whose first two the step itself consumes.
+        return refresh(state, jax.random.split(step_key, 3)[2], dataset)
+
+    def all_seeds(state: State, keys: PRNGKey, dataset: Transition) -> State:
+        # One seed after the other: a pass over the data fills the cores by itself, and
+        # needs its memory once.
+        return jax.lax.map(lambda row: one_seed(row[0], row[1], dataset), (state, keys))
+
+    return jax.jit(all_seeds, donate_argnums=0)
+
+
 def _run_phase(
     phase: Phase,
     phase_start: int,
@@ -145,11 +164,20 @@ def _run_phase(
 
     prepare_seeds = jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
     state, extras = prepare_seeds(state, keys, dataset)
-    run_chunk = make_chunk(phase)
+    run_chunk = make_chunk(phase, phase_start)
+    refresh_every = phase.refresh_every if phase.refresh else phase.num_steps
+    run_refresh = make_refresh(phase) if phase.refresh else None
     while done < phase.num_steps:
+        since_refresh = done % refresh_every
+        if run_refresh and since_refresh == 0:
+            state = run_refresh(state, keys, dataset)
         # A resumed run first returns to the grid, so that its chunks are those of a
         # run that was never interrupted.
-        length = min(chunk_size - done % chunk_size, phase.num_steps - done)
+        length = min(
+            chunk_size - since_refresh % chunk_size,
+            refresh_every - since_refresh,
+            phase.num_steps - done,
+        )
         state, metrics = run_chunk(state, keys, dataset, extras, length=length)
         done += length
         yield Chunk(

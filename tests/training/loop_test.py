@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithm as protocol
+from gem_jax import sampling
 from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
 from gem_jax.types import ActOutput
@@ -119,3 +120,63 @@ def test_a_resumed_run_returns_to_the_grid(start_step, chunk_size, steps):
 
 def test_finished_runs_yield_nothing():
     assert run(2, start_step=8)[0] == []
+
+
+def run_refreshing(chunk_size, start_step=0, state=None):
+    """Seven steps of the first phase; a refresh multiplies the total by ten."""
+    traces, refreshed = [], []
+    algorithm = make_counting_algorithm(traces)
+
+    def refresh(state, key, dataset):
+        jax.debug.callback(lambda step: refreshed.append(int(step)), state.step)
+        drawn = jax.random.uniform(key) + dataset.reward.sum() * 0
+        return dataclasses.replace(
+            state, total=10 * state.total, extra=state.extra + drawn
+        )
+
+    first = algorithm.phases[0]._replace(num_steps=12, refresh=refresh, refresh_every=4)
+    algorithm = algorithm._replace(phases=(first, algorithm.phases[1]))
+    keys = loop.seed_keys([0])
+    dataset = fakes.random_transitions(jax.random.key(0))
+    state = loop.init(algorithm, keys) if state is None else state
+    place = dict(start_step=start_step, chunk_size=chunk_size)
+    chunks = recording.keep(loop.run(algorithm, keys, dataset, state, **place))
+    return chunks, refreshed, traces
+
+
+@pytest.mark.parametrize(
+    ("chunk_size", "ends"),
+    [(3, [3, 4, 7, 8, 11, 12]), (4, [4, 8, 12]), (100, [4, 8, 12])],
+)
+def test_chunks_end_where_a_refresh_is_due(chunk_size, ends):
+    chunks, refreshed, traces = run_refreshing(chunk_size)
+    assert [c.step for c in chunks if c.phase == "one"] == ends
+    assert refreshed == [0, 4, 8]
+    assert len(traces) == len({3: [3, 1]}.get(chunk_size, [4])) + 1  # and phase two
+    np.testing.assert_allclose(chunks[len(ends) - 1].state.total, [444.0])
+
+
+@pytest.mark.parametrize(
+    ("start_step", "rest"), [(3, [4, 8]), (4, [4, 8]), (6, [8]), (12, [])]
+)
+def test_a_refresh_happens_once_however_often_one_resumes(start_step, rest):
+    whole, _, _ = run_refreshing(1)
+    middle = jax.tree.map(jnp.asarray, whole[start_step - 1].state)
+    chunks, refreshed, _ = run_refreshing(3, start_step, middle)
+    assert refreshed == rest
+    jax.tree.map(np.testing.assert_array_equal, chunks[-1].state, whole[-1].state)
+
+
+def test_passes_in_order_see_every_row_once():
+    dataset = fakes.random_transitions(jax.random.key(0), 10)
+    dataset = dataset._replace(reward=jnp.arange(10.0))
+    for first in (0, 3, 33):  # a pass has three batches
+        batches = [
+            sampling.in_order(jax.random.key(0), dataset, 4, first + i)
+            for i in range(3)
+        ]
+        rows = jnp.concatenate([batch.reward for batch in batches])
+        weight = jnp.concatenate([batch.extras["weight"] for batch in batches])
+        np.testing.assert_array_equal(rows[weight > 0], np.arange(10.0))
+        assert weight.sum() == 10 and weight.shape == (12,)
+    assert sampling.num_batches(10, 4) == 3 and sampling.num_batches(8, 4) == 2

@@ -81,15 +81,21 @@ def write_metadata(
         "observation_space": _box(task.observation_size, np.inf),
         "action_space": _box(task.action_size, 1.0),
         "algorithm_name": recipe["name"],
-        "description": (
-            f"{task.name}, made on this machine by D4RL's recipe. This is not D4RL's "
-            "own data."
-        ),
+        "description": _describe(task),
         "recipe": dict(recipe),
     }
     seal = {"recipe": dict(recipe), "sha256": minari.file_sha256(data_path)}
     _write_json(folder / minari.METADATA_FILE, metadata)
     _write_json(folder / minari.SEAL_FILE, seal)
+
+
+def _describe(task: tasks.Task) -> str:
+    if task.original is None:
+        return f"{task.name}, made on this machine by the recipe of its paper."
+    return (
+        f"{task.name}, made on this machine by D4RL's recipe. This is not D4RL's own "
+        "data."
+    )
 
 
 def write_namespaces(dataset_id: str) -> None:

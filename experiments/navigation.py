@@ -1,0 +1,185 @@
+"""EMPO's didactic experiment: four methods on navigation-v0, a table and figures.
+
+    python -m experiments.navigation --num_seeds=10 --preset=paper
+
+Only a method that keeps the two behaviors apart, and changes from one to the other,
+finds the way around the box. Runs that are finished are not trained again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from experiments import (
+    cli,
+    configs,
+    navigation_clustering,
+    navigation_figures,
+    presets,
+    rescoring,
+    runner,
+)
+from gem_jax import clustering, data
+from gem_jax.data import tasks
+from gem_jax.envs import navigation_rollout
+from gem_jax.policy import rebuild
+from gem_jax.training import checkpoint, evaluation, loop, rundir
+
+_WORKDIR = flags.DEFINE_string("workdir", "runs/navigation", "For runs and results.")
+_PRESET = flags.DEFINE_enum("preset", None, presets.PRESETS, "By default the device's.")
+_NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a method.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
+_EPISODES = flags.DEFINE_integer("episodes", 10, "Rollouts a seed.", lower_bound=1)
+
+OPTIMAL = -420.0  # only the stitched route returns more
+# Title, algorithm, and what differs from its settings.
+METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "BC": ("bc", {}),
+    "TD3+BC": ("td3_bc", {}),
+    "EMPO, K = 1": ("empo", {"num_clusters": 1}),
+    "EMPO, K = 2": ("empo", {"num_clusters": 2}),
+}
+
+
+class Outcome(NamedTuple):
+    """What one method did.
+
+    Attributes:
+      rollouts: fields with leading axes `[seeds, episodes]`.
+      rand: `[seeds]` Rand index of the clusters, or ``None`` where there are none.
+    """
+
+    rollouts: navigation_rollout.Rollout
+    rand: np.ndarray | None
+
+
+def main(argv: list[str]) -> None:
+    """Trains what is missing, plays, prints the table and draws the figures."""
+    cli.no_arguments(argv)
+    task = tasks.get("navigation-v0")
+    preset = _PRESET.value or presets.default_preset()[0]
+    folder = pathlib.Path(_WORKDIR.value).resolve()
+    runs = {title: make_run(title, task, preset, folder) for title in METHODS}
+    for title, run in runs.items():
+        print(f"{title}: {run.workdir}", flush=True)
+        runner.train(run)
+    cadence = runs["BC"].cadence
+    dataset = data.load(
+        task.name, num_transitions=cadence.num_transitions, repair=cadence.repair
+    )
+    outcomes = {title: play(run, dataset) for title, run in runs.items()}
+    rundir.write_json(folder / "table.json", summarize(outcomes))
+    print(format_table(outcomes))
+    epochs = navigation_clustering.measure(
+        folder / "clustering.json", dataset, runs["EMPO, K = 2"].config
+    )
+    rollouts = {title: outcome.rollouts for title, outcome in outcomes.items()}
+    navigation_figures.trajectories(folder / "trajectories.png", rollouts)
+    navigation_figures.clustering(folder / "clustering.png", epochs)
+    navigation_figures.choice(folder / "choice.png", rollouts["EMPO, K = 2"])
+    print(f"table and figures are in {folder}")
+
+
+def make_run(
+    title: str, task: tasks.Task, preset: str, folder: pathlib.Path
+) -> runner.Run:
+    """The run of one method, all seeds side by side."""
+    algo, changes = METHODS[title]
+    config = configs.get_config(algo, task, preset)
+    config = dataclasses.replace(config, **changes)
+    name = "-".join([algo, *(f"{k}{v}" for k, v in changes.items())])
+    return runner.Run(
+        task=task,
+        algo=algo,
+        config=config,
+        source="auto",
+        preset=preset,
+        cadence=presets.cadence(preset, task, config.num_steps),
+        seeds=tuple(range(_SEED.value, _SEED.value + _NUM_SEEDS.value)),
+        workdir=folder / name,
+        command=shlex.join(["python", "-m", "experiments.navigation", *sys.argv[1:]]),
+    )
+
+
+def play(run: runner.Run, dataset: data.OfflineDataset) -> Outcome:
+    """Rollouts of every seed's final policy, all in one compiled program."""
+    policies = rescoring.load(run.workdir).policies
+    act, knobs = policies[0].algorithm.act, policies[0].knobs
+    stack = functools.partial(jax.tree.map, lambda *leaves: jnp.stack(leaves))
+    params = stack(*(policy.params for policy in policies))
+    keys = jnp.stack([evaluation.seed_key(seed) for seed in run.seeds])
+
+    def roll(params: Any, key: jax.Array) -> navigation_rollout.Rollout:
+        def decide(key: jax.Array, observation: jax.Array, t: jax.Array) -> Any:
+            output = act(params, key, observation, t, knobs)
+            return output.action, output.audit
+
+        return navigation_rollout.rollout(decide, key, _EPISODES.value)
+
+    rollouts = jax.device_get(jax.jit(jax.vmap(roll))(params, keys))
+    several = run.algo == "empo" and run.config.num_clusters > 1
+    return Outcome(rollouts, rand_indices(run, dataset) if several else None)
+
+
+def rand_indices(run: runner.Run, dataset: data.OfflineDataset) -> np.ndarray:
+    """`[seeds]` agreement of EMPO's labels with the policies that acted."""
+    assert dataset.policy is not None  # local navigation data have it
+    truth = dataset.policy[dataset.episode_offsets[:-1]]
+    record = rundir.read_json(run.workdir / rundir.CONFIG)
+    algorithm, _ = rebuild(record)
+    keys = loop.seed_keys(run.seeds)
+    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+    with checkpoint.open_store(
+        run.workdir, record["identity"], read_only=True
+    ) as store:
+        restored = checkpoint.restore(store, like)
+    assert restored is not None  # the run is finished
+    labels = np.asarray(restored.state.label)
+    return np.array([clustering.rand_index(truth, label) for label in labels])
+
+
+def summarize(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
+    """The numbers of the table; standard deviations are over seeds."""
+    return {
+        title: {
+            "return_mean": float(outcome.rollouts.returns.mean()),
+            "return_std": float(outcome.rollouts.returns.mean(axis=1).std()),
+            "optimal_share": float((outcome.rollouts.returns > OPTIMAL).mean()),
+            "rand_index": None if outcome.rand is None else outcome.rand.tolist(),
+        }
+        for title, outcome in outcomes.items()
+    }
+
+
+def format_table(outcomes: Mapping[str, Outcome]) -> str:
+    """Markdown, a row a method."""
+    lines: list[Sequence[str]] = [
+        ["method", "return", f"rollouts above {OPTIMAL:g}", "Rand index by seed, %"],
+        ["---"] * 4,
+    ]
+    for title, row in summarize(outcomes).items():
+        rand = row["rand_index"]
+        lines.append(
+            [
+                title,
+                f"{row['return_mean']:.0f} ± {row['return_std']:.0f}",
+                f"{row['optimal_share']:.0%}",
+                "-" if rand is None else " ".join(f"{100 * r:.1f}" for r in rand),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,226 @@
+"""EMPO's phases, in the order in which they run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from gem_jax import clustering, sampling
+from gem_jax.algorithm import Phase
+from gem_jax.algorithms import _empo_policy, _empo_state, _empo_values, _observations
+from gem_jax.algorithms._empo_state import Parts, State
+from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
+
+if TYPE_CHECKING:
+    from gem_jax.algorithms.empo import Config
+
+_STATISTICS_ROWS = 65_536  # from which the advantage's mean and deviation are taken
+
+
+def make_phases(config: Config, spec: EnvSpec, parts: Parts) -> tuple[Phase, ...]:
+    """Clustering (Algorithm 1), values and improvement (Algorithm 2), choice."""
+    phases = [
+        *_clustering_phases(config, spec, parts.clusterer),
+        _critic_phase(config, parts),
+        _value_phase(config, spec, parts),
+        _improvement_phase(config, spec, parts),
+    ]
+    if config.num_clusters > 1:  # with one there is nothing to choose
+        phases.append(_choice_phase(config, parts))
+    return tuple(phases)
+
+
+def num_chunks(config: Config, spec: EnvSpec) -> int:
+    """Batches whose gradients make one PPO step."""
+    if not config.full_batch:
+        return 1
+    return sampling.num_batches(spec.num_transitions, config.chunk_size)
+
+
+def _epoch(config: Config, spec: EnvSpec) -> int:
+    """Steps of a pass of minibatches, which are drawn at random."""
+    return sampling.num_batches(spec.num_transitions, config.batch_size)
+
+
+def _clustering_phases(
+    config: Config, spec: EnvSpec, clusterer: clustering.Clusterer
+) -> list[Phase]:
+    """Biased start, even pretraining, EM; stages of no epochs are left out."""
+    epoch = _epoch(config, spec)
+    em_start = (config.biased_epochs + config.uniform_epochs) * epoch
+
+    def bias(state: State, key: PRNGKey, dataset: Transition) -> State:
+        del dataset
+        return dataclasses.replace(state, clusters=clusterer.bias(state.clusters, key))
+
+    def even(state: State, key: PRNGKey, dataset: Transition) -> State:
+        del key, dataset
+        return dataclasses.replace(state, clusters=clusterer.even(state.clusters))
+
+    def e_step(state: State, key: PRNGKey, dataset: Transition) -> State:
+        del key
+        before = jnp.where(
+            state.step == em_start,  # Q^(0) is even, whatever came before
+            clusterer.even(state.clusters).posterior,
+            state.clusters.posterior,
+        )
+        clusters = clusterer.e_step(
+            dataclasses.replace(state.clusters, posterior=before),
+            _empo_state.trajectories(dataset),
+            state.normalizer,
+        )
+        return dataclasses.replace(state, clusters=clusters)
+
+    def clone(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        clusters, metrics = clusterer.m_step(
+            state.clusters, _empo_state.trajectories(batch)
+        )
+        return _empo_state.stepped(state, clusters=clusters), metrics
+
+    def clone_and_classify(state: State, key: PRNGKey, batch: Transition):
+        new, metrics = clone(state, key, batch)
+        batch = _observations.normalized(state.normalizer, batch)
+        clusters, more = clusterer.classify_step(
+            new.clusters, _empo_state.trajectories(batch)
+        )
+        return dataclasses.replace(new, clusters=clusters), {**metrics, **more}
+
+    fit = _observations.fit_on_entry(config.normalize_observations)
+    stages = [
+        ("biased", config.biased_epochs, clone, bias, 0),
+        ("uniform", config.uniform_epochs, clone, even, 0),
+        ("em", config.em_epochs, clone_and_classify, e_step, epoch),
+    ]
+    return [
+        Phase(
+            name,
+            epochs * epoch,
+            config.batch_size,
+            update,
+            fit,  # to the same numbers each time
+            refresh,
+            every or epochs * epoch,
+        )
+        for name, epochs, update, refresh, every in stages
+        if epochs
+    ]
+
+
+def _critic_phase(config: Config, parts: Parts) -> Phase:
+    def assign(state: State, key: PRNGKey, dataset: Transition) -> State:
+        """A(tau) by the posterior of the final behaviors, without momentum."""
+        del key
+        posterior = parts.clusterer.responsibilities(
+            state.clusters.policies.params,
+            _empo_state.trajectories(dataset),
+            state.normalizer,
+        )
+        label = jnp.argmax(posterior, axis=-1).astype(jnp.int32)
+        return dataclasses.replace(state, label=label)
+
+    def update(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        critic, metrics = parts.sarsa.update(
+            state.critic, batch, _empo_state.label(state, batch), state.step
+        )
+        return _empo_state.stepped(state, critic=critic), metrics
+
+    steps = config.critic_steps
+    prepare = _empo_values.next_actions
+    return Phase("critic", steps, config.batch_size, update, prepare, assign, steps)
+
+
+def _value_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
+    def update(state: State, key: PRNGKey, batch: Transition):
+        del key
+        batch = _observations.normalized(state.normalizer, batch)
+        value, metrics = parts.returns.update(
+            state.value, batch, _empo_state.label(state, batch)
+        )
+        return _empo_state.stepped(state, value=value), metrics
+
+    steps = config.value_epochs * _epoch(config, spec)
+    prepare = _empo_values.discounted_returns(config.discount)
+    return Phase("value", steps, config.batch_size, update, prepare)
+
+
+def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
+    def advantage(
+        state: State, observation: Array, action: Array, label: Array
+    ) -> Array:
+        """A = Q(s, a) - V(s) of the row's cluster, observations normalized."""
+        q = parts.sarsa.q_value(state.critic.q.params, observation, action, label)
+        raw = q - parts.returns.value(state.value.params, observation, label)
+        mean, deviation = state.advantage_scale
+        return (raw - mean) / deviation
+
+    def start(state: State, key: PRNGKey, dataset: Transition) -> State:
+        """From the cloned behaviors."""
+        state = dataclasses.replace(
+            state, policy=parts.policy.start(state.clusters.policies.params)
+        )
+        if not config.standardize_advantage:
+            return state
+        row_key, action_key = jax.random.split(key)
+        batch = sampling.uniform(row_key, dataset, _STATISTICS_ROWS, 0)
+        observation, label = (
+            state.normalizer(batch.observation),
+            _empo_state.label(state, batch),
+        )
+        behavior = parts.clusterer.policy(state.policy.params, observation)
+        _, gain = _empo_policy.propose(
+            action_key,
+            _empo_policy.own(behavior, label),
+            lambda action: advantage(state, observation, action, label),
+        )
+        scale = jnp.stack([jnp.mean(gain), jnp.maximum(jnp.std(gain), 1e-6)])
+        return dataclasses.replace(state, advantage_scale=scale)
+
+    def update(state: State, key: PRNGKey, batch: Transition):
+        policy, metrics = parts.policy.update(
+            state.policy,
+            key,
+            state.clusters.policies.params,
+            state.normalizer(batch.observation),
+            _empo_state.label(state, batch),
+            batch.extras.get("weight", jnp.ones(batch.reward.shape)),
+            lambda *inputs: advantage(state, *inputs),
+        )
+        return _empo_state.stepped(state, policy=policy), metrics
+
+    pass_steps = num_chunks(config, spec)
+    batch_size, sample = config.chunk_size, sampling.in_order
+    if not config.full_batch:
+        pass_steps = _epoch(config, spec)
+        batch_size, sample = config.batch_size, sampling.uniform
+    steps = config.improve_epochs * pass_steps
+    return Phase(
+        "improve",
+        steps,
+        batch_size,
+        update,
+        refresh=start,
+        refresh_every=steps,
+        sample=sample,
+    )
+
+
+def _choice_phase(config: Config, parts: Parts) -> Phase:
+    def update(state: State, key: PRNGKey, batch: Transition):
+        del key
+        ahead = state.normalizer(batch.extras["n_observation"])
+        batch = _observations.normalized(state.normalizer, batch)
+        batch = batch._replace(extras={**batch.extras, "n_observation": ahead})
+        choice, metrics = parts.choice.update(
+            state.choice, batch, _empo_state.label(state, batch), state.step
+        )
+        return _empo_state.stepped(state, choice=choice), metrics
+
+    steps, size = config.num_steps, config.batch_size
+    return Phase("choose", steps, size, update, parts.choice.prepare)

@@ -1,0 +1,66 @@
+"""EMPO's state, and the learners that its phases are made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import flax.struct
+
+from gem_jax import clustering
+from gem_jax.algorithms import _empo_choice, _empo_policy, _empo_values, _observations
+from gem_jax.ops import normalize
+from gem_jax.train_state import TrainState
+from gem_jax.types import Array, Transition
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    step: `[]` int32, over all phases.
+    normalizer: observation statistics.
+    clusters: cloned behaviors, classifier, posterior `[J, K]` of the trajectories.
+    label: `[J]` int32 A(tau), cluster of each trajectory by the final behaviors.
+    critic: Q of the behaviors and its target.
+    value: V of the behaviors.
+    advantage_scale: `[2]` mean and deviation that advantages are standardized by.
+    policy: the improved policies and their optimizer.
+    choice: Q_H and V_H.
+    """
+
+    step: Array
+    normalizer: normalize.Normalizer
+    clusters: clustering.State
+    label: Array
+    critic: _empo_values.Critic
+    value: TrainState
+    advantage_scale: Array
+    policy: TrainState
+    choice: _empo_choice.Choice
+
+
+class Parts(NamedTuple):
+    """The learners, one for each part of the state."""
+
+    clusterer: clustering.Clusterer
+    sarsa: _empo_values.SarsaLearner
+    returns: _empo_values.ValueLearner
+    policy: _empo_policy.PolicyLearner
+    choice: _empo_choice.ChoiceLearner
+
+
+def stepped(state: State, **changes: Any) -> State:
+    """The state after an update of the named parts."""
+    step = _observations.next_step(state.step)
+    return dataclasses.replace(state, step=step, **changes)
+
+
+def label(state: State, batch: Transition) -> Array:
+    """The cluster of the trajectory of each row, `[B]`."""
+    return state.label[batch.extras["episode"]]
+
+
+def trajectories(batch: Transition) -> clustering.Trajectories:
+    return clustering.Trajectories(
+        batch.observation, batch.action, batch.extras["episode"]
+    )

@@ -1,0 +1,174 @@
+"""TD3+BC (Fujimoto and Gu, 2021): TD3 whose actor also stays near the data."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import train_state
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithms import _config, _observations, bc
+from gem_jax.networks import bundle, critic
+from gem_jax.ops import normalize
+from gem_jax.ops import value as value_ops
+from gem_jax.train_state import TrainState
+from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """TD3+BC's settings; defaults are the reference's.
+
+    Attributes:
+      num_steps: gradient steps of the critics.
+      batch_size: transitions a step.
+      hidden_sizes: widths of every network.
+      learning_rate: of Adam.
+      num_critics: ensemble size, reduced by its minimum in targets.
+      discount: of the return.
+      polyak: rate of the targets.
+      alpha: weight of Q in the actor's loss; lambda = alpha / mean |Q|.
+      policy_noise: standard deviation of the noise on target actions.
+      noise_clip: bound of that noise.
+      actor_period: critic steps for each step of the actor and of the targets.
+      normalize_observations: by the dataset's mean and standard deviation.
+    """
+
+    num_steps: int = 1_000_000
+    batch_size: int = 256
+    hidden_sizes: tuple[int, ...] = (256, 256)
+    learning_rate: float = 3e-4
+    num_critics: int = 2
+    discount: float = 0.99
+    polyak: float = 0.005
+    alpha: float = 2.5
+    policy_noise: float = 0.2
+    noise_clip: float = 0.5
+    actor_period: int = 2
+    normalize_observations: bool = True
+
+    def __post_init__(self) -> None:
+        _config.widths(self, "hidden_sizes")
+        _config.positive(self, "num_steps", "batch_size", "learning_rate")
+        _config.positive(self, "num_critics", "actor_period")
+        _config.fraction(self, "discount", "polyak")
+        _config.not_negative(self, "alpha", "policy_noise", "noise_clip")
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    step: `[]` int32.
+    actor: the deterministic policy.
+    target_actor: its slow copy.
+    critic: the ensemble, leading axis `E`.
+    target_critic: its slow copy.
+    normalizer: observation statistics.
+    """
+
+    step: Array
+    actor: TrainState
+    target_actor: Params
+    critic: TrainState
+    target_critic: Params
+    normalizer: normalize.Normalizer
+
+
+def make(config: Config, spec: EnvSpec) -> Algorithm:
+    """Binds the settings to an environment's sizes."""
+    policy = bundle.from_module(bc.Policy(config.hidden_sizes, spec.action_size))
+    critics = bundle.ensemble(
+        bundle.from_module(critic.Critic(config.hidden_sizes)), config.num_critics
+    )
+    optimizer = optax.adam(config.learning_rate)
+
+    def init(key: PRNGKey) -> State:
+        actor_key, critic_key = jax.random.split(key)
+        observation = jnp.zeros(spec.observation_size)
+        actor = policy.init(actor_key, observation)
+        q = critics.init(critic_key, observation, jnp.zeros(spec.action_size))
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            actor=train_state.create(actor, optimizer),
+            target_actor=jax.tree.map(jnp.copy, actor),
+            critic=train_state.create(q, optimizer),
+            target_critic=jax.tree.map(jnp.copy, q),
+            normalizer=normalize.identity_normalizer(spec.observation_size),
+        )
+
+    def target(state: State, key: PRNGKey, batch: Transition) -> Array:
+        """r + discount (1 - d) min Q(s', a'), a' smoothed by clipped noise."""
+        noise = config.policy_noise * jax.random.normal(key, batch.action.shape)
+        noise = jnp.clip(noise, -config.noise_clip, config.noise_clip)
+        action = policy.apply(state.target_actor, batch.next_observation) + noise
+        action = jnp.clip(action, -1.0, 1.0)
+        q = critics.apply(state.target_critic, batch.next_observation, action)
+        next_value = jnp.min(q, axis=0)
+        return value_ops.td_target(
+            batch.reward, batch.terminal, next_value, config.discount
+        )
+
+    def critic_loss(params: Params, batch: Transition, y: Array) -> Any:
+        q = critics.apply(params, batch.observation, batch.action)
+        return jnp.mean((q - y[None]) ** 2), jnp.mean(q)
+
+    def actor_loss(params: Params, q_params: Params, batch: Transition) -> Array:
+        action = policy.apply(params, batch.observation)
+        q = critics.apply(q_params, batch.observation, action)[0]
+        scale = config.alpha / jax.lax.stop_gradient(jnp.mean(jnp.abs(q)))
+        return jnp.mean((action - batch.action) ** 2) - scale * jnp.mean(q)
+
+    def update(state: State, key: PRNGKey, batch: Transition):
+        batch = _observations.normalized(state.normalizer, batch)
+        (q_error, q), grads = jax.value_and_grad(critic_loss, has_aux=True)(
+            state.critic.params, batch, target(state, key, batch)
+        )
+        new_critic = train_state.apply_gradients(state.critic, grads, optimizer)
+        error, grads = jax.value_and_grad(actor_loss)(
+            state.actor.params, new_critic.params, batch
+        )
+        moved = train_state.apply_gradients(state.actor, grads, optimizer)
+        due = state.step % config.actor_period == 0
+        new_actor = jax.tree.map(
+            lambda new, old: jnp.where(due, new, old), moved, state.actor
+        )
+        rate = jnp.where(due, config.polyak, 0.0)
+        new_state = dataclasses.replace(
+            state,
+            step=_observations.next_step(state.step),
+            actor=new_actor,
+            target_actor=train_state.polyak(state.target_actor, new_actor.params, rate),
+            critic=new_critic,
+            target_critic=train_state.polyak(
+                state.target_critic, new_critic.params, rate
+            ),
+        )
+        return new_state, {
+            "critic/loss": q_error,
+            "critic/q": q,
+            "actor/loss": error,
+        }
+
+    def actor_params(state: State) -> Params:
+        return state.normalizer, state.actor.params
+
+    def act(
+        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput:
+        del key, t, knobs
+        normalizer, actor = params
+        return ActOutput(policy.apply(actor, normalizer(observation)), audit={})
+
+    phase = Phase(
+        "policy",
+        config.num_steps,
+        config.batch_size,
+        update,
+        _observations.fit_on_entry(config.normalize_observations),
+    )
+    return Algorithm(init, (phase,), actor_params, act)

@@ -1,0 +1,241 @@
+"""Trajectory EM with K neural policies (EMPO, Algorithm 1), as pure functions.
+
+Each trajectory is taken to be the work of one of K policies. The E-step weighs the
+policies by the likelihood of all its actions, the M-step clones each policy from the
+trajectories in proportion to these weights. Symbols follow the paper: Q(z|tau) is the
+posterior, mu its momentum, N_b, N_p and N_E the epochs of the three stages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import train_state
+from gem_jax.clustering import classifier
+from gem_jax.networks import bundle, gaussian
+from gem_jax.ops import gaussian as gaussian_ops
+from gem_jax.train_state import TrainState
+from gem_jax.types import Array, Metrics, Params, PRNGKey
+
+_CHUNK = 8192  # steps whose log-densities are in memory at a time
+
+
+class Trajectories(NamedTuple):
+    """Steps of trajectories, flat, or a batch of such steps.
+
+    Attributes:
+      observation: `[D, O]`, best normalized.
+      action: `[D, A]`.
+      episode: `[D]` int32, number of each step's trajectory; ascending in a dataset.
+    """
+
+    observation: Array
+    action: Array
+    episode: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Attributes:
+    num_clusters: K.
+    hidden_sizes: widths of the policies and of the classifier.
+    learning_rate: of Adam.
+    batch_size: steps a gradient.
+    biased_epochs: N_b, on random assignments; 0 switches heuristic III off.
+    uniform_epochs: N_p, on even ones; 0 switches heuristic II off.
+    em_epochs: N_E.
+    momentum: mu of the posterior; 0 switches heuristic I off.
+    log_std_min: lower bound of the policies' log-scales.
+    log_std_max: upper bound.
+    """
+
+    num_clusters: int = 2
+    hidden_sizes: tuple[int, ...] = (256, 256, 256)
+    learning_rate: float = 3e-4
+    batch_size: int = 256
+    biased_epochs: int = 3
+    uniform_epochs: int = 20
+    em_epochs: int = 100
+    momentum: float = 0.9
+    log_std_min: float = -5.0
+    log_std_max: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("num_clusters", "batch_size", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("biased_epochs", "uniform_epochs", "em_epochs"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    policies: beta(a|s; theta_z), leading axis `K` on every leaf.
+    classifier: q(z|s).
+    posterior: `[J, K]` the Q(z|tau) that the M-step uses.
+    """
+
+    policies: TrainState
+    classifier: TrainState
+    posterior: Array
+
+
+class Clusterer(NamedTuple):
+    """Attributes:
+    init: key to state, with an even posterior.
+    bias: (state, key) to a state with a random assignment (heuristic III).
+    even: state to a state with an even posterior (heuristic II).
+    e_step: (state, data) to a state with momentum applied to the posterior.
+    m_step: (state, batch) to (state, metrics): one gradient step of the policies.
+    classify_step: (state, batch) to (state, metrics): one of the classifier.
+    responsibilities: (policy params, data) to `[J, K]`, Q(z|tau) without momentum.
+    policy: (policy params, observation `[..., O]`) to Gaussians `[K, ..., A]`.
+    classify: (classifier params, observation `[..., O]`) to log q(z|s) `[..., K]`.
+
+    ``e_step`` and ``responsibilities`` take a ``transform`` of observations, applied
+    chunk by chunk, so that a normalized copy of the data need not be kept.
+    """
+
+    init: Callable[[PRNGKey], State]
+    bias: Callable[[State, PRNGKey], State]
+    even: Callable[[State], State]
+    e_step: Callable[..., State]
+    m_step: Callable[[State, Trajectories], tuple[State, Metrics]]
+    classify_step: Callable[[State, Trajectories], tuple[State, Metrics]]
+    responsibilities: Callable[..., Array]
+    policy: Callable[[Params, Array], gaussian_ops.Gaussian]
+    classify: Callable[[Params, Array], Array]
+
+
+def make(
+    settings: Settings, observation_size: int, action_size: int, num_trajectories: int
+) -> Clusterer:
+    """Binds the settings to the sizes of the data."""
+    shape = (num_trajectories, settings.num_clusters)
+    member = gaussian.GaussianNetwork(
+        settings.hidden_sizes, action_size, settings.log_std_min, settings.log_std_max
+    )
+    policies = gaussian.ensemble(bundle.from_module(member), settings.num_clusters)
+    optimizer = optax.adam(settings.learning_rate)
+    labels = classifier.make_classifier(
+        observation_size, settings.num_clusters, settings.hidden_sizes, optimizer
+    )
+
+    def init(key: PRNGKey) -> State:
+        policy_key, classifier_key = jax.random.split(key)
+        params = policies.init(policy_key, jnp.zeros(observation_size))
+        return State(
+            policies=train_state.create(params, optimizer),
+            classifier=labels.init(classifier_key),
+            posterior=jnp.full(shape, 1.0 / shape[1], jnp.float32),
+        )
+
+    def log_prob(params: Params, observation: Array, action: Array) -> Array:
+        policy = policies.apply(params, observation)
+        copies = jnp.broadcast_to(action, policy.mean.shape)
+        return gaussian_ops.log_prob(policy, copies)
+
+    def responsibilities(
+        params: Params, data: Trajectories, transform: Callable = _unchanged
+    ) -> Array:
+        sums = log_likelihoods(
+            lambda s, a: log_prob(params, transform(s), a), data, *shape
+        )
+        return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
+
+    def e_step(
+        state: State, data: Trajectories, transform: Callable = _unchanged
+    ) -> State:
+        fresh = responsibilities(state.policies.params, data, transform)
+        mu = settings.momentum
+        smooth = mu * state.posterior + (1.0 - mu) * fresh
+        return dataclasses.replace(state, posterior=smooth)
+
+    def loss(params: Params, batch: Trajectories, weight: Array) -> Array:
+        log_probs = log_prob(params, batch.observation, batch.action)  # [K, B]
+        return -jnp.mean(jnp.sum(weight.T * log_probs, axis=0))
+
+    def m_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
+        weight = state.posterior[batch.episode]
+        params = state.policies.params
+        nll, grads = jax.value_and_grad(loss)(params, batch, weight)
+        new = train_state.apply_gradients(state.policies, grads, optimizer)
+        uncertainty = jnp.mean(classifier.entropy(weight))
+        metrics = {"policies/nll": nll, "policies/posterior_entropy": uncertainty}
+        return dataclasses.replace(state, policies=new), metrics
+
+    def classify_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
+        new, metrics = labels.step(
+            state.classifier, batch.observation, state.posterior[batch.episode]
+        )
+        return dataclasses.replace(state, classifier=new), metrics
+
+    return Clusterer(
+        init,
+        _assign_at_random,
+        _assign_evenly,
+        e_step,
+        m_step,
+        classify_step,
+        responsibilities,
+        policies.apply,
+        labels.log_prob,
+    )
+
+
+def log_likelihoods(
+    log_prob: Callable[[Array, Array], Array],
+    data: Trajectories,
+    num_trajectories: int,
+    num_clusters: int,
+    chunk: int = _CHUNK,
+) -> Array:
+    """L[tau, z] = sum over t in tau of log beta(a_t|s_t; theta_z), `[J, K]`.
+
+    Args:
+      log_prob: (observation `[C, O]`, action `[C, A]`) to `[K, C]`.
+      data: the whole dataset, any lengths of trajectories.
+      num_trajectories: J.
+      num_clusters: K.
+      chunk: steps at a time.
+    """
+    size = data.action.shape[0]
+
+    def add(sums: Array, first: Array) -> tuple[Array, None]:
+        row = first + jnp.arange(chunk)
+        place = jnp.minimum(row, size - 1)
+        value = log_prob(data.observation[place], data.action[place])
+        value = jnp.where((row < size)[None], value, 0.0)  # the last chunk is filled up
+        by_trajectory = jax.ops.segment_sum(
+            value.T, data.episode[place], num_trajectories, indices_are_sorted=True
+        )
+        return sums + by_trajectory, None
+
+    sums = jnp.zeros((num_trajectories, num_clusters))
+    return jax.lax.scan(add, sums, jnp.arange(0, size, chunk))[0]
+
+
+def _assign_at_random(state: State, key: PRNGKey) -> State:
+    count, num_clusters = state.posterior.shape
+    drawn = jax.random.randint(key, (count,), 0, num_clusters)
+    return dataclasses.replace(state, posterior=jax.nn.one_hot(drawn, num_clusters))
+
+
+def _assign_evenly(state: State) -> State:
+    even = jnp.full_like(state.posterior, 1.0 / state.posterior.shape[1])
+    return dataclasses.replace(state, posterior=even)
+
+
+def _unchanged(observation: Array) -> Array:
+    return observation

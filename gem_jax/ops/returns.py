@@ -1,0 +1,54 @@
+"""Returns along trajectories that follow each other in flat arrays `[D]`.
+
+An episode that a time limit cut is no longer continued: no sum, and no next action,
+reaches from one trajectory into another.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from gem_jax.types import Array
+
+
+def last_steps(episode: Array) -> Array:
+    """`[D]` bool: the last step of each trajectory, told by ``episode`` `[D]`."""
+    last = jnp.ones((1,), bool)
+    return jnp.concatenate([episode[1:] != episode[:-1], last])
+
+
+def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
+    """R_i = sum over t of discount^t r_{i+t} up to the next ``stop``, all `[D]`."""
+
+    def add(later: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
+        r, stops = step
+        total = r + discount * jnp.where(stops, 0.0, later)
+        return total, total
+
+    zero = jnp.zeros((), reward.dtype)
+    return jax.lax.scan(add, zero, (reward, stop), reverse=True)[1]
+
+
+def n_step(
+    reward: Array, stop: Array, discount: float, n: int
+) -> tuple[Array, Array, Array]:
+    """Sums of up to ``n`` rewards, fewer where a step with ``stop`` comes first.
+
+    Returns:
+      The sum R, its number of rewards m (float), and the row of the last one, each
+      `[D]`: a bootstrapped return is R + discount^m V(next state of that row).
+    """
+    total, length = reward, jnp.ones_like(reward)
+    going = ~stop
+    for k in range(1, n):
+        total = total + discount**k * jnp.where(going, _ahead(reward, k), 0.0)
+        length = length + going
+        going &= ~_ahead(stop, k)
+    row = jnp.arange(reward.shape[0]) + length.astype(jnp.int32) - 1
+    return total, length, row
+
+
+def _ahead(values: Array, k: int) -> Array:
+    """The value k rows later; the last row is a stop, so nothing beyond is used."""
+    return jnp.roll(values, -k)

@@ -1,0 +1,52 @@
+"""Minibatches from a dataset that lives on the device: at random, or in order."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from gem_jax.types import Array, PRNGKey, Transition
+
+
+def uniform(
+    key: PRNGKey, dataset: Transition, batch_size: int, step: Array | int
+) -> Transition:
+    """Draws transitions with replacement; every leaf gets leading axis `[B]`.
+
+    Args:
+      key: consumed.
+      dataset: leaves with leading axis `[D]`.
+      batch_size: `B`, static.
+      step: of the phase; the draw depends on the key alone.
+    """
+    del step
+    size = dataset.action.shape[0]
+    index = jax.random.randint(key, (batch_size,), 0, size)
+    return jax.tree.map(lambda leaf: leaf[index], dataset)
+
+
+def in_order(
+    key: PRNGKey, dataset: Transition, batch_size: int, step: Array | int
+) -> Transition:
+    """The dataset piece by piece: every ``num_batches`` steps see each row once.
+
+    The last batch of a pass is filled up with copies of the last row;
+    ``extras["weight"]`` is 1, and 0 for those copies.
+
+    Args:
+      key: unused; the order is that of the dataset.
+      dataset: leaves with leading axis `[D]`.
+      batch_size: `B`, static.
+      step: of the phase.
+    """
+    del key
+    size = dataset.action.shape[0]
+    row = step % num_batches(size, batch_size) * batch_size + jnp.arange(batch_size)
+    batch = jax.tree.map(lambda leaf: leaf[jnp.minimum(row, size - 1)], dataset)
+    weight = (row < size).astype(jnp.float32)
+    return batch._replace(extras={**batch.extras, "weight": weight})
+
+
+def num_batches(size: int, batch_size: int) -> int:
+    """Steps of a pass over ``size`` transitions, rounded up."""
+    return -(-size // batch_size)

@@ -1,0 +1,261 @@
+"""The clusterer against plain NumPy, on policies that are easy to tell apart."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax import clustering, errors
+from gem_jax.clustering import em
+from gem_jax.ops import gaussian
+
+SMALL = clustering.Settings(
+    hidden_sizes=(16, 16),
+    learning_rate=1e-2,
+    batch_size=64,
+    biased_epochs=2,
+    uniform_epochs=3,
+    em_epochs=10,
+)
+
+
+def silent(line):
+    raise AssertionError(line)
+
+
+def two_policies(num_trajectories=24, steps=40, seed=0):
+    """Even trajectories go against the state's sign, odd ones with it."""
+    rng = np.random.default_rng(seed)
+    lengths = steps + rng.integers(-5, 6, num_trajectories)
+    episode = np.repeat(np.arange(num_trajectories), lengths)
+    observation = rng.normal(size=(len(episode), 3))
+    label = np.arange(num_trajectories) % 2
+    mean = 0.5 * np.sign(observation[:, :2]) * (2 * label[episode, None] - 1)
+    action = np.clip(mean + 0.2 * rng.normal(size=mean.shape), -1, 1)
+    return clustering.Trajectories(
+        jnp.asarray(observation, jnp.float32),
+        jnp.asarray(action, jnp.float32),
+        jnp.asarray(episode, jnp.int32),
+    ), label
+
+
+def same_steps(num_trajectories, steps):
+    """Every trajectory the same."""
+    one, _ = two_policies(1, 50)
+
+    def repeat(leaf):
+        return jnp.tile(leaf[:steps], (num_trajectories, 1))
+
+    return clustering.Trajectories(
+        repeat(one.observation),
+        repeat(one.action),
+        jnp.repeat(jnp.arange(num_trajectories), steps),
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    data, label = two_policies()
+    epochs = []
+    fit = clustering.fit(
+        jax.random.key(0), data, SMALL, on_epoch=epochs.append, log=silent
+    )
+    return data, label, fit, epochs
+
+
+def test_two_policies_are_told_apart(fitted):
+    _, label, fit, epochs = fitted
+    assert clustering.rand_index(label, fit.assignment) == 1.0
+    assert fit.posterior.shape == (24, 2) and fit.assignment.dtype == np.int32
+    np.testing.assert_allclose(fit.posterior.sum(1), 1.0, rtol=1e-6)
+    assert [e.stage for e in epochs] == ["biased"] * 2 + ["uniform"] * 3 + ["em"] * 10
+    assert [e.number for e in epochs] == list(range(15))
+    even, last = (epochs[i].metrics["policies/posterior_entropy"] for i in (2, -1))
+    np.testing.assert_allclose(even, np.log(2.0), rtol=1e-5)
+    assert last < even and epochs[0].metrics["policies/posterior_entropy"] == 0.0
+    assert "classifier/kl" in epochs[-1].metrics
+
+
+def test_momentum_recursion_by_hand():
+    data, _ = two_policies(6, 20)
+    clusterer = clustering.make(SMALL, 3, 2, 6)
+    state = clusterer.init(jax.random.key(1))
+    params = state.policies.params
+    raw = np.asarray(clusterer.responsibilities(params, data), np.float64)
+    expected = np.full((6, 2), 0.5)
+    for _ in range(2):  # errata 8: the posterior of the parameters before the epoch
+        expected = 0.9 * expected + 0.1 * raw
+        state = clusterer.e_step(state, data)
+    np.testing.assert_allclose(state.posterior, expected, rtol=1e-5)
+    plain = clustering.make(dataclasses.replace(SMALL, momentum=0.0), 3, 2, 6)
+    np.testing.assert_allclose(plain.e_step(state, data).posterior, raw, rtol=1e-5)
+
+
+def numpy_posterior(clusterer, params, data):
+    """Sums of log-densities trajectory by trajectory in float64."""
+    policy = clusterer.policy(params, data.observation)
+    mean, log_std, action, episode = (
+        np.asarray(x, np.float64)
+        for x in (policy.mean, policy.log_std, data.action, data.episode)
+    )
+    z = (action[None] - mean) / np.exp(log_std)
+    density = -(0.5 * z**2 + log_std + 0.5 * np.log(2 * np.pi)).sum(-1)
+    sums = np.array(
+        [density[:, episode == j].sum(1) for j in range(int(episode[-1]) + 1)]
+    )
+    sums -= sums.max(1, keepdims=True)
+    return np.exp(sums) / np.exp(sums).sum(1, keepdims=True), density
+
+
+def test_e_step_equals_plain_sums(fitted):
+    data, _ = two_policies(5, 30, seed=3)
+    clusterer = clustering.make(SMALL, 3, 2, 5)
+    params = clusterer.init(jax.random.key(2)).policies.params
+    expected, _ = numpy_posterior(clusterer, params, data)
+    found = clusterer.responsibilities(params, data)
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [7, 64, 1000])
+def test_chunks_do_not_change_the_sums(chunk):
+    data, _ = two_policies(4, 30)
+
+    def density(observation, action):
+        return jnp.stack([observation.sum(1), action.sum(1)])
+
+    sums = em.log_likelihoods(density, data, 4, 2, chunk)
+    for j in range(4):
+        mine = np.asarray(data.episode) == j
+        by_hand = [data.observation[mine].sum(), data.action[mine].sum()]
+        np.testing.assert_allclose(sums[j], by_hand, rtol=1e-4, atol=1e-4)
+
+
+def test_long_trajectories_have_finite_posteriors():
+    data, label = two_policies(4, 1000)
+    clusterer = clustering.make(SMALL, 3, 2, 4)
+    params = clusterer.init(jax.random.key(0)).policies.params
+    far = jax.tree.map(lambda leaf: 30.0 * leaf, params)  # densities of e^-100000
+    posterior = np.asarray(clusterer.responsibilities(far, data))
+    assert np.isfinite(posterior).all() and len(label) == 4
+    np.testing.assert_allclose(posterior.sum(1), 1.0)
+
+
+def test_m_step_is_weighted_cloning():
+    data, _ = two_policies(4, 16)
+    clusterer = clustering.make(SMALL, 3, 2, 4)
+    state = clusterer.init(jax.random.key(0))
+    weight = jnp.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5], [0.0, 1.0]])
+    state = dataclasses.replace(state, posterior=weight)
+    _, density = numpy_posterior(clusterer, state.policies.params, data)
+    each = np.asarray(weight)[np.asarray(data.episode)]
+    new, metrics = clusterer.m_step(state, data)
+    expected = -(each * density.T).sum(1).mean()
+    np.testing.assert_allclose(metrics["policies/nll"], expected, rtol=1e-4)
+    assert clusterer.m_step(new, data)[1]["policies/nll"] < expected
+    jax.tree.map(np.testing.assert_array_equal, new.classifier, state.classifier)
+
+
+def test_classifier_loss_is_the_divergence():
+    data, _ = two_policies(3, 10)
+    clusterer = clustering.make(SMALL, 3, 2, 3)
+    weight = jnp.array([[1.0, 0.0], [0.2, 0.8], [0.5, 0.5]])
+    state = dataclasses.replace(clusterer.init(jax.random.key(0)), posterior=weight)
+    log_q = np.asarray(
+        clusterer.classify(state.classifier.params, data.observation), np.float64
+    )
+    each = np.asarray(weight, np.float64)[np.asarray(data.episode)]
+    log_p = np.log(np.where(each > 0, each, 1.0))
+    _, metrics = clusterer.classify_step(state, data)
+    expected = (each * (log_p - log_q)).sum(1).mean()
+    np.testing.assert_allclose(metrics["classifier/kl"], expected, rtol=1e-4)
+
+
+def test_members_differ_and_labels_may_be_permuted():
+    data, _ = two_policies(6, 20)
+    clusterer = clustering.make(SMALL, 3, 2, 6)
+    params = clusterer.init(jax.random.key(0)).policies.params
+    swapped = jax.tree.map(lambda leaf: leaf[::-1], params)
+    one, other = (clusterer.responsibilities(p, data) for p in (params, swapped))
+    assert not np.allclose(one[:, 0], 0.5)
+    np.testing.assert_allclose(one, other[:, ::-1], rtol=1e-4, atol=1e-6)
+
+
+def test_one_cluster_is_cloning():
+    data, _ = two_policies(3, 10)
+    settings = dataclasses.replace(SMALL, num_clusters=1, em_epochs=1)
+    fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
+    np.testing.assert_array_equal(fit.posterior, np.ones((3, 1)))
+
+
+def test_log_density_of_a_gaussian():
+    normal = gaussian.Gaussian(jnp.array([[0.0, 1.0]]), jnp.array([[0.0, 1.0]]))
+    found = gaussian.log_prob(normal, jnp.array([[0.5, 2.0]]))
+    expected = -0.125 - 0.5 * np.exp(-2.0) - 1.0 - np.log(2 * np.pi)
+    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+    draws = gaussian.sample(
+        jax.random.key(0),
+        gaussian.Gaussian(jnp.full((4000, 1), 0.3), jnp.full((4000, 1), -1.0)),
+    )
+    np.testing.assert_allclose(draws.mean(), 0.3, atol=0.02)
+    np.testing.assert_allclose(draws.std(), np.exp(-1.0), atol=0.02)
+
+
+def test_more_clusters_than_trajectories_are_refused():
+    data, _ = two_policies(2, 10)
+    settings = dataclasses.replace(SMALL, num_clusters=3)
+    with pytest.raises(errors.UserError, match="3 clusters need .* there is 2"):
+        clustering.fit(jax.random.key(0), data, settings)
+
+
+def test_data_without_episode_ends_are_refused():
+    data, _ = two_policies(1, 10)
+    with pytest.raises(errors.UserError, match="ends of the episodes"):
+        clustering.fit(jax.random.key(0), data, SMALL)
+
+
+@pytest.mark.parametrize("episode", [[1, 1, 2], [0, 2, 2], [0, 1, 0]])
+def test_trajectories_out_of_order_are_refused(episode):
+    data = clustering.Trajectories(jnp.zeros((3, 1)), jnp.zeros((3, 1)), episode)
+    with pytest.raises(errors.UserError, match="follow each other"):
+        clustering.fit(jax.random.key(0), data, SMALL)
+
+
+def test_no_steps_are_refused():
+    data = clustering.Trajectories(jnp.zeros((0, 1)), jnp.zeros((0, 1)), [])
+    with pytest.raises(errors.UserError, match="at least one"):
+        clustering.fit(jax.random.key(0), data, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("data", "warning"),
+    [
+        (same_steps(5, 8), "not identifiable"),
+        (two_policies(30, 6)[0], None),
+        (
+            two_policies(30, 6)[0]._replace(episode=jnp.arange(30)),
+            "every trajectory has one step",
+        ),
+    ],
+    ids=["identical", "fine", "length one"],
+)
+def test_what_means_nothing_is_told_and_stays_finite(data, warning):
+    size = len(data.episode)
+    data = jax.tree.map(lambda leaf: leaf[:size], data)
+    lines = []
+    settings = dataclasses.replace(SMALL, em_epochs=2)
+    fit = clustering.fit(jax.random.key(0), data, settings, log=lines.append)
+    leaves = jax.tree.leaves((fit.state, fit.posterior))
+    assert all(np.isfinite(leaf).all() for leaf in leaves)
+    told = [line for line in lines if "fell into" not in line]
+    assert [warning in line for line in told] == [True] * (warning is not None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)],
+)
+def test_bad_settings_name_the_field(field, value):
+    with pytest.raises(ValueError, match=field):
+        clustering.Settings(**{field: value})

@@ -1,0 +1,91 @@
+"""The didactic experiment's own parts; its runs are those of ``experiments.train``."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import configs, navigation, navigation_clustering, navigation_figures
+from gem_jax import data
+from gem_jax.data import tasks
+from gem_jax.envs import navigation_rollout
+
+TASK = tasks.get("navigation-v0")
+TITLES = tuple(navigation.METHODS)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("cache")))
+        return data.load(TASK.name, num_transitions=20_000, log=lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """Two seeds of three short rollouts; the last method's returns differ."""
+
+    def policy(key, observation, t):
+        action = jnp.ones(2) * (1.0 + 0.0 * jax.random.normal(key))
+        return action, {"cluster": jnp.float32(t > 5)}
+
+    def roll(key):
+        return navigation_rollout.rollout(policy, key, 3, horizon=10)
+
+    walked = jax.device_get(jax.vmap(roll)(jax.random.split(jax.random.key(0), 2)))
+    found = {title: navigation.Outcome(walked, None) for title in TITLES}
+    returns = np.array([[-300.0, -300.0, -900.0], [-300.0, -300.0, -300.0]])
+    better = walked._replace(returns=returns)
+    found[TITLES[-1]] = navigation.Outcome(better, np.array([1.0, 0.75]))
+    return found
+
+
+def test_methods_are_those_of_the_paper():
+    settings = {}
+    for title, (algo, changes) in navigation.METHODS.items():
+        config = configs.get_config(algo, TASK, "paper")
+        settings[title] = dataclasses.replace(config, **changes)
+    assert settings["EMPO, K = 1"].num_clusters == 1
+    best = settings["EMPO, K = 2"]
+    assert (best.num_clusters, best.discount, best.hidden_sizes) == (
+        2,
+        0.999,
+        (64, 64, 64),
+    )
+    assert (best.biased_epochs, best.uniform_epochs, best.em_epochs) == (3, 20, 60)
+    assert (best.critic_steps, best.value_epochs, best.improve_epochs) == (2e5, 10, 10)
+
+
+def test_table_has_mean_spread_share_and_rand_index(outcomes):
+    table = navigation.format_table(outcomes).splitlines()
+    assert len(table) == 2 + len(TITLES)
+    assert "-400 ± 100 | 83% | 100.0 75.0" in table[-1]
+    assert "| -10 ± 0 | 100% | - |" in table[2]
+    json.dumps(navigation.summarize(outcomes))
+
+
+def test_trajectories_for_the_figure_keep_their_labels(dataset):
+    steps, truth = navigation_clustering.some_trajectories(dataset, 5_000)
+    assert 2_000 < len(steps.episode) < 9_000
+    assert int(steps.episode[-1]) + 1 == len(truth)
+    assert np.unique(truth).tolist() == [0, 1]
+    np.testing.assert_allclose(steps.observation.mean(0), 0.0, atol=1e-4)
+
+
+def test_clustering_is_measured_once_and_drawn(dataset, outcomes, tmp_path):
+    config = configs.get_config("empo", TASK, "smoke")
+    config = dataclasses.replace(config, em_epochs=2, hidden_sizes=(8,))
+    path = tmp_path / "clustering.json"
+    rows = navigation_clustering.measure(path, dataset, config)
+    assert [row["stage"] for row in rows] == ["biased", "uniform", "em", "em"]
+    assert all(0.0 <= row["rand_index"] <= 1.0 for row in rows)
+    assert navigation_clustering.measure(path, None, None) == rows
+    rollouts = {title: outcome.rollouts for title, outcome in outcomes.items()}
+    navigation_figures.trajectories(tmp_path / "a.png", rollouts)
+    navigation_figures.clustering(tmp_path / "b.png", rows)
+    navigation_figures.choice(tmp_path / "c.png", rollouts[TITLES[-1]])
+    for name in "abc":
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"

@@ -1,0 +1,59 @@
+"""Returns by hand, and against loops over each trajectory in float64."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax.ops import returns
+from gem_jax.ops import value as value_ops
+
+
+def test_last_steps():
+    episode = jnp.array([0, 0, 1, 2, 2])
+    np.testing.assert_array_equal(returns.last_steps(episode), [0, 1, 1, 0, 1])
+
+
+def test_the_return_of_the_last_step_is_its_reward():
+    reward = jnp.array([1.0, 2.0, 4.0, 8.0])
+    stop = jnp.array([False, True, False, True])
+    found = returns.monte_carlo(reward, stop, 0.5)
+    np.testing.assert_allclose(found, [2.0, 2.0, 8.0, 8.0])
+
+
+def test_n_step_by_hand():
+    reward = jnp.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    stop = jnp.array([False, False, True, False, True])
+    total, length, row = returns.n_step(reward, stop, 0.5, 2)
+    np.testing.assert_allclose(total, [2.0, 4.0, 4.0, 16.0, 16.0])
+    np.testing.assert_array_equal(length, [2, 2, 1, 2, 1])
+    np.testing.assert_array_equal(row, [1, 2, 2, 4, 4])
+
+
+@pytest.mark.parametrize("n", [1, 3, 50])
+def test_returns_equal_plain_loops(n):
+    rng = np.random.default_rng(n)
+    lengths = rng.integers(1, 12, 20)
+    reward = rng.normal(size=lengths.sum())
+    last = np.zeros(len(reward), bool)
+    last[np.cumsum(lengths) - 1] = True
+    monte_carlo, total, length = (np.zeros(len(reward)) for _ in range(3))
+    for i in range(len(reward)):
+        end = i + int(last[i:].argmax()) + 1
+        powers = 0.9 ** np.arange(end - i)
+        monte_carlo[i] = (powers * reward[i:end]).sum()
+        length[i] = min(n, end - i)
+        total[i] = (powers * reward[i:end])[:n].sum()
+    arrays = jnp.asarray(reward, jnp.float32), jnp.asarray(last)
+    found = returns.monte_carlo(*arrays, 0.9)
+    np.testing.assert_allclose(found, monte_carlo, rtol=1e-4, atol=1e-5)
+    found = returns.n_step(*arrays, 0.9, n)
+    np.testing.assert_allclose(found[0], total, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(found[1], length)
+    np.testing.assert_array_equal(found[2], np.arange(len(reward)) + length - 1)
+
+
+def test_clipped_surrogate_by_hand():
+    ratio = np.array([1.0, 1.5, 0.5, 1.5, 0.5])
+    advantage = jnp.array([2.0, 2.0, 2.0, -2.0, -2.0])
+    found = value_ops.clipped_surrogate(jnp.log(jnp.asarray(ratio)), advantage, 0.25)
+    np.testing.assert_allclose(found, [2.0, 2.5, 1.0, -3.0, -1.5], rtol=1e-6)
