@@ -250,11 +250,10 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         p_actor = actor.policy(params.actor, observation)
         p_behavior = behavior.policy(params.behavior, observation)
         candidates = _propose(key, p_actor, p_behavior, knobs)
-        log_prob = jax.vmap(mixture.log_prob, in_axes=(None, 0))
 
         def evaluate(chunk: Array) -> tuple[Array, Array]:
             q_values = values.q_values(params.critic, observation, chunk)
-            return q_values, log_prob(p_behavior, chunk)
+            return q_values, mixture.log_prob_of_set(p_behavior, chunk)
 
         q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
         return _select(candidates, q_values, support, p_behavior, t, knobs)
