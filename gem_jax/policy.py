@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gem_jax import algorithms, errors
-from gem_jax.algorithm import ActFn, Algorithm, batched_act
+from gem_jax import algorithms, batching, errors
+from gem_jax.algorithm import ActFn, Algorithm
 from gem_jax.training import checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey
 
@@ -126,7 +126,7 @@ def load(
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
     params = algorithm.actor_params(loop.select_seed(restored.state, seed))
-    batched = jax.jit(batched_act(algorithm.act))
+    batched = jax.jit(batching.tiled_act(algorithm.act))
     return Policy(algorithm, batched, params, algorithm.knobs, spec, restored.step)
 
 

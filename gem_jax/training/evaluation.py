@@ -22,17 +22,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import envs, errors
-from gem_jax.algorithm import ActFn, batched_act
+from gem_jax import batching, envs, errors
+from gem_jax.algorithm import ActFn
 from gem_jax.data import tasks
 from gem_jax.types import Params, PRNGKey
 
 _MAX_ENVS = 128  # environments alive at a time
 _AUDITS = ("support_z", "violation_rate", "collapse_dist")
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
-# States acted on together on a CPU; the activations of many with many candidates each
-# would not fit its cache.
-_ROWS_AT_A_TIME = 4
 _SMALLEST_BATCH = 16  # rows; below it padding costs less than another compilation
 
 
@@ -113,18 +110,14 @@ def make_evaluator(
 
 
 def _decide_fn(act: ActFn) -> Callable[..., Any]:
+    tiled_act = batching.tiled_act(act)
+
     def decide(params, key, episodes, steps, observations, knobs):
         def row_key(episode, step):
             return jax.random.fold_in(jax.random.fold_in(key, episode), step)
 
         keys = jax.vmap(row_key)(episodes, steps)
-        if jax.default_backend() != "cpu":
-            return batched_act(act)(params, keys, observations, steps, knobs)
-        return jax.lax.map(
-            lambda row: act(params, row[0], row[1], row[2], knobs),
-            (keys, observations, steps),
-            batch_size=_ROWS_AT_A_TIME,
-        )
+        return tiled_act(params, keys, observations, steps, knobs)
 
     return decide
 

@@ -77,11 +77,12 @@ def test_log_prob_of_a_set_against_float64(key, log_std, spread):
 def test_log_prob_of_a_set_has_the_gradient_of_single_actions(key):
     parameters = random_mixture(key)
     actions = jax.random.normal(jax.random.key(1), (6, 2))
-    one_by_one = jax.vmap(mixture.log_prob, in_axes=(None, 0))
-    got, expected = (
-        jax.grad(lambda p: function(p, actions).sum())(parameters)
-        for function in (mixture.log_prob_of_set, one_by_one)
-    )
+
+    def gradient(log_probs):
+        return jax.grad(lambda p: log_probs(p, actions).sum())(parameters)
+
+    got = gradient(mixture.log_prob_of_set)
+    expected = gradient(jax.vmap(mixture.log_prob, in_axes=(None, 0)))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), got, expected
     )

@@ -1,0 +1,35 @@
+"""Acting on many states: as many at a time as suit the platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from gem_jax.algorithm import ActFn, batched_act
+from gem_jax.inference import chunks
+from gem_jax.types import ActOutput, Array, Params, PRNGKey
+
+
+def tiled_act(act: ActFn) -> ActFn:
+    """``act`` over `[B, O]` observations, `[B]` keys and `[B]` steps.
+
+    An accelerator takes all rows at once. A CPU takes as many as fill one chunk of
+    candidates, so that the activations of many rows with many candidates each stay in
+    its cache.
+    """
+    at_once = batched_act(act)
+
+    def tiled(
+        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput:
+        rows = max(1, chunks.automatic_chunk() // getattr(knobs, "set_size", 1))
+        if jax.default_backend() != "cpu" or len(observation) <= rows:
+            return at_once(params, key, observation, t, knobs)
+        return jax.lax.map(
+            lambda row: act(params, *row, knobs),
+            (key, observation, t),
+            batch_size=rows,
+        )
+
+    return tiled
