@@ -27,7 +27,7 @@ def tiled_act(act: ActFn) -> ActFn:
         if jax.default_backend() != "cpu" or len(observation) <= rows:
             return at_once(params, key, observation, t, knobs)
         return jax.lax.map(
-            lambda row: act(params, *row, knobs),
+            lambda row: act(params, row[0], row[1], row[2], knobs),
             (key, observation, t),
             batch_size=rows,
         )
