@@ -117,13 +117,17 @@ def child(*arguments: str) -> dict[str, Any]:
     """What the child process prints.
 
     Raises:
+      UserError: it found the user's mistake, say a run without checkpoints.
       RuntimeError: it failed; its own words are on stderr.
     """
     command = [sys.executable, "-m", "benchmarks.latency_child", *arguments]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if result.returncode:
         raise RuntimeError(f"the process of {arguments} failed")
-    return json.loads(result.stdout.splitlines()[-1])
+    found = json.loads(result.stdout.splitlines()[-1])
+    if "user_error" in found:
+        raise errors.UserError(found["user_error"])
+    return found
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
@@ -161,13 +165,12 @@ def write(machine: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None
     if _OUTPUT.value:
         record = {**machine, "rows": rows}
         rundir.write_json(pathlib.Path(_OUTPUT.value), record)
-    plot = _PLOT.value or (
-        _OUTPUT.value and f"{_OUTPUT.value.removesuffix('.json')}.png"
-    )
+    plot = _PLOT.value
+    if _OUTPUT.value and not plot:
+        plot = str(pathlib.Path(_OUTPUT.value).with_suffix(".png"))
     if plot:
-        latency_plot.save(
-            pathlib.Path(plot), rows, f"{_ENV.value}, {machine['platform']}"
-        )
+        title = f"{rows[0]['env']} shapes, {machine['platform']}"
+        latency_plot.save(pathlib.Path(plot), rows, title)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,17 @@ def main() -> None:
     start = time.perf_counter()
     # Imported here because importing is part of what is measured.
     from benchmarks import harness, latency_measure, latency_settings
+    from gem_jax import errors
 
     import_seconds = time.perf_counter() - start
     if len(sys.argv) == 1:
         found = {"machine": harness.machine(), "free_bytes": harness.free_bytes()}
     else:
         setting = latency_settings.Setting(**json.loads(sys.argv[1]))
-        found = latency_measure.measure(setting)
+        try:
+            found = latency_measure.measure(setting)
+        except errors.UserError as error:
+            found = {"user_error": str(error)}
         found["import_seconds"] = import_seconds
     print(json.dumps(found))
 

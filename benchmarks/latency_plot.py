@@ -31,12 +31,10 @@ def save(path: pathlib.Path, rows: Sequence[Mapping[str, Any]], title: str) -> N
 def _lines(
     axes: Axes, rows: Sequence[Mapping[str, Any]], height: Any, label: str
 ) -> None:
-    for method, batch_size in dict.fromkeys(
-        (r["method"], r["batch_size"]) for r in rows
-    ):
-        own = [
-            r for r in rows if (r["method"], r["batch_size"]) == (method, batch_size)
-        ]
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["method"], row["batch_size"]), []).append(row)
+    for (method, batch_size), own in groups.items():
         name = f"{method}, batch {batch_size}"
         if all("num_candidates" in row["knobs"] for row in own):
             counts = [row["knobs"]["num_candidates"] for row in own]
