@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_PEAK_SIZE = 1024  # rows of the matrices whose product gives the machine's peak
-_PEAK_CALLS = 5
+from gem_jax import errors
+
+_PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
 
 
 def interleaved(
@@ -46,21 +47,24 @@ def interleaved(
     return {name: np.array(taken) for name, taken in times.items()}
 
 
-def matmul_peak() -> float:
-    """FLOP/s of a large float32 product, the best of a few; the machine's own peak."""
-    key = jax.random.key(0)
-    left = jax.random.normal(key, (_PEAK_SIZE, _PEAK_SIZE))
+def products(size: int = 1024) -> tuple[Callable[[], Any], float]:
+    """Square float32 products in one program, to take turns with what is measured.
+
+    Args:
+      size: rows of the matrices: 1024 for the machine's own peak, a batch's for what
+        products of that size can reach.
+
+    Returns:
+      The call, and its floating-point operations.
+    """
+    count = max(1, _PRODUCT_ROWS // size) ** 2
+    matrix = jax.random.normal(jax.random.key(0), (size, size)) / size**0.5
 
     @jax.jit
-    def product(matrix: jax.Array) -> jax.Array:
-        return matrix @ matrix
+    def chain(matrix: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, count, lambda _, x: x @ matrix, matrix)
 
-    times = interleaved(
-        {"product": lambda: jax.block_until_ready(product(left))},
-        calls=_PEAK_CALLS,
-        seconds=1.0,
-    )
-    return 2.0 * _PEAK_SIZE**3 / float(times["product"].min())
+    return waited(chain, matrix), count * 2.0 * size**3
 
 
 def flops(compiled: Any) -> float:
@@ -124,6 +128,20 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         for row in [header, *rows]
     )
+
+
+def whole_numbers(name: str, texts: Sequence[str], least: int) -> list[int]:
+    """The values of a list flag.
+
+    Raises:
+      UserError: one is not a whole number, or too small.
+    """
+    for text in texts:
+        if not text.isdecimal() or int(text) < least:
+            raise errors.UserError(
+                f"--{name} takes whole numbers from {least} on, got {text!r}"
+            )
+    return [int(text) for text in texts]
 
 
 def waited(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

@@ -87,30 +87,23 @@ def asked_settings() -> list[latency_settings.Setting]:
     if _WORKDIR.value:
         record = rundir.read_json(pathlib.Path(_WORKDIR.value) / rundir.CONFIG)
         methods = [record.get("algo", "")]
+    knobs = {
+        name: harness.whole_numbers(name, flag.value, 0)
+        for name, flag in _KNOBS.items()
+    }
     return latency_settings.grid(
         methods,
-        {name: whole_numbers(name, flag.value, 0) for name, flag in _KNOBS.items()},
-        batch_sizes=whole_numbers("batch_size", _BATCHES.value, 1),
+        {
+            name: harness.whole_numbers(name, flag.value, 0)
+            for name, flag in _KNOBS.items()
+        },
+        batch_sizes=harness.whole_numbers("batch_size", _BATCHES.value, 1),
         env=_ENV.value,
         preset=_PRESET.value,
         workdir=_WORKDIR.value,
         calls=_CALLS.value,
         seconds=_SECONDS.value,
     )
-
-
-def whole_numbers(name: str, texts: Sequence[str], least: int) -> list[int]:
-    """The values of a list flag.
-
-    Raises:
-      UserError: one is not a whole number, or too small.
-    """
-    for text in texts:
-        if not text.isdecimal() or int(text) < least:
-            raise errors.UserError(
-                f"--{name} takes whole numbers from {least} on, got {text!r}"
-            )
-    return [int(text) for text in texts]
 
 
 def child(*arguments: str) -> dict[str, Any]:
