@@ -93,10 +93,7 @@ def asked_settings() -> list[latency_settings.Setting]:
     }
     return latency_settings.grid(
         methods,
-        {
-            name: harness.whole_numbers(name, flag.value, 0)
-            for name, flag in _KNOBS.items()
-        },
+        knobs,
         batch_sizes=harness.whole_numbers("batch_size", _BATCHES.value, 1),
         env=_ENV.value,
         preset=_PRESET.value,

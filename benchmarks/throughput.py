@@ -94,7 +94,8 @@ def evaluate(env: str, num_candidates: int) -> dict:
     )
     print(
         f"{env:20} evaluation N={num_candidates}: "
-        f"{row['steps_per_second']:.0f} steps/s, physics {row['share_physics']:.2f}, policy {row['share_policy']:.2f}, "
+        f"{row['steps_per_second']:.0f} steps/s, physics "
+        f"{row['share_physics']:.2f}, policy {row['share_policy']:.2f}, "
         f"Python {row['share_python']:.2f}",
         flush=True,
     )
