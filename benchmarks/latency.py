@@ -83,10 +83,10 @@ def asked_settings() -> list[latency_settings.Setting]:
     Raises:
       UserError: a flag's value makes no sense.
     """
-    methods = _METHODS.value
+    methods, env = _METHODS.value, _ENV.value
     if _WORKDIR.value:
         record = rundir.read_json(pathlib.Path(_WORKDIR.value) / rundir.CONFIG)
-        methods = [record.get("algo", "")]
+        methods, env = [record.get("algo", "")], record.get("env", "")
     knobs = {
         name: harness.whole_numbers(name, flag.value, 0)
         for name, flag in _KNOBS.items()
@@ -95,7 +95,7 @@ def asked_settings() -> list[latency_settings.Setting]:
         methods,
         knobs,
         batch_sizes=harness.whole_numbers("batch_size", _BATCHES.value, 1),
-        env=_ENV.value,
+        env=env,
         preset=_PRESET.value,
         workdir=_WORKDIR.value,
         calls=_CALLS.value,

@@ -82,12 +82,11 @@ def build(setting: Setting) -> tuple[Algorithm, EnvSpec, Any]:
     """
     if setting.workdir:
         record = rundir.read_json(pathlib.Path(setting.workdir) / rundir.CONFIG)
-        algorithm, spec = policy.rebuild(record)
-        config = algorithms.config_class(record["algo"])(**record["config"])
-        return algorithm, spec, config
-    task = tasks.get(setting.env)
-    config = configs.get_config(setting.method, task, setting.preset)
-    spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
+        config, spec = policy.settings(record)
+    else:
+        task = tasks.get(setting.env)
+        config = configs.get_config(setting.method, task, setting.preset)
+        spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
     return algorithms.make(setting.method, config, spec), spec, config
 
 

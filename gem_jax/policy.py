@@ -147,16 +147,25 @@ def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:
     Raises:
       UserError: it lacks something, or names settings that this version has not.
     """
+    config, spec = settings(run)
+    return algorithms.make(run["algo"], config, spec), spec
+
+
+def settings(run: dict[str, Any]) -> tuple[Any, EnvSpec]:
+    """The configuration and the sizes that a ``config.json`` describes.
+
+    Raises:
+      UserError: it lacks something, or names settings that this version has not.
+    """
     try:
-        spec = EnvSpec(**run["spec"])
         fields = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in run["config"].items()
         }
         config = algorithms.config_class(run["algo"])(**fields)
+        return config, EnvSpec(**run["spec"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise errors.UserError(
             f"config.json does not describe a run of this version ({error}); use the "
             f"version it was made with: {run.get('versions', {}).get('gem_jax')}"
         ) from None
-    return algorithms.make(run["algo"], config, spec), spec

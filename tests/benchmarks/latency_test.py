@@ -1,14 +1,20 @@
 """The latency command: one small measurement, and its bad-input lines."""
 
+import dataclasses
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import latency_settings
+from benchmarks import latency_measure, latency_settings
+from gem_jax import algorithms
+from gem_jax.algorithms import gem
+from gem_jax.testing import fakes
+from gem_jax.training import checkpoint, loop, rundir
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -62,6 +68,39 @@ def test_bad_input_is_one_line_and_exit_2(flags, named):
     assert result.returncode == 2, result.stderr
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert named in line and "Traceback" not in result.stderr
+
+
+def test_a_runs_own_weights_can_act(tmp_path):
+    config = gem.Config(hidden_sizes=(8, 8), num_critics=2, num_candidates=3)
+    record = {
+        "algo": "gem",
+        "config": dataclasses.asdict(config),
+        "spec": fakes.SPEC._asdict(),
+        "seeds": [0],
+        "identity": {},
+    }
+    rundir.write_json(tmp_path / rundir.CONFIG, record)
+    algorithm = algorithms.make("gem", config, fakes.SPEC)
+    state = loop.init(algorithm, loop.seed_keys([0]))
+    with checkpoint.open_store(tmp_path, {}) as store:
+        checkpoint.save(store, 0, state)
+    (setting,) = latency_settings.grid(
+        ["gem"],
+        {"num_candidates": [2], "num_steps": [10]},
+        batch_sizes=[1],
+        env="",
+        preset="",
+        workdir=str(tmp_path),
+        calls=2,
+        seconds=0.0,
+    )
+    assert setting.knobs == {"num_candidates": 2}
+    policy, found = latency_measure.make_policy(setting)
+    assert found == config and policy.knobs.num_candidates == 2
+    np.testing.assert_array_equal(
+        policy.params.critic["params"]["kernel"],
+        state.values.critic.params["params"]["kernel"][0],
+    )
 
 
 def estimate(num_candidates, chunk_size):
