@@ -14,7 +14,8 @@ from gem_jax import errors
 from gem_jax.inference import Knobs
 from gem_jax.training import rundir
 
-KNOBS = tuple(field.name for field in dataclasses.fields(Knobs))
+# The size of a chunk changes no choice.
+KNOBS = tuple(f.name for f in dataclasses.fields(Knobs) if f.name != "chunk_size")
 _SETTING = ("env", "algo", "source", "settings", "step", "seed", "episodes", *KNOBS)
 _MEASURED = (
     *("normalized_score", "success_rate", "length_mean", "support_z"),

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gem_jax import algorithms, errors
-from gem_jax.algorithm import ActFn, Algorithm, batched_act
+from gem_jax import algorithms, batching, errors
+from gem_jax.algorithm import ActFn, Algorithm
 from gem_jax.training import checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey
 
@@ -22,8 +22,8 @@ class Policy:
 
     Attributes:
       algorithm: the bundle of pure functions, for use in other JAX code.
-      batched: ``algorithm.act`` over rows, jitted; knobs are arguments, so that other
-        numbers in them do not recompile.
+      batched: ``algorithm.act`` over rows from one key, jitted; knobs are arguments, so
+        that other numbers in them do not recompile.
       params: what ``algorithm.act`` reads: weights and observation statistics.
       knobs: the run's knobs; ``with_knobs`` gives a policy with others.
       spec: sizes of the environment.
@@ -52,17 +52,14 @@ class Policy:
         Raises:
           ValueError: the shapes are not those of the policy.
         """
-        observation, t = jnp.asarray(observation), jnp.asarray(t)
-        if observation.ndim != 2 or observation.shape[1] != self.spec.observation_size:
+        shape = jnp.shape(observation)
+        if len(shape) != 2 or shape[1] != self.spec.observation_size:
             raise ValueError(
-                f"observation must be [B, {self.spec.observation_size}], "
-                f"got {observation.shape}"
+                f"observation must be [B, {self.spec.observation_size}], got {shape}"
             )
-        if t.shape != observation.shape[:1]:
-            raise ValueError(f"t must be [{observation.shape[0]}], got {t.shape}")
-        rows = jnp.arange(observation.shape[0])
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
-        return self.batched(self.params, keys, observation, t, self.knobs)
+        if jnp.shape(t) != shape[:1]:
+            raise ValueError(f"t must be [{shape[0]}], got {jnp.shape(t)}")
+        return self.batched(self.params, key, observation, t, self.knobs)
 
     def with_knobs(self, **changes: Any) -> Policy:
         """The same weights with other knobs.
@@ -126,8 +123,22 @@ def load(
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
     params = algorithm.actor_params(loop.select_seed(restored.state, seed))
-    batched = jax.jit(batched_act(algorithm.act))
-    return Policy(algorithm, batched, params, algorithm.knobs, spec, restored.step)
+    return bind(algorithm, params, spec, restored.step)
+
+
+def bind(algorithm: Algorithm, params: Params, spec: EnvSpec, step: int) -> Policy:
+    """A policy from its parts, with the algorithm's own knobs."""
+    tiled_act = batching.tiled_act(algorithm.act)
+
+    @jax.jit  # the keys too: outside they would cost more than a small network
+    def batched(
+        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput:
+        rows = jnp.arange(observation.shape[0])
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
+        return tiled_act(params, keys, observation, t, knobs)
+
+    return Policy(algorithm, batched, params, algorithm.knobs, spec, step)
 
 
 def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:
@@ -136,16 +147,25 @@ def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:
     Raises:
       UserError: it lacks something, or names settings that this version has not.
     """
+    config, spec = settings(run)
+    return algorithms.make(run["algo"], config, spec), spec
+
+
+def settings(run: dict[str, Any]) -> tuple[Any, EnvSpec]:
+    """The configuration and the sizes that a ``config.json`` describes.
+
+    Raises:
+      UserError: it lacks something, or names settings that this version has not.
+    """
     try:
-        spec = EnvSpec(**run["spec"])
         fields = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in run["config"].items()
         }
         config = algorithms.config_class(run["algo"])(**fields)
+        return config, EnvSpec(**run["spec"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise errors.UserError(
             f"config.json does not describe a run of this version ({error}); use the "
             f"version it was made with: {run.get('versions', {}).get('gem_jax')}"
         ) from None
-    return algorithms.make(run["algo"], config, spec), spec

@@ -24,7 +24,7 @@ LAYERS = {
     },
     "testing": {"types", "testing"},
     "training": {
-        *("types", "errors", "algorithm", "data", "envs", "training"),
+        *("types", "errors", "algorithm", "batching", "data", "envs", "training"),
     },
 }
 # A library's homes, each a file or a whole layer.

@@ -14,6 +14,7 @@ def test_public_names():
         "Selection",
         "audit",
         "lambda_schedule",
+        "map_chunks",
         "propose",
         "score",
         "select",

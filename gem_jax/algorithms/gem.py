@@ -135,6 +135,7 @@ class Config:
         shared = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(inference.Knobs)
+            if field.name != "chunk_size"  # the machine's business, not the run's
         }
         start, end = knob_rules.schedule_ends(
             self.lambda_schedule, self.lambda_start, self.lambda_end
@@ -249,9 +250,12 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         p_actor = actor.policy(params.actor, observation)
         p_behavior = behavior.policy(params.behavior, observation)
         candidates = _propose(key, p_actor, p_behavior, knobs)
-        q_values = values.q_values(params.critic, observation, candidates)
-        log_prob = jax.vmap(mixture.log_prob, in_axes=(None, 0))
-        support = log_prob(p_behavior, candidates)
+
+        def evaluate(chunk: Array) -> tuple[Array, Array]:
+            q_values = values.q_values(params.critic, observation, chunk)
+            return q_values, mixture.log_prob_of_set(p_behavior, chunk)
+
+        q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
         return _select(candidates, q_values, support, p_behavior, t, knobs)
 
     pretraining = Phase(

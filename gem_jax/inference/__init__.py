@@ -6,6 +6,7 @@ lambda or t never recompiles; only the number of candidates and top_m are shapes
 """
 
 from gem_jax.inference.candidates import propose as propose
+from gem_jax.inference.chunks import map_chunks as map_chunks
 from gem_jax.inference.knobs import Knobs as Knobs
 from gem_jax.inference.scoring import ScoreOutput as ScoreOutput
 from gem_jax.inference.scoring import lambda_schedule as lambda_schedule
@@ -22,6 +23,7 @@ __all__ = [
     "Selection",
     "audit",
     "lambda_schedule",
+    "map_chunks",
     "propose",
     "score",
     "select",

@@ -38,6 +38,8 @@ class Knobs:
         ``"behavior"`` the behavior's mode, ``"none"`` leaves it out.
       normalization: ``"zscore"`` or ``"raw"`` support (static).
       value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
+      chunk_size: most candidates scored at a time (static); 0 suits the platform. It
+        bounds memory and does not change the choice.
       kappa: pessimism of the lower confidence bound.
       lambda_start: support weight at the first step of an episode.
       lambda_end: support weight from ``horizon`` on.
@@ -53,6 +55,7 @@ class Knobs:
     anchor: str = dataclasses.field(default="mode", metadata=_STATIC)
     normalization: str = dataclasses.field(default="zscore", metadata=_STATIC)
     value_scale: str = dataclasses.field(default="reward", metadata=_STATIC)
+    chunk_size: int = dataclasses.field(default=0, metadata=_STATIC)
     kappa: Array | float = 1.0
     lambda_start: Array | float = 1.0
     lambda_end: Array | float = 0.1
@@ -81,6 +84,7 @@ class Knobs:
             1 <= self.top_m <= self.set_size,
             f"between 1 and the {self.set_size} candidates of the set",
         )
+        self._require("chunk_size", self.chunk_size >= 0, "at least 0")
         for name in ("kappa", "lambda_start", "lambda_end"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature"):

@@ -1,7 +1,7 @@
 """Diagonal Gaussian mixtures: log-density, responsibilities, EM surrogate, sampling.
 
-Functions take leading batch axes `[...]` shared by the mixture and the action. To score
-many actions under one mixture, ``jax.vmap`` with ``in_axes=(None, 0)``.
+Functions take leading batch axes `[...]` shared by the mixture and the action.
+``log_prob_of_set`` takes many actions under one mixture.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ class Mixture(NamedTuple):
 
 def component_log_prob(mixture: Mixture, action: Array) -> Array:
     """log N(a; mu_k, diag sigma_k^2) of every component, `[..., K]` (Eq. 38, 39)."""
-    if action.shape[-1] != mixture.means.shape[-1]:
-        raise ValueError(
-            f"action has size {action.shape[-1]}, the mixture {mixture.means.shape[-1]}"
-        )
+    _check_size(mixture, action)
     z = (action[..., None, :] - mixture.means) * jnp.exp(-mixture.log_stds)
     size = action.shape[-1]
     quadratic = jnp.sum(0.5 * z**2 + mixture.log_stds, axis=-1)
@@ -50,6 +47,25 @@ def log_joint(mixture: Mixture, action: Array) -> Array:
 def log_prob(mixture: Mixture, action: Array) -> Array:
     """log p(a) = logsumexp_k g_k, `[...]` in nats (Eq. 27, 52)."""
     return jax.nn.logsumexp(log_joint(mixture, action), axis=-1)
+
+
+def log_prob_of_set(mixture: Mixture, actions: Array) -> Array:
+    """log p(a) of many actions under one mixture, `[C, A]` to `[C]` in nats (Eq. 27).
+
+    As ``log_prob``, with the actions along the last axis, where a CPU's vector units
+    take many at a time. The squares are not expanded into matrix products: for a scale
+    of e^-5 the terms, of order 1e5 nats, would cancel and leave errors of 0.01.
+    """
+    _check_size(mixture, actions)
+    inverse = jnp.exp(-mixture.log_stds)[..., None]
+    z = (actions.T[None] - mixture.means[..., None]) * inverse  # [K, A, C]
+    log_peaks = (
+        jax.nn.log_softmax(mixture.logits, axis=-1)
+        - jnp.sum(mixture.log_stds, axis=-1)
+        - 0.5 * actions.shape[-1] * math.log(2.0 * math.pi)
+    )
+    joint = log_peaks[:, None] - 0.5 * jnp.sum(z**2, axis=1)
+    return jax.nn.logsumexp(joint, axis=0)
 
 
 def responsibilities(mixture: Mixture, action: Array) -> Array:
@@ -131,3 +147,10 @@ def sample(
     noise = jax.random.normal(noise_key, (num_samples, mixture.means.shape[-1]))
     scale = temperature * jnp.exp(mixture.log_stds[index])
     return mixture.means[index] + scale * noise
+
+
+def _check_size(mixture: Mixture, action: Array) -> None:
+    if action.shape[-1] != mixture.means.shape[-1]:
+        raise ValueError(
+            f"action has size {action.shape[-1]}, the mixture {mixture.means.shape[-1]}"
+        )

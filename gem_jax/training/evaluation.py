@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import envs, errors
+from gem_jax import batching, envs, errors
 from gem_jax.algorithm import ActFn
 from gem_jax.data import tasks
 from gem_jax.types import ActOutput, Array, Params, PRNGKey
@@ -30,9 +30,6 @@ from gem_jax.types import ActOutput, Array, Params, PRNGKey
 _MAX_ENVS = 128  # environments alive at a time
 _AUDITS = ("support_z", "violation_rate", "collapse_dist")
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
-# States acted on together on a CPU, where the activations of many with many candidates
-# each would not fit the cache. An even share of `_MAX_ENVS`.
-_ROWS_AT_A_TIME = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,18 +129,16 @@ def _decide_fn(act: ActFn) -> Callable[..., Any]:
             return act(params, row_key, observation, step, knobs)
 
         rows = episodes, steps, observations, knobs
-        if jax.default_backend() != "cpu":
-            return jax.vmap(act_one)(*rows)
+        size = batching.rows_at_a_time(knobs, _MAX_ENVS)
 
         def act_block(i: Array, done: ActOutput) -> ActOutput:
-            start = i * _ROWS_AT_A_TIME
+            start = i * size  # the last block begins earlier if it would not fit
             block = jax.tree.map(
-                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, _ROWS_AT_A_TIME),
-                rows,
+                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size), rows
             )
             return jax.tree.map(
-                lambda all_rows, new: jax.lax.dynamic_update_slice_in_dim(
-                    all_rows, new, start, axis=0
+                lambda whole, new: jax.lax.dynamic_update_slice_in_dim(
+                    whole, new, start, axis=0
                 ),
                 done,
                 jax.vmap(act_one)(*block),
@@ -151,8 +146,7 @@ def _decide_fn(act: ActFn) -> Callable[..., Any]:
 
         shapes = jax.eval_shape(jax.vmap(act_one), *rows)
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        num_blocks = (count + _ROWS_AT_A_TIME - 1) // _ROWS_AT_A_TIME
-        return jax.lax.fori_loop(0, num_blocks, act_block, nothing)
+        return jax.lax.fori_loop(0, (count + size - 1) // size, act_block, nothing)
 
     return decide
 

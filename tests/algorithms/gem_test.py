@@ -203,6 +203,29 @@ def test_act_follows_the_deployed_critic(key):
     assert q["target"] < q["online"]
 
 
+@pytest.mark.parametrize("static", [{}, {"top_m": 3, "value_scale": "zscore"}])
+def test_candidates_by_chunks_lead_to_the_same_choice(key, static):
+    algorithm = make(num_candidates=40, **static)
+    params = algorithm.actor_params(algorithm.init(key))
+    observation = jnp.array([0.3, -0.2, 1.0])
+    whole, parts = (
+        act(algorithm, params, key, observation, changed(algorithm.knobs, **chunk))
+        for chunk in ({"chunk_size": 1000}, {"chunk_size": 7})
+    )
+    np.testing.assert_allclose(parts.action, whole.action, rtol=1e-5, atol=1e-6)
+    for name, value in whole.audit.items():
+        np.testing.assert_allclose(parts.audit[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_activations_of_many_candidates_do_not_exist_at_once(key):
+    algorithm = make(hidden_sizes=(64, 64), num_candidates=20_000)
+    params = jax.eval_shape(lambda k: algorithm.actor_params(algorithm.init(k)), key)
+    inputs = (params, key, jnp.zeros(3), jnp.int32(0), algorithm.knobs)
+    memory = jax.jit(algorithm.act).lower(*inputs).compile().memory_analysis()
+    one_layer = 3 * 20_000 * 64 * 4  # bytes, of all members and candidates
+    assert memory.temp_size_in_bytes < one_layer / 3
+
+
 @pytest.mark.parametrize(
     "changes",
     [

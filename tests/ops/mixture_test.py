@@ -51,6 +51,45 @@ def test_log_prob_agrees_with_distrax_over_batches(key):
     )
 
 
+def exact_log_prob(parameters, actions):
+    """float64 by the definition, in logarithms: densities of e^-1e6 count."""
+    logits, means, log_stds = (np.asarray(x, np.float64) for x in parameters)
+    z = (np.asarray(actions, np.float64)[:, None] - means) / np.exp(log_stds)
+    normal = -0.5 * z**2 - log_stds - 0.5 * np.log(2 * np.pi)
+    log_weights = logits - np.logaddexp.reduce(logits)
+    return np.logaddexp.reduce(log_weights + normal.sum(-1), axis=-1)
+
+
+@pytest.mark.parametrize("log_std", [-5.0, -1.0, 2.0])
+@pytest.mark.parametrize("spread", [0.003, 1.0, 100.0])
+def test_log_prob_of_a_set_against_float64(key, log_std, spread):
+    """From the means to far away; a float's own spacing is all that may be lost."""
+    parameters = random_mixture(key, components=4, size=8)
+    parameters = parameters._replace(log_stds=jnp.full((4, 8), log_std))
+    noise = spread * jax.random.normal(jax.random.key(1), (50, 8))
+    actions = parameters.means[jnp.arange(50) % 4] + noise
+    got = mixture.log_prob_of_set(parameters, actions)
+    assert got.shape == (50,)
+    expected = exact_log_prob(parameters, actions)
+    np.testing.assert_allclose(got, expected, atol=1e-4, rtol=1e-6)
+
+
+def test_log_prob_of_a_set_has_the_gradient_of_single_actions(key):
+    parameters = random_mixture(key)
+    actions = jax.random.normal(jax.random.key(1), (6, 2))
+
+    def gradient(log_probs):
+        return jax.grad(lambda p: log_probs(p, actions).sum())(parameters)
+
+    got = gradient(mixture.log_prob_of_set)
+    expected = gradient(jax.vmap(mixture.log_prob, in_axes=(None, 0)))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), got, expected
+    )
+    with pytest.raises(ValueError, match="action has size 3"):
+        mixture.log_prob_of_set(parameters, jnp.zeros((6, 3)))
+
+
 def test_responsibilities_are_posterior_weights(key):
     parameters = random_mixture(key)
     gamma = mixture.responsibilities(parameters, jnp.array([0.1, 0.2]))

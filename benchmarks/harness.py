@@ -1,0 +1,153 @@
+"""What both benchmarks measure with: clocks, the compiler's analyses, the platform."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gem_jax import errors
+
+_PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
+
+
+def interleaved(
+    functions: Mapping[str, Callable[[], Any]], *, calls: int, seconds: float
+) -> dict[str, np.ndarray]:
+    """Seconds of each call, all functions taking turns.
+
+    A busy moment of the machine then meets all of them, and ratios stay fair.
+
+    Args:
+      functions: each does its work and waits for it.
+      calls: of each function, at most.
+      seconds: after which no further round begins; two rounds are always made, after
+        one that is not counted.
+    """
+    for function in functions.values():
+        function()
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    begin = time.perf_counter()
+    for done in range(calls):
+        if done >= 2 and time.perf_counter() - begin > seconds:
+            break
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return {name: np.array(taken) for name, taken in times.items()}
+
+
+def products(size: int = 1024) -> tuple[Callable[[], Any], float]:
+    """Square float32 products in one program, to take turns with what is measured.
+
+    Args:
+      size: rows of the matrices: 1024 for the machine's own peak, a batch's for what
+        products of that size can reach.
+
+    Returns:
+      The call, and its floating-point operations.
+    """
+    count = max(1, _PRODUCT_ROWS // size) ** 2
+    matrix = jax.random.normal(jax.random.key(0), (size, size)) / size**0.5
+
+    @jax.jit
+    def chain(matrix: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, count, lambda _, x: x @ matrix, matrix)
+
+    return waited(chain, matrix), count * 2.0 * size**3
+
+
+def flops(compiled: Any) -> float:
+    """Floating-point operations by the compiler's count; loop bodies count once."""
+    analysis = compiled.cost_analysis() or {}
+    return float(analysis.get("flops", np.nan))
+
+
+def program_bytes(compiled: Any) -> dict[str, int]:
+    """Memory by the compiler's plan: arguments, results and what lies between."""
+    analysis = compiled.memory_analysis()
+    return {
+        "argument_bytes": analysis.argument_size_in_bytes,
+        "output_bytes": analysis.output_size_in_bytes,
+        "temporary_bytes": analysis.temp_size_in_bytes,
+    }
+
+
+def allocator_peak() -> int | None:
+    """Most bytes that the device held since the process began, where it counts them."""
+    statistics = jax.devices()[0].memory_stats() or {}
+    return statistics.get("peak_bytes_in_use")
+
+
+def free_bytes() -> int:
+    """Memory that a program may still take."""
+    statistics = jax.devices()[0].memory_stats() or {}
+    if "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
+    lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
+    kilobytes = dict(line.split(":") for line in lines)["MemAvailable"]
+    return 1024 * int(kilobytes.split()[0])
+
+
+def count_parameters(params: Any) -> int:
+    """Numbers in a pytree of arrays."""
+    return sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
+
+
+def machine() -> dict[str, Any]:
+    """Platform and versions, to stand beside every number."""
+    device = jax.devices()[0]
+    return {
+        "platform": f"{jax.default_backend()} {device.device_kind}",
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "versions": {
+            "python": platform.python_version(),
+            "jax": jax.__version__,
+            "flax": flax.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned to the right, for a terminal."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in [header, *rows]
+    )
+
+
+def whole_numbers(name: str, texts: Sequence[str], least: int) -> list[int]:
+    """The values of a list flag.
+
+    Raises:
+      UserError: one is not a whole number, or too small.
+    """
+    for text in texts:
+        if not text.isdecimal() or int(text) < least:
+            raise errors.UserError(
+                f"--{name} takes whole numbers from {least} on, got {text!r}"
+            )
+    return [int(text) for text in texts]
+
+
+def waited(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """The call with its arguments, until its results exist."""
+    return functools.partial(_run, function, arguments)
+
+
+def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    return jax.block_until_ready(function(*arguments))

@@ -1,0 +1,162 @@
+"""Times the way from an observation to an action, and takes it apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import gem_jax
+from benchmarks import harness, latency_settings
+from gem_jax import policy as policies
+from gem_jax.algorithm import batched_act
+from gem_jax.policy import Policy
+
+# Activations of all critics at once, in numbers; beyond it they take turns only.
+_MOST_AT_ONCE = 2**28
+_QUANTILES = (50, 95, 99)
+
+
+def measure(setting: latency_settings.Setting) -> dict[str, Any]:
+    """Time to the first action, steady latency and its parts, memory, arithmetic."""
+    start = time.perf_counter()
+    policy, config = make_policy(setting)
+    jax.block_until_ready(policy.params)
+    loaded = time.perf_counter()
+    rng = np.random.default_rng(0)
+    shape = (setting.batch_size, policy.spec.observation_size)
+    observation = rng.standard_normal(shape, np.float32)
+    inputs = (jax.random.key(0), observation, np.zeros(len(observation), np.float32))
+    program = policy.batched.lower(policy.params, *inputs, policy.knobs).compile()
+    compiled = time.perf_counter()
+    np.asarray(policy.act(*inputs).action)
+    acted = time.perf_counter()
+    peak_bytes = harness.allocator_peak()  # of this setting: nothing else ran yet
+
+    parts = calls(policy, inputs)
+    bare = bare_critics(policy, config, setting)
+    products, product_flops = harness.products()
+    times = harness.interleaved(
+        {**parts, **bare, "products": products},
+        calls=setting.calls,
+        seconds=setting.seconds,
+    )
+    medians = {name: float(np.median(taken)) for name, taken in times.items()}
+    operations = program_flops(policy, inputs)
+    rate = operations / times["program"]
+    peak = product_flops / times["products"]
+    return {
+        **dataclasses.asdict(setting),
+        "load_seconds": loaded - start,
+        "compile_seconds": compiled - loaded,
+        "first_run_seconds": acted - compiled,
+        "calls": len(times["call"]),
+        **{f"p{q}": float(np.percentile(times["call"], q)) for q in _QUANTILES},
+        "dispatch": medians["dispatch"],
+        "transfer": medians["transfer"],
+        "compute": max(medians["program"] - medians["dispatch"], 0.0),
+        "bare_critics": min((medians[name] for name in bare), default=None),
+        "ratio_to_bare": ratio(times, bare),
+        "parameters": harness.count_parameters(policy.params),
+        **harness.program_bytes(program),
+        "allocator_peak_bytes": peak_bytes,
+        "flops": operations,
+        "flops_per_second": float(np.median(rate)),
+        "matmul_peak": float(np.median(peak)),
+        "share_of_peak": float(np.median(rate / peak)),
+    }
+
+
+def make_policy(setting: latency_settings.Setting) -> tuple[Policy, Any]:
+    """The run's policy, or one with fresh weights; and its configuration."""
+    algorithm, spec, config = latency_settings.build(setting)
+    if setting.workdir:
+        policy = gem_jax.load(setting.workdir)
+    else:
+        state = jax.jit(algorithm.init)(jax.random.key(0))
+        policy = policies.bind(algorithm, algorithm.actor_params(state), spec, 0)
+    return policy.with_knobs(**setting.knobs), config
+
+
+def calls(policy: Policy, inputs: tuple[Any, ...]) -> dict[str, Callable[[], Any]]:
+    """The whole call, from numpy to numpy, and its parts."""
+    on_device = jax.device_put(inputs)
+    arguments = (policy.params, *on_device, policy.knobs)
+    # Takes what acting takes and does nothing: what remains is the dispatch.
+    nothing = jax.jit(lambda params, key, observation, t, knobs: t, keep_unused=True)
+    result = jax.block_until_ready(policy.batched(*arguments).action)
+
+    def transfer() -> None:
+        jax.block_until_ready(jax.device_put(inputs[1:]))
+        np.array(result)
+
+    return {
+        "call": lambda: np.asarray(policy.act(*inputs).action),
+        "program": harness.waited(policy.batched, *arguments),
+        "dispatch": harness.waited(nothing, *arguments),
+        "transfer": transfer,
+    }
+
+
+def bare_critics(
+    policy: Policy, config: Any, setting: latency_settings.Setting
+) -> dict[str, Callable[[], Any]]:
+    """The critics' matrix products alone, in one program: the floor of selection.
+
+    The state's part of the first layer is not among them, since it does not grow with
+    the candidates. Two layouts, of which the faster counts: all members at once, and
+    one after the other. Without samples there is nothing to compare.
+    """
+    size = getattr(policy.knobs, "set_size", 1)
+    if size == 1:
+        return {}
+    rows, members = setting.batch_size * size, config.num_critics
+    widths = (policy.spec.action_size, *config.hidden_sizes, 1)
+    keys = jax.random.split(jax.random.key(0), len(widths))
+    actions = jax.random.normal(keys[0], (rows, widths[0]))
+    weights = [
+        jax.random.normal(key, (members, before, after)) / before**0.5
+        for key, before, after in zip(keys[1:], widths[:-1], widths[1:], strict=True)
+    ]
+
+    def one(weights: list[jax.Array]) -> jax.Array:
+        return functools.reduce(jnp.matmul, weights, actions)
+
+    layouts = {"bare_in_turn": lambda weights: jax.lax.map(one, weights)}
+    if rows * members * max(widths) <= _MOST_AT_ONCE:
+        layouts["bare_at_once"] = jax.vmap(one)
+    return {
+        name: harness.waited(jax.jit(layout), weights)
+        for name, layout in layouts.items()
+    }
+
+
+def ratio(times: Mapping[str, np.ndarray], bare: Mapping[str, Any]) -> float | None:
+    """Median over the calls of program / faster bare layout, each pair adjacent."""
+    if not bare:
+        return None
+    fastest = min(bare, key=lambda name: np.median(times[name]))
+    return float(np.median(times["program"] / times[fastest]))
+
+
+def program_flops(policy: Policy, inputs: tuple[Any, ...]) -> float:
+    """Operations of a call, from the same function compiled without loops.
+
+    The compiler counts the body of a loop once, so rows and candidates must not be
+    taken in tiles. The program is compiled and not run.
+    """
+    key, observation, t = inputs
+    knobs = policy.knobs
+    if hasattr(knobs, "chunk_size"):
+        knobs = dataclasses.replace(knobs, chunk_size=knobs.set_size)
+    keys = jax.random.split(key, len(observation))
+    at_once = jax.jit(batched_act(policy.algorithm.act))
+    return harness.flops(
+        at_once.lower(policy.params, keys, observation, t, knobs).compile()
+    )

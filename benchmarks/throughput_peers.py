@@ -1,0 +1,65 @@
+"""Other libraries' updates at the same sizes, where they are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+
+import numpy as np
+
+from gem_jax.types import Transition
+
+# Name shown, module that must be there, method that it is compared with.
+_PEERS = (("d3rlpy IQL", "d3rlpy", "iql"),)
+_EPISODE = 1000  # steps after which the synthetic data are cut
+
+
+def available(method: str) -> list[str]:
+    """Peers of a method that are installed."""
+    return [
+        name
+        for name, module, of in _PEERS
+        if of == method and importlib.util.find_spec(module)
+    ]
+
+
+def absent(methods: list[str]) -> list[str]:
+    """One line for each peer of the methods that is not installed."""
+    return [
+        f"{name} is not installed; pip install {module} to compare with it"
+        for name, module, of in _PEERS
+        if of in methods and not importlib.util.find_spec(module)
+    ]
+
+
+def make_updates(
+    name: str, data: Transition, batch_size: int, count: int
+) -> Callable[[], None]:
+    """A function that draws ``count`` minibatches and makes as many updates.
+
+    Args:
+      name: one of ``available``.
+      data: arrays `[D, ...]` in the host's memory.
+      batch_size: transitions an update.
+      count: updates a call.
+    """
+    return {"d3rlpy IQL": _d3rlpy_iql}[name](data, batch_size, count)
+
+
+def _d3rlpy_iql(data: Transition, batch_size: int, count: int) -> Callable[[], None]:
+    """Its defaults are the reference's: two critics, 2x256, batches by its buffer."""
+    import d3rlpy  # an optional library, slow to import
+
+    timeouts = np.zeros(len(data.reward), np.float32)
+    timeouts[_EPISODE - 1 :: _EPISODE] = 1.0
+    buffer = d3rlpy.dataset.MDPDataset(
+        data.observation, data.action, data.reward, data.terminal, timeouts
+    )
+    learner = d3rlpy.algos.IQLConfig(batch_size=batch_size).create(device=False)
+    learner.build_with_dataset(buffer)
+
+    def update() -> None:
+        for _ in range(count):
+            learner.update(buffer.sample_transition_batch(batch_size))
+
+    return update

@@ -1,0 +1,127 @@
+"""The latency command: one small measurement, and its bad-input lines."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks import latency_measure, latency_settings
+from gem_jax import algorithms
+from gem_jax.algorithms import gem
+from gem_jax.testing import fakes
+from gem_jax.training import checkpoint, loop, rundir
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def run(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.latency", "--preset=smoke", *flags],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_small_measurement_is_printed_written_and_drawn(tmp_path):
+    output = tmp_path / "latency.json"
+    flags = ("--num_candidates=2", "--batch_size=1", "--calls=2", "--seconds=0")
+    result = run("--methods=gem,bc", *flags, f"--output={output}")
+    assert result.returncode == 0, result.stderr
+    assert "Published elsewhere" in result.stdout and "20.37" in result.stdout
+    record = json.loads(output.read_text())
+    assert record["platform"].startswith("cpu") and record["versions"]["jax"]
+    gem, bc = record["rows"]
+    assert gem["knobs"] == {"num_candidates": 2, "chunk_size": 0} and bc["knobs"] == {}
+    assert bc["ratio_to_bare"] is None
+    # Two critics and two mixtures of 2x256 on 29 observations and 8 actions.
+    trunk, critic = 29 * 256 + 256 + 256 * 256 + 256, 37 * 256 + 256 + 256 * 256 + 256
+    heads, head = 257 * 8 + 257 * 64 + 64, 257
+    assert gem["parameters"] == 2 * (trunk + heads) + 2 * (critic + head) + 2 * 29
+    assert gem["flops"] >= 2 * 3 * (2 * 256 * 256)  # two critics, three candidates
+    for name in ("p50", "p99", "compile_seconds", "import_seconds", "matmul_peak"):
+        assert gem[name] > 0
+    assert (tmp_path / "latency.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--methods=gen"], "choose one of bc, gem, iql"),
+        (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
+        (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
+        (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),
+        (["--workdir=/nowhere"], "is --workdir a run folder"),
+        (["--num_candidates=999999999999"], "--chunk_size=0"),
+        (["extra"], "unexpected argument"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(flags, named):
+    result = run(*flags)
+    assert result.returncode == 2, result.stderr
+    (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
+    assert named in line and "Traceback" not in result.stderr
+
+
+def test_a_runs_own_weights_can_act(tmp_path):
+    config = gem.Config(hidden_sizes=(8, 8), num_critics=2, num_candidates=3)
+    record = {
+        "algo": "gem",
+        "config": dataclasses.asdict(config),
+        "spec": fakes.SPEC._asdict(),
+        "seeds": [0],
+        "identity": {},
+    }
+    rundir.write_json(tmp_path / rundir.CONFIG, record)
+    algorithm = algorithms.make("gem", config, fakes.SPEC)
+    state = loop.init(algorithm, loop.seed_keys([0]))
+    with checkpoint.open_store(tmp_path, {}) as store:
+        checkpoint.save(store, 0, state)
+    (setting,) = latency_settings.grid(
+        ["gem"],
+        {"num_candidates": [2], "num_steps": [10]},
+        batch_sizes=[1],
+        env="",
+        preset="",
+        workdir=str(tmp_path),
+        calls=2,
+        seconds=0.0,
+    )
+    assert setting.knobs == {"num_candidates": 2}
+    policy, found = latency_measure.make_policy(setting)
+    assert found == config and policy.knobs.num_candidates == 2
+    np.testing.assert_array_equal(
+        policy.params.critic["params"]["kernel"],
+        state.values.critic.params["params"]["kernel"][0],
+    )
+
+
+def estimate(num_candidates, chunk_size):
+    setting = latency_settings.Setting(
+        method="gem",
+        env="antmaze-umaze-v2",
+        preset="paper",
+        workdir=None,
+        knobs={"num_candidates": num_candidates, "chunk_size": chunk_size},
+        batch_size=1,
+        calls=2,
+        seconds=0.0,
+    )
+    free = 8 * 2**30
+    needed = latency_settings.estimated_bytes(setting, on_cpu=True)
+    return needed, latency_settings.largest_that_fits(setting, free, on_cpu=True)
+
+
+def test_a_million_candidates_fit_in_chunks_and_not_at_once():
+    at_once, fits_at_once = estimate(1_000_000, 1_000_000_000)
+    assert at_once > 2 * 10 * 256 * 4 * 1_000_000  # two activation buffers
+    in_chunks, fits_in_chunks = estimate(1_000_000, 0)
+    assert in_chunks < 0.5e9
+    assert fits_at_once < 1_000_000 < fits_in_chunks
