@@ -13,8 +13,7 @@ import functools
 import pathlib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +25,7 @@ from experiments import (
     configs,
     navigation_clustering,
     navigation_figures,
+    navigation_table,
     presets,
     rescoring,
     runner,
@@ -42,27 +42,6 @@ _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a method.", lower_boun
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Rollouts a seed.", lower_bound=1)
 
-OPTIMAL = -420.0  # only the stitched route returns more
-# Title, algorithm, and what differs from its settings.
-METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "BC": ("bc", {}),
-    "TD3+BC": ("td3_bc", {}),
-    "EMPO, K = 1": ("empo", {"num_clusters": 1}),
-    "EMPO, K = 2": ("empo", {"num_clusters": 2}),
-}
-
-
-class Outcome(NamedTuple):
-    """What one method did.
-
-    Attributes:
-      rollouts: fields with leading axes `[seeds, episodes]`.
-      rand: `[seeds]` Rand index of the clusters, or ``None`` where there are none.
-    """
-
-    rollouts: navigation_rollout.Rollout
-    rand: np.ndarray | None
-
 
 def main(argv: list[str]) -> None:
     """Trains what is missing, plays, prints the table and draws the figures."""
@@ -70,7 +49,10 @@ def main(argv: list[str]) -> None:
     task = tasks.get("navigation-v0")
     preset = _PRESET.value or presets.default_preset()[0]
     folder = pathlib.Path(_WORKDIR.value).resolve()
-    runs = {title: make_run(title, task, preset, folder) for title in METHODS}
+    runs = {
+        title: make_run(title, task, preset, folder)
+        for title in navigation_table.METHODS
+    }
     for title, run in runs.items():
         print(f"{title}: {run.workdir}", flush=True)
         runner.train(run)
@@ -79,8 +61,8 @@ def main(argv: list[str]) -> None:
         task.name, num_transitions=cadence.num_transitions, repair=cadence.repair
     )
     outcomes = {title: play(run, dataset) for title, run in runs.items()}
-    rundir.write_json(folder / "table.json", summarize(outcomes))
-    print(format_table(outcomes))
+    rundir.write_json(folder / "table.json", navigation_table.summarize(outcomes))
+    print(navigation_table.format_table(outcomes))
     epochs = navigation_clustering.measure(
         folder / "clustering.json", dataset, runs["EMPO, K = 2"].config
     )
@@ -95,7 +77,7 @@ def make_run(
     title: str, task: tasks.Task, preset: str, folder: pathlib.Path
 ) -> runner.Run:
     """The run of one method, all seeds side by side."""
-    algo, changes = METHODS[title]
+    algo, changes = navigation_table.METHODS[title]
     config = configs.get_config(algo, task, preset)
     config = dataclasses.replace(config, **changes)
     name = "-".join([algo, *(f"{k}{v}" for k, v in changes.items())])
@@ -112,7 +94,7 @@ def make_run(
     )
 
 
-def play(run: runner.Run, dataset: data.OfflineDataset) -> Outcome:
+def play(run: runner.Run, dataset: data.OfflineDataset) -> navigation_table.Outcome:
     """Rollouts of every seed's final policy, all in one compiled program."""
     policies = rescoring.load(run.workdir).policies
     act, knobs = policies[0].algorithm.act, policies[0].knobs
@@ -129,7 +111,9 @@ def play(run: runner.Run, dataset: data.OfflineDataset) -> Outcome:
 
     rollouts = jax.device_get(jax.jit(jax.vmap(roll))(params, keys))
     several = run.algo == "empo" and run.config.num_clusters > 1
-    return Outcome(rollouts, rand_indices(run, dataset) if several else None)
+    return navigation_table.Outcome(
+        rollouts, rand_indices(run, dataset) if several else None
+    )
 
 
 def rand_indices(run: runner.Run, dataset: data.OfflineDataset) -> np.ndarray:
@@ -147,38 +131,6 @@ def rand_indices(run: runner.Run, dataset: data.OfflineDataset) -> np.ndarray:
     assert restored is not None  # the run is finished
     labels = np.asarray(restored.state.label)
     return np.array([clustering.rand_index(truth, label) for label in labels])
-
-
-def summarize(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
-    """The numbers of the table; standard deviations are over seeds."""
-    return {
-        title: {
-            "return_mean": float(outcome.rollouts.returns.mean()),
-            "return_std": float(outcome.rollouts.returns.mean(axis=1).std()),
-            "optimal_share": float((outcome.rollouts.returns > OPTIMAL).mean()),
-            "rand_index": None if outcome.rand is None else outcome.rand.tolist(),
-        }
-        for title, outcome in outcomes.items()
-    }
-
-
-def format_table(outcomes: Mapping[str, Outcome]) -> str:
-    """Markdown, a row a method."""
-    lines: list[Sequence[str]] = [
-        ["method", "return", f"rollouts above {OPTIMAL:g}", "Rand index by seed, %"],
-        ["---"] * 4,
-    ]
-    for title, row in summarize(outcomes).items():
-        rand = row["rand_index"]
-        lines.append(
-            [
-                title,
-                f"{row['return_mean']:.0f} ± {row['return_std']:.0f}",
-                f"{row['optimal_share']:.0%}",
-                "-" if rand is None else " ".join(f"{100 * r:.1f}" for r in rand),
-            ]
-        )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

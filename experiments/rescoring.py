@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 import gem_jax
+from gem_jax import errors
 from gem_jax.data import tasks
 from gem_jax.policy import Policy
 from gem_jax.training import evaluation, rundir
@@ -66,6 +67,23 @@ def load(workdir: pathlib.Path, checkpoint: int | None = None) -> TrainedRun:
     others = range(1, len(record["seeds"]))
     rest = (gem_jax.load(workdir, first.step, seed) for seed in others)
     return TrainedRun(record, (first, *rest))
+
+
+def require_one_task(runs: Sequence[TrainedRun]) -> None:
+    """Refuses runs whose scores or settings do not belong into one table.
+
+    Raises:
+      UserError: names what differs.
+    """
+    for name in ("env", "algo", "source"):
+        values = sorted({run.record[name] for run in runs})
+        if len(values) > 1:
+            raise errors.UserError(
+                f"the runs differ in {name}: {', '.join(values)}; sweep them one by one"
+            )
+    seeds = [seed for run in runs for seed in run.record["seeds"]]
+    if len(set(seeds)) < len(seeds):
+        raise errors.UserError("two runs share a seed; sweep them one by one")
 
 
 def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, Any]]]:

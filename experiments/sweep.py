@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     settings = asked_settings()
     folders = [pathlib.Path(name) for name in _WORKDIR.value]
     runs = [rescoring.load(folder, _CHECKPOINT.value) for folder in folders]
-    require_one_task(runs)
+    rescoring.require_one_task(runs)
     variants = [[run.with_knobs(setting) for setting in settings] for run in runs]
     table = sweep_table.Table(
         pathlib.Path(_OUTPUT.value or folders[0] / "sweep.csv"), _EPISODES.value
@@ -110,23 +110,6 @@ def product(values: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
     if values:
         for combination in itertools.product(*values.values()):
             yield dict(zip(values, combination, strict=True))
-
-
-def require_one_task(runs: Sequence[rescoring.TrainedRun]) -> None:
-    """Refuses runs whose scores or settings do not belong into one table.
-
-    Raises:
-      UserError: names what differs.
-    """
-    for name in ("env", "algo", "source"):
-        values = sorted({run.record[name] for run in runs})
-        if len(values) > 1:
-            raise errors.UserError(
-                f"the runs differ in {name}: {', '.join(values)}; sweep them one by one"
-            )
-    seeds = [seed for run in runs for seed in run.record["seeds"]]
-    if len(set(seeds)) < len(seeds):
-        raise errors.UserError("two runs share a seed; sweep them one by one")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_a_small_measurement_is_printed_written_and_drawn(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--methods=gen"], "choose one of bc, gem, iql"),
+        (["--methods=gen"], "choose one of bc, empo, gem, iql, td3_bc"),
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),

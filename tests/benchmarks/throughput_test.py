@@ -50,7 +50,7 @@ def test_a_small_measurement_is_printed_and_written(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--methods=gen"], "choose one of bc, gem, iql"),
+        (["--methods=gen"], "choose one of bc, empo, gem, iql, td3_bc"),
         (["--envs=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--num_seeds=0"], "--num_seeds takes whole numbers from 1 on, got '0'"),
     ],

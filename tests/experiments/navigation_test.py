@@ -8,13 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import configs, navigation, navigation_clustering, navigation_figures
+from experiments import (
+    configs,
+    navigation_clustering,
+    navigation_figures,
+    navigation_table,
+)
 from gem_jax import data
 from gem_jax.data import tasks
 from gem_jax.envs import navigation_rollout
 
 TASK = tasks.get("navigation-v0")
-TITLES = tuple(navigation.METHODS)
+TITLES = tuple(navigation_table.METHODS)
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +41,16 @@ def outcomes():
         return navigation_rollout.rollout(policy, key, 3, horizon=10)
 
     walked = jax.device_get(jax.vmap(roll)(jax.random.split(jax.random.key(0), 2)))
-    found = {title: navigation.Outcome(walked, None) for title in TITLES}
+    found = {title: navigation_table.Outcome(walked, None) for title in TITLES}
     returns = np.array([[-300.0, -300.0, -900.0], [-300.0, -300.0, -300.0]])
     better = walked._replace(returns=returns)
-    found[TITLES[-1]] = navigation.Outcome(better, np.array([1.0, 0.75]))
+    found[TITLES[-1]] = navigation_table.Outcome(better, np.array([1.0, 0.75]))
     return found
 
 
 def test_methods_are_those_of_the_paper():
     settings = {}
-    for title, (algo, changes) in navigation.METHODS.items():
+    for title, (algo, changes) in navigation_table.METHODS.items():
         config = configs.get_config(algo, TASK, "paper")
         settings[title] = dataclasses.replace(config, **changes)
     assert settings["EMPO, K = 1"].num_clusters == 1
@@ -60,11 +65,11 @@ def test_methods_are_those_of_the_paper():
 
 
 def test_table_has_mean_spread_share_and_rand_index(outcomes):
-    table = navigation.format_table(outcomes).splitlines()
+    table = navigation_table.format_table(outcomes).splitlines()
     assert len(table) == 2 + len(TITLES)
     assert "-400 ± 100 | 83% | 100.0 75.0" in table[-1]
     assert "| -10 ± 0 | 100% | - |" in table[2]
-    json.dumps(navigation.summarize(outcomes))
+    json.dumps(navigation_table.summarize(outcomes))
 
 
 def test_trajectories_for_the_figure_keep_their_labels(dataset):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gem_jax
-from experiments import rescoring, sweep, sweep_report
+from experiments import rescoring, sweep_report
 from gem_jax import errors
 from gem_jax.training import rundir
 
@@ -174,4 +174,4 @@ def test_runs_of_two_tasks_are_refused():
         return rescoring.TrainedRun(record, ())
 
     with pytest.raises(errors.UserError, match="differ in env: a, b"):
-        sweep.require_one_task([trained("a"), trained("b")])
+        rescoring.require_one_task([trained("a"), trained("b")])

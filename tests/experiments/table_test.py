@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments import table
+from experiments import score_table
 from gem_jax import errors
 
 
@@ -26,8 +26,8 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
         summary("bc", [0], [1.0]),
         summary("iql", [0], [40.0], env="maze2d-large-v1"),
     ]
-    head, _, large, umaze, mean = table.format_table(
-        runs, table.published()
+    head, _, large, umaze, mean = score_table.format_table(
+        runs, score_table.published()
     ).splitlines()
     assert head == "| task | data | behavior | bc | iql | iql, published |"
     assert large == "| maze2d-large-v1 | local | 5.0 | - | 40.0 ± 0.0 (1) | 61.72 |"
@@ -47,4 +47,4 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
 )
 def test_runs_that_do_not_compare_are_refused(other, message):
     with pytest.raises(errors.UserError, match=message):
-        table.format_table([summary("iql", [0], [1.0]), other], {})
+        score_table.format_table([summary("iql", [0], [1.0]), other], {})

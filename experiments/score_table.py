@@ -1,0 +1,98 @@
+"""Final scores of runs as a Markdown table, beside the published ones."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from gem_jax import errors
+from gem_jax.training import rundir
+
+Summary = Mapping[str, Any]
+
+
+def read_summary(folder: pathlib.Path) -> Summary:
+    """A run's ``summary.json``, with the ``settings`` that tell which runs compare."""
+    record = rundir.read_json(folder / rundir.CONFIG)
+    settings = {"settings": rundir.settings_hash(record)}
+    return rundir.read_json(folder / rundir.SUMMARY) | settings
+
+
+def published() -> dict[str, Mapping[str, str]]:
+    """Table of arXiv 2603.23232 by task: the scores it lists for each method."""
+    path = resources.files("experiments").joinpath("published_scores.csv")
+    with path.open() as file:
+        return {row["dataset"]: row for row in csv.DictReader(file)}
+
+
+def format_table(
+    summaries: Sequence[Summary], elsewhere: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Markdown; runs of one task, source and algorithm are pooled over their seeds.
+
+    The last row has the means of the columns without gaps.
+
+    Raises:
+      UserError: two runs of a cell share a seed or differ in data or settings, or two
+        of a row have other data.
+    """
+    algos = sorted({summary["algo"] for summary in summaries})
+    compared = [algo for algo in algos if algo != "bc"]
+    lines = [
+        ["task", "data", "behavior", *algos, *(f"{a}, published" for a in compared)]
+    ]
+    lines.append(["---"] * len(lines[0]))
+    columns: list[list[float | None]] = [[] for _ in range(1 + len(algos))]
+    rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
+    for env, source in rows:
+        runs = [s for s in summaries if (s["env"], s["source"]) == (env, source)]
+        _require_one_dataset(runs)
+        scores = [_scores([run for run in runs if run["algo"] == a]) for a in algos]
+        behavior = runs[0].get("behavior_score")
+        means = [behavior, *(float(np.mean(s)) if s else None for s in scores)]
+        for column, mean in zip(columns, means, strict=True):
+            column.append(mean)
+        others = [elsewhere.get(env, {}).get(a) or "-" for a in compared]
+        lines.append([env, source, _number(behavior), *map(_cell, scores), *others])
+    if len(rows) > 1:
+        means = [None if None in c else float(np.mean(c)) for c in columns]
+        lines.append(["mean", "", *map(_number, means), *([""] * len(compared))])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _require_one_dataset(row: Sequence[Summary]) -> None:
+    datasets = sorted({summary["dataset"] for summary in row})
+    if len(datasets) > 1:
+        raise errors.UserError(
+            f"the runs on {row[0]['env']} were trained on different data: "
+            f"{', '.join(datasets)}; give comparable ones"
+        )
+
+
+def _scores(summaries: Sequence[Summary]) -> list[float]:
+    """The scores of all seeds of one algorithm on one dataset."""
+    if not summaries:
+        return []
+    seeds = [seed for summary in summaries for seed in summary["seeds"]]
+    first = summaries[0]
+    if len(set(seeds)) < len(seeds) or len({s["settings"] for s in summaries}) > 1:
+        raise errors.UserError(
+            f"the runs of {first['algo']} on {first['env']} share a seed or differ in "
+            "data or settings; give comparable ones"
+        )
+    return [x for s in summaries for x in s["normalized_score"]["per_seed"]]
+
+
+def _cell(scores: Sequence[float]) -> str:
+    if not scores:
+        return "-"
+    return f"{np.mean(scores):.1f} ± {np.std(scores):.1f} ({len(scores)})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
