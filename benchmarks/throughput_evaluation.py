@@ -59,7 +59,7 @@ def seconds_per_step(env: str, act: Any, params: Any, knobs: Any, episodes: int)
     """Of the real evaluator, compiled and warm."""
     with evaluation.make_evaluator(tasks.get(env).env_id, act) as evaluate:
         for _ in range(2):  # the first call compiles
-            result = evaluate(params, jax.random.key(0), knobs, episodes)
+            [result] = evaluate(params, jax.random.key(0), [knobs], episodes)
     return 1.0 / result.steps_per_second
 
 

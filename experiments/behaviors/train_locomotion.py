@@ -34,13 +34,15 @@ ENV_IDS = {
 NUM_ENVS = 8
 STEPS_PER_ROUND = 64  # environment steps between two rounds of updates
 STATE_FILE = "state.npz"
+# Training is quick at first, and a replay set needs its stages.
+EARLY_STEPS, EARLY_CHECKPOINT_EVERY = 40_000, 1_000
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("robot", None, list(ENV_IDS), "Which robot.", required=True)
 flags.DEFINE_enum("algo", "sac", ["sac", "crossq"], "What trains it.")
 flags.DEFINE_string("workdir", None, "Folder; runs/behaviors/ROBOT if unset.")
 flags.DEFINE_integer("steps", 1_200_000, "Environment steps.")
-flags.DEFINE_integer("checkpoint_every", 5_000, "Environment steps.")
+flags.DEFINE_integer("checkpoint_every", 5_000, "Steps between policies, later on.")
 flags.DEFINE_integer("state_every", 50_000, "Steps between two complete states.")
 flags.DEFINE_float("updates_per_step", 0.5, "Gradient updates per environment step.")
 flags.DEFINE_integer("batch_size", 256, "Transitions of an update.")
@@ -59,7 +61,7 @@ class Recorder(callbacks.BaseCallback):
     def _on_training_start(self) -> None:
         if not self.num_timesteps:
             self._save_policy()
-        self._next_policy = self._after(FLAGS.checkpoint_every)
+        self._next_policy = self._after(self._policy_period())
         self._next_state = self._after(FLAGS.state_every)
 
     def _on_step(self) -> bool:
@@ -67,11 +69,15 @@ class Recorder(callbacks.BaseCallback):
 
     def _on_rollout_end(self) -> None:
         if self.num_timesteps >= self._next_policy:
-            self._next_policy = self._after(FLAGS.checkpoint_every)
+            self._next_policy = self._after(self._policy_period())
             self._save_policy()
         if self.num_timesteps >= self._next_state:
             self._next_state = self._after(FLAGS.state_every)
             save_state(self.model, self._workdir)
+
+    def _policy_period(self) -> int:
+        early = self.num_timesteps < EARLY_STEPS
+        return EARLY_CHECKPOINT_EVERY if early else FLAGS.checkpoint_every
 
     def _after(self, period: int) -> int:
         return (self.num_timesteps // period + 1) * period

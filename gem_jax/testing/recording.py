@@ -8,6 +8,14 @@ from typing import Any
 import jax
 
 
-def keep(chunks: Iterable[Any]) -> list[Any]:
-    """Runs the loop to its end; states go to the host, as each chunk donates them."""
-    return [chunk._replace(state=jax.device_get(chunk.state)) for chunk in chunks]
+def keep(chunks: Iterable[Any], end_step: int | None = None) -> list[Any]:
+    """Runs the loop to a step, or to its end; states go to the host.
+
+    They are copied there because each chunk donates the state before it.
+    """
+    kept = []
+    for chunk in chunks:
+        kept.append(chunk._replace(state=jax.device_get(chunk.state)))
+        if chunk.step == end_step:
+            break
+    return kept

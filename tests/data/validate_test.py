@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gem_jax import errors
-from gem_jax.data import episodes, tasks, validate
+from gem_jax.data import episodes, repairs, tasks, validate
 
 TASK = tasks.get("maze2d-umaze-v1")
 
@@ -121,9 +121,9 @@ def test_what_follows_the_first_terminal_can_be_left_out():
         truncations=np.array([False, False, False, True]),
         infos={"goal": np.zeros((4, 2)), "qpos": np.zeros((5, 3))},
     )
-    short = episodes.until_terminal(episode)
+    [short] = repairs.until_terminal([episode], TASK)
     assert len(short) == 2 and short.observations.tolist() == [[0.0], [1.0], [2.0]]
     assert short.terminations.tolist() == [False, True]
     assert len(short.infos["goal"]) == 2 and len(short.infos["qpos"]) == 3
-    whole = episodes.until_terminal(short)
-    assert len(episodes.until_terminal(whole)) == 2
+    [whole] = repairs.until_terminal([short], TASK)
+    assert len(whole) == 2

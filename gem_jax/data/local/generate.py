@@ -56,7 +56,8 @@ def ensure(
     Raises:
       UserError: bad size or seed; disk full.
     """
-    num_transitions = num_transitions or task.num_transitions
+    if num_transitions is None:
+        num_transitions = task.num_transitions
     recipe = recipe_of(task, seed, num_transitions)
     dataset_id = (
         f"gem-jax/{task.name}/local-s{seed}-n{num_transitions}-v{recipe['version']}"
