@@ -76,19 +76,20 @@ def _clustering_phases(
 
     def clone(state: State, key: PRNGKey, batch: Transition):
         del key
-        batch = _observations.normalized(state.normalizer, batch)
-        clusters, metrics = clusterer.m_step(
-            state.clusters, _empo_state.trajectories(batch)
+        steps = _empo_state.trajectories(
+            _observations.normalized(state.normalizer, batch)
         )
+        clusters, metrics = clusterer.m_step(state.clusters, steps)
         return _empo_state.stepped(state, clusters=clusters), metrics
 
     def clone_and_classify(state: State, key: PRNGKey, batch: Transition):
-        new, metrics = clone(state, key, batch)
-        batch = _observations.normalized(state.normalizer, batch)
-        clusters, more = clusterer.classify_step(
-            new.clusters, _empo_state.trajectories(batch)
+        del key
+        steps = _empo_state.trajectories(
+            _observations.normalized(state.normalizer, batch)
         )
-        return dataclasses.replace(new, clusters=clusters), {**metrics, **more}
+        clusters, metrics = clusterer.m_step(state.clusters, steps)
+        clusters, more = clusterer.classify_step(clusters, steps)
+        return _empo_state.stepped(state, clusters=clusters), {**metrics, **more}
 
     fit = _observations.fit_on_entry(config.normalize_observations)
     stages = [

@@ -33,6 +33,18 @@ class Episode:
         return len(self.actions)
 
 
+def is_finite(episode: Episode) -> bool:
+    """Whether it holds neither a NaN nor an infinity."""
+    arrays = episode.observations, episode.actions, episode.rewards
+    return all(np.isfinite(array).all() for array in arrays)
+
+
+def is_whole(episode: Episode, horizon: int) -> bool:
+    """Whether it ended terminally or at the time limit, and was not cut short."""
+    # A reader of D4RL's layout drops the step at which the limit struck.
+    return bool(episode.terminations.any()) or len(episode) >= horizon - 1
+
+
 def cut(episode: Episode, start: int, stop: int) -> Episode:
     """Steps ``start`` to ``stop`` of an episode, which a new end truncates."""
     steps = len(episode)

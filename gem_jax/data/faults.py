@@ -74,14 +74,7 @@ def _unfit(found: _Found, task: tasks.Task) -> str | None:
 
 def _not_finite(found: _Found, task: tasks.Task) -> str | None:
     del task
-    bad = [
-        i
-        for i, episode in enumerate(found)
-        if not all(
-            np.isfinite(array).all()
-            for array in (episode.observations, episode.actions, episode.rewards)
-        )
-    ]
+    bad = [i for i, episode in enumerate(found) if not episodes.is_finite(episode)]
     return f"NaN or infinity in {len(bad)} episodes, first {bad[0]}" if bad else None
 
 

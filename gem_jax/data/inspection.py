@@ -79,10 +79,7 @@ def behavior_score(found: Sequence[episodes.Episode], task: tasks.Task) -> float
 
 def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
     """`[J]` bool: episodes that were not cut short; all of them if every one was."""
-    # A reader of D4RL's layout drops the step at which the time limit struck.
-    whole = np.array(
-        [e.terminations.any() or len(e) >= task.horizon - 1 for e in found]
-    )
+    whole = np.array([episodes.is_whole(e, task.horizon) for e in found])
     return whole if whole.any() else np.ones(len(found), bool)
 
 

@@ -86,23 +86,12 @@ def shift_rewards(found: _Found, task: tasks.Task) -> _Found:
 def drop_not_finite(found: _Found, task: tasks.Task) -> _Found:
     """Leaves out whole episodes that hold a NaN or an infinity."""
     del task
-    return [
-        episode
-        for episode in found
-        if all(
-            np.isfinite(array).all()
-            for array in (episode.observations, episode.actions, episode.rewards)
-        )
-    ]
+    return [episode for episode in found if episodes.is_finite(episode)]
 
 
 def drop_unfinished(found: _Found, task: tasks.Task) -> _Found:
     """Leaves out episodes cut short: neither terminal nor at the task's horizon."""
-    return [
-        episode
-        for episode in found
-        if episode.terminations.any() or len(episode) >= task.horizon - 1
-    ]
+    return [episode for episode in found if episodes.is_whole(episode, task.horizon)]
 
 
 def clip_actions(found: _Found, task: tasks.Task) -> _Found:

@@ -142,7 +142,7 @@ _ANTMAZE_SETS = {
 # Velocities are clipped to 10 in walker2d; hopper's step is short.
 _LOCOMOTION_MOTION = {
     "halfcheetah": Motion((0, 8), (9, 17), 0.05, 1.5),
-    "hopper": Motion((0, 5), (6, 11), 0.008, 0.05),
+    "hopper": Motion((0, 5), (6, 11), 0.008, 0.3),
     "walker2d": Motion((0, 8), (9, 17), 0.008, 0.7),
 }
 _ANT_MOTION = Motion((0, 2), (15, 17), 0.1, 1.0)

@@ -2,10 +2,6 @@
 
 import dataclasses
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,24 +12,11 @@ from gem_jax.algorithms import gem
 from gem_jax.testing import fakes
 from gem_jax.training import checkpoint, loop, rundir
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-
-def run(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.latency", "--preset=smoke", *flags],
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def test_a_small_measurement_is_printed_written_and_drawn(tmp_path):
+def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_path):
     output = tmp_path / "latency.json"
     flags = ("--num_candidates=2", "--batch_size=1", "--calls=2", "--seconds=0")
-    result = run("--methods=gem,bc", *flags, f"--output={output}")
+    result = run_benchmark("latency", "--methods=gem,bc", *flags, f"--output={output}")
     assert result.returncode == 0, result.stderr
     assert "Published elsewhere" in result.stdout and "20.37" in result.stdout
     record = json.loads(output.read_text())
@@ -63,8 +46,8 @@ def test_a_small_measurement_is_printed_written_and_drawn(tmp_path):
         (["extra"], "unexpected argument"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(flags, named):
-    result = run(*flags)
+def test_bad_input_is_one_line_and_exit_2(run_benchmark, flags, named):
+    result = run_benchmark("latency", *flags)
     assert result.returncode == 2, result.stderr
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert named in line and "Traceback" not in result.stderr

@@ -1,30 +1,14 @@
 """The throughput command: one small measurement, and its bad-input lines."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-
-def run(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.throughput", "--preset=smoke", *flags],
-        env=os.environ | {"JAX_PLATFORMS": "cpu"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def test_a_small_measurement_is_printed_and_written(tmp_path):
+def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
     output = tmp_path / "throughput.json"
-    result = run(
+    result = run_benchmark(
+        "throughput",
         "--methods=bc",
         "--envs=maze2d-umaze-v1",
         "--num_seeds=1,2",
@@ -55,8 +39,8 @@ def test_a_small_measurement_is_printed_and_written(tmp_path):
         (["--num_seeds=0"], "--num_seeds takes whole numbers from 1 on, got '0'"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(flags, named):
-    result = run(*flags)
+def test_bad_input_is_one_line_and_exit_2(run_benchmark, flags, named):
+    result = run_benchmark("throughput", *flags)
     assert result.returncode == 2, result.stderr
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert named in line and "Traceback" not in result.stderr

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gem_jax import data, envs
-from gem_jax.data import tasks
+from gem_jax.data import motion, tasks
 from gem_jax.data.local import locomotion, tanh_gaussian
 
 ROBOTS = ("halfcheetah", "hopper", "walker2d")
@@ -59,6 +59,14 @@ def test_a_shard_obeys_physics_and_d4rls_conventions(robot):
     assert [len(e) for e in shard if e.truncations[-1]][:-1].count(1_000) == sum(
         bool(e.truncations[-1]) for e in shard[:-1]
     )
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_the_fastest_gait_is_no_jump(robot):
+    expert = locomotion.load_behaviors(robot).expert
+    layout = tasks.get(f"{robot}-expert-v2").motion
+    for episode in _shard(f"{robot}-expert-v2@{expert}", 2_000):
+        assert not motion.jumps(episode.observations, layout).size
 
 
 def test_log_probs_are_those_of_the_actions():
