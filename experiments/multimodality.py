@@ -17,21 +17,25 @@ from gem_jax.types import Params, PRNGKey
 COMPONENTS = (1, 8)
 
 _BATCH_SIZE = 256
-_LEARNING_RATE = 1e-3  # and bounds as GEM's behavior model has them
-_LOG_STD_BOUNDS = (-5.0, 0.5)
+_LOG_STD_BOUNDS = (-5.0, 0.5)  # as GEM's behavior model has them
 _EVERY = 10  # each tenth episode is held out
 _MAX_HELD_OUT = 100_000  # transitions
 
 
 def held_out_nll(
-    found: Sequence[episodes.Episode], num_steps: int, seed: int = 0
+    found: Sequence[episodes.Episode],
+    num_steps: int,
+    seed: int = 0,
+    learning_rate: float = 1e-3,
 ) -> dict[str, float]:
     """Fits mixtures to nine tenths of the episodes and tests them on the rest.
 
     Args:
       found: at least ten episodes, none of them empty.
-      num_steps: gradient steps for each mixture.
+      num_steps: gradient steps for each mixture. Log-scales start at 0 and move by at
+        most the learning rate a step.
       seed: of parameters and minibatches.
+      learning_rate: at the start; a cosine takes it to a tenth.
 
     Returns:
       Mean negative log-likelihood (nats per action) on the held-out episodes by number
@@ -53,6 +57,7 @@ def held_out_nll(
             jnp.asarray((train.observation - mean) / scale),
             jnp.asarray(train.action),
             num_steps,
+            learning_rate,
         )
         nlls[str(count)] = float(
             _nll(
@@ -66,15 +71,16 @@ def held_out_nll(
     return {**nlls, "gap": first - last}
 
 
-@functools.partial(jax.jit, static_argnums=(0, 4))
+@functools.partial(jax.jit, static_argnums=(0, 4, 5))
 def _fit(
     network: MixtureNetwork,
     key: PRNGKey,
     observations: jax.Array,
     actions: jax.Array,
     num_steps: int,
+    learning_rate: float,
 ) -> Params:
-    rate = optax.cosine_decay_schedule(_LEARNING_RATE, num_steps, alpha=0.1)
+    rate = optax.cosine_decay_schedule(learning_rate, num_steps, alpha=0.1)
     optimizer = optax.adam(rate)
     init_key, loop_key = jax.random.split(key)
     params = network.init(init_key, observations[0])

@@ -20,7 +20,7 @@ from experiments.configs import shared
 from gem_jax.algorithms import gem
 from gem_jax.data.tasks import Task
 
-_BY_TASK = {
+_PAPER_BY_TASK = {
     "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
 }
 _LAPTOP: dict[str, Any] = dict(
@@ -46,10 +46,9 @@ _LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
 
 def get_config(task: Task, preset: str) -> gem.Config:
     """The settings for one task under one preset."""
-    learning = shared.value_learning(task, preset) | _BY_TASK.get(task.name, {})
-    config = gem.Config(**learning)
+    config = gem.Config(**shared.value_learning(task, preset))
     if preset == "paper":
-        return config
+        return dataclasses.replace(config, **_PAPER_BY_TASK.get(task.name, {}))
     config = dataclasses.replace(
         config,
         num_steps=shared.num_steps(task, preset),

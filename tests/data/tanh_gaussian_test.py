@@ -43,6 +43,18 @@ def test_samples_are_of_the_distribution_and_zero_noise_its_mode():
     np.testing.assert_allclose(action, np.tanh(mean + np.exp(log_std) * noise))
 
 
+def test_mean_is_what_samples_average_to():
+    rng = np.random.default_rng(2)
+    params = _params(rng)
+    weight, bias = params.log_std
+    params = params._replace(log_std=(0.1 * weight, 0.1 * bias))  # deviations near 1
+    observation = 0.3 * rng.normal(size=(3, 4)).astype(np.float32)
+    noise = rng.normal(size=(100_000, 3, 2)).astype(np.float32)
+    actions = tanh_gaussian.sample(params, observation, noise)
+    mean = tanh_gaussian.mean(params, observation)
+    np.testing.assert_allclose(mean, actions.mean(axis=0), atol=0.01)
+
+
 def test_log_prob_is_finite_where_the_tanh_is_one():
     far = tanh_gaussian.log_prob(np.array([50.0]), np.array([-20.0]), np.array([0.0]))
     assert np.isfinite(far)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from experiments import multimodality
+from gem_jax.data import episodes
+
+_STD = 0.05
+
+
+def _episodes(rng, centers):
+    found = []
+    for _ in range(20):
+        steps = 500
+        centers_taken = rng.choice(centers, size=(steps, 1))
+        last = np.arange(steps) == steps - 1
+        found.append(
+            episodes.Episode(
+                observations=rng.normal(size=(steps + 1, 3)).astype(np.float32),
+                actions=rng.normal(centers_taken, _STD).astype(np.float32),
+                rewards=np.zeros(steps, np.float32),
+                terminations=np.zeros(steps, bool),
+                truncations=last,
+                infos={},
+            )
+        )
+    return found
+
+
+def _entropy(std):
+    return 0.5 * math.log(2.0 * math.pi * math.e * std**2)
+
+
+def test_gap_is_what_two_modes_save():
+    found = _episodes(np.random.default_rng(0), [-0.5, 0.5])
+    nll = multimodality.held_out_nll(found, num_steps=500, learning_rate=1e-2)
+    one = _entropy(math.hypot(0.5, _STD))
+    two = math.log(2.0) + _entropy(_STD)
+    np.testing.assert_allclose(nll["1"], one, atol=0.15)
+    np.testing.assert_allclose(nll["gap"], one - two, atol=0.3)
+
+
+def test_there_is_no_gap_with_one_mode():
+    found = _episodes(np.random.default_rng(1), [0.2])
+    assert abs(multimodality.held_out_nll(found, num_steps=500, learning_rate=1e-2)["gap"]) < 0.15
