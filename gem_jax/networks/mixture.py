@@ -40,9 +40,11 @@ class MixtureNetwork(nn.Module):
         trunk = mlp.MLP(self.hidden_sizes)(observation)
         logits = nn.Dense(self.num_components)(trunk)
         means = nn.Dense(self.num_components * self.action_size)(trunk)
-        # Strictly inside the bounds: on them or beyond, the clip lets no gradient pass.
+        # Scales as wide as the action box make all components alike, and gradients take
+        # thousands of steps to tell them apart. Strictly inside the bounds: on them or
+        # beyond, the clip lets no gradient pass.
         low, high = self.log_std_min, self.log_std_max
-        start = 0.0 if low < 0.0 < high else (low + high) / 2
+        start = -1.0 if low < -1.0 < high else (low + high) / 2
         rho = self.param("log_stds", nn.initializers.constant(start), shape)
         log_stds = jnp.clip(rho, low, high)
         return mixture.Mixture(
