@@ -35,8 +35,8 @@ flags.DEFINE_enum("robot", None, list(MEDIUM_SCORES), "Which robot.", required=T
 flags.DEFINE_string("workdir", None, "Folder; runs/behaviors/ROBOT if unset.")
 flags.DEFINE_string("output", None, "File of the chosen policies; nothing if unset.")
 flags.DEFINE_integer("episodes", 10, "Episodes for each policy.")
-flags.DEFINE_integer("final_episodes", 100, "Episodes for each policy that may win.")
-flags.DEFINE_integer("finalists", 5, "Policies that may become the expert.")
+flags.DEFINE_integer("final_episodes", 50, "Episodes for each policy that may win.")
+flags.DEFINE_integer("finalists", 4, "Policies that may become the expert.")
 flags.DEFINE_integer("seed", 0, "Seed of the episodes.")
 
 Arrays = dict[str, np.ndarray]
