@@ -28,6 +28,7 @@ from experiments import (
     navigation_table,
     presets,
     rescoring,
+    run_folder,
     runner,
 )
 from gem_jax import clustering, data
@@ -75,13 +76,13 @@ def main(argv: list[str]) -> None:
 
 def make_run(
     title: str, task: tasks.Task, preset: str, folder: pathlib.Path
-) -> runner.Run:
+) -> run_folder.Run:
     """The run of one method, all seeds side by side."""
     algo, changes = navigation_table.METHODS[title]
     config = configs.get_config(algo, task, preset)
     config = dataclasses.replace(config, **changes)
     name = "-".join([algo, *(f"{k}{v}" for k, v in changes.items())])
-    return runner.Run(
+    return run_folder.Run(
         task=task,
         algo=algo,
         config=config,
@@ -94,7 +95,7 @@ def make_run(
     )
 
 
-def play(run: runner.Run, dataset: data.OfflineDataset) -> navigation_table.Outcome:
+def play(run: run_folder.Run, dataset: data.OfflineDataset) -> navigation_table.Outcome:
     """Rollouts of every seed's final policy, all in one compiled program."""
     policies = rescoring.load(run.workdir).policies
     act, knobs = policies[0].algorithm.act, policies[0].knobs
@@ -116,7 +117,7 @@ def play(run: runner.Run, dataset: data.OfflineDataset) -> navigation_table.Outc
     )
 
 
-def rand_indices(run: runner.Run, dataset: data.OfflineDataset) -> np.ndarray:
+def rand_indices(run: run_folder.Run, dataset: data.OfflineDataset) -> np.ndarray:
     """`[seeds]` agreement of EMPO's labels with the policies that acted."""
     assert dataset.policy is not None  # local navigation data have it
     truth = dataset.policy[dataset.episode_offsets[:-1]]

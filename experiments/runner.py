@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.metadata
-import json
 import math
 import pathlib
-import platform
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,45 +11,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import presets
-from gem_jax import algorithms, data, errors
+from experiments import run_folder
+from gem_jax import algorithms, data
 from gem_jax.algorithm import Algorithm, State
-from gem_jax.data import locks, progress, tasks
+from gem_jax.data import locks, progress
 from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
 from gem_jax.types import EnvSpec, Transition
 
-_PACKAGES = ("gem_jax", "jax", "flax", "optax", "orbax-checkpoint", "mujoco", "numpy")
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """Everything that decides a run.
-
-    Attributes:
-      task: row of the task table.
-      algo: registered name.
-      config: that algorithm's settings.
-      source: where the data come from, see ``gem_jax.data.load``.
-      preset: name, for the record.
-      cadence: lengths and intervals.
-      seeds: trained side by side.
-      workdir: the run folder.
-      command: for the record.
-    """
-
-    task: tasks.Task
-    algo: str
-    config: Any
-    source: str
-    preset: str
-    cadence: presets.Cadence
-    seeds: tuple[int, ...]
-    workdir: pathlib.Path
-    command: str
-
 
 def train(
-    run: Run, *, resume: str = "auto", log: Callable[[str], None] = print
+    run: run_folder.Run, *, resume: str = "auto", log: Callable[[str], None] = print
 ) -> None:
     """Trains, evaluates and writes the run folder.
 
@@ -70,12 +37,12 @@ def train(
         are unfit.
       FloatingPointError: training diverged; the last checkpoint is finite.
     """
-    _check_resume(run.workdir, resume)
+    run_folder.check_resume(run.workdir, resume)
     with locks.claim(run.workdir / ".lock", str(run.workdir)):
         _train(run, log)
 
 
-def _train(run: Run, log: Callable[[str], None]) -> None:
+def _train(run: run_folder.Run, log: Callable[[str], None]) -> None:
     began = time.perf_counter()
     dataset = data.load(
         run.task.name,
@@ -97,8 +64,8 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
     episode = dataset.episode_id.astype(np.int32)
     transitions = dataset.transitions._replace(extras={"episode": episode})
     algorithm.check(transitions, log)
-    record = _record(run, spec, dataset.provenance)
-    _check_identity(run.workdir, record)
+    record = run_folder.describe(run, spec, dataset.provenance)
+    run_folder.check_identity(run.workdir, record)
     keys = loop.seed_keys(run.seeds)
     with (
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
@@ -112,7 +79,7 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
             origin = dataset.provenance.to_dict() | {"num_used": used}
             rundir.write_json(run.workdir / rundir.DATASET, origin)
             restored = checkpoint.Restored(0, loop.init(algorithm, keys))
-        elif _complete(run.workdir, restored.step, algorithm.num_steps):
+        elif run_folder.complete(run.workdir, restored.step, algorithm.num_steps):
             log(f"{run.workdir} is complete; nothing to do")
             return
         else:
@@ -137,7 +104,7 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
     if not finished:
         log("interrupted; saved, and the same command continues")
         return
-    summary = _summarize(run, dataset, time.perf_counter() - began)
+    summary = run_folder.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
     log(
@@ -147,7 +114,7 @@ def _train(run: Run, log: Callable[[str], None]) -> None:
 
 
 def _fit(
-    run: Run,
+    run: run_folder.Run,
     algorithm: Algorithm,
     store: checkpoint.Store,
     restored: checkpoint.Restored,
@@ -198,7 +165,7 @@ def _crossed(step: int, length: int, every: int) -> bool:
     return step // every > (step - length) // every
 
 
-def _evaluation_due(run: Run, algorithm: Algorithm, step: int) -> bool:
+def _evaluation_due(run: run_folder.Run, algorithm: Algorithm, step: int) -> bool:
     """Whether the last phase has reached an evaluation that is not written yet."""
     begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     written = rundir.read_lines(run.workdir / rundir.EVAL)
@@ -210,7 +177,7 @@ def _evaluation_due(run: Run, algorithm: Algorithm, step: int) -> bool:
 
 
 def _evaluate(
-    run: Run,
+    run: run_folder.Run,
     algorithm: Algorithm,
     evaluate: Callable[..., evaluation.EvalResult],
     state: State,
@@ -237,7 +204,11 @@ def _evaluate(
 
 
 def _write_metrics(
-    run: Run, chunk: loop.Chunk, metrics: Mapping[str, Any], rate: float, seconds: float
+    run: run_folder.Run,
+    chunk: loop.Chunk,
+    metrics: Mapping[str, Any],
+    rate: float,
+    seconds: float,
 ) -> None:
     """A line a seed; stops on the first value that is not finite."""
     rows = []
@@ -264,98 +235,3 @@ def _write_metrics(
 def _seconds_so_far(workdir: pathlib.Path) -> float:
     rows = rundir.read_lines(workdir / rundir.METRICS)
     return rows[-1]["seconds"] if rows else 0.0
-
-
-def _summarize(
-    run: Run, dataset: data.OfflineDataset, wall_seconds: float
-) -> dict[str, Any]:
-    rows = rundir.read_lines(run.workdir / rundir.EVAL)
-    last = max(row["step"] for row in rows)
-    scores = [row["normalized_score"] for row in rows if row["step"] == last]
-    metrics = rundir.read_lines(run.workdir / rundir.METRICS)
-    rates = [
-        row["updates_per_second"]
-        for row in metrics
-        if row["phase"] == metrics[-1]["phase"]
-    ]
-    return {
-        "env": run.task.name,
-        "algo": run.algo,
-        "source": dataset.provenance.source,
-        "dataset": dataset.provenance.id,
-        "behavior_score": dataset.behavior_score,
-        "preset": run.preset,
-        "steps": last,
-        "seeds": list(run.seeds),
-        "normalized_score": {
-            "mean": float(np.mean(scores)),
-            "std": float(np.std(scores)),  # population, over seeds
-            "per_seed": scores,
-        },
-        "wall_seconds": wall_seconds,
-        # The median leaves compilation and a busy moment out.
-        "updates_per_second": float(np.median(rates)),
-    }
-
-
-def _record(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, Any]:
-    """The content of config.json; its ``identity`` is what a checkpoint must match."""
-    config = dataclasses.asdict(run.config)
-    versions = {name: _version(name) for name in _PACKAGES}
-    return {
-        "env": run.task.name,
-        "algo": run.algo,
-        "preset": run.preset,
-        "source": provenance.source,
-        "seeds": list(run.seeds),
-        "config": config,
-        "cadence": dataclasses.asdict(run.cadence),
-        "spec": spec._asdict(),
-        "identity": {
-            "env": run.task.name,
-            "algo": run.algo,
-            "seeds": list(run.seeds),
-            "config": config,
-            "log_every": run.cadence.log_every,
-            "dataset": provenance.sha256,
-            "repair": run.cadence.repair,
-        },
-        "command": run.command,
-        "versions": versions | {"python": platform.python_version()},
-        "platform": f"{jax.default_backend()} {jax.devices()[0].device_kind}",
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
-    """Refuses a folder whose run was another one, with or without its checkpoints."""
-    if not (workdir / rundir.CONFIG).exists():
-        return
-    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
-    wanted = json.loads(json.dumps(record["identity"]))  # tuples become lists, as saved
-    checkpoint.check_config(saved, wanted, workdir)
-
-
-def _complete(workdir: pathlib.Path, step: int, num_steps: int) -> bool:
-    """Whether nothing is left to do; a damaged last checkpoint leaves some."""
-    return step == num_steps and (workdir / rundir.SUMMARY).exists()
-
-
-def _check_resume(workdir: pathlib.Path, resume: str) -> None:
-    begun = any(
-        (workdir / name).exists() for name in (rundir.CONFIG, checkpoint.FOLDER)
-    )
-    if resume == "never" and begun:
-        raise errors.UserError(
-            f"{workdir} already holds a run; give another --workdir or --resume=auto"
-        )
-    if resume == "must" and not begun:
-        raise errors.UserError(
-            f"{workdir} holds no run to continue; check --workdir or drop --resume=must"
-        )

@@ -44,4 +44,7 @@ def test_gap_is_what_two_modes_save():
 
 def test_there_is_no_gap_with_one_mode():
     found = _episodes(np.random.default_rng(1), [0.2])
-    assert abs(multimodality.held_out_nll(found, num_steps=500, learning_rate=3e-3)["gap"]) < 0.1
+    assert (
+        abs(multimodality.held_out_nll(found, num_steps=500, learning_rate=3e-3)["gap"])
+        < 0.1
+    )
