@@ -1,0 +1,157 @@
+"""Rand index of the trajectory clusterer by its heuristics, beside the paper's."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments import navigation_clustering
+from gem_jax import clustering, data
+from gem_jax.training import rundir
+
+FIELDS = (
+    *("env", "num_transitions", "momentum", "uniform_epochs", "biased_epochs"),
+    *("em_epochs", "seed", "rand_index"),
+)
+
+
+class Setting(NamedTuple):
+    """One cell; its fields are the first columns of the file.
+
+    Attributes:
+      env: a task whose local data are labeled.
+      num_transitions: size of its data.
+      momentum: mu, heuristic I.
+      uniform_epochs: N_p, heuristic II.
+      biased_epochs: N_b, heuristic III.
+      em_epochs: N_E.
+    """
+
+    env: str
+    num_transitions: int
+    momentum: float
+    uniform_epochs: int
+    biased_epochs: int
+    em_epochs: int
+
+
+Row = Mapping[str, Any]
+
+
+def measure(
+    settings: Sequence[Setting], seeds: Iterable[int], path: pathlib.Path
+) -> list[Row]:
+    """Clusters with every setting and seed that the file lacks, and adds them to it.
+
+    A seed fixes the clusterer's draws; the data of a task are the same for all.
+
+    Args:
+      settings: cells.
+      seeds: for each.
+      path: CSV file.
+
+    Returns:
+      The file's rows of these settings and seeds.
+    """
+    rows = []
+    for setting in settings:
+        for seed in seeds:
+            row = dict(zip(FIELDS, _texts(setting, seed), strict=False))
+            known = [r for r in read_rows(path) if row.items() <= r.items()]
+            if not known:
+                row["rand_index"] = f"{rand_index(setting, seed):.6f}"
+                header = "" if path.exists() else ",".join(FIELDS) + "\n"
+                rundir.append_text(path, header + ",".join(row.values()) + "\n")
+                known = [row]
+                print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
+            rows.append(known[0])
+    return rows
+
+
+def rand_index(setting: Setting, seed: int) -> float:
+    """Clusters once; 1 is the truth."""
+    dataset = data.load(
+        setting.env,
+        "local",
+        num_transitions=setting.num_transitions,
+        log=lambda line: None,
+    )
+    trajectories, truth = navigation_clustering.some_trajectories(
+        dataset, setting.num_transitions
+    )
+    found = clustering.fit(
+        jax.random.key(seed),
+        trajectories,
+        clustering.Settings(
+            momentum=setting.momentum,
+            uniform_epochs=setting.uniform_epochs,
+            biased_epochs=setting.biased_epochs,
+            em_epochs=setting.em_epochs,
+        ),
+    )
+    return clustering.rand_index(truth, found.assignment)
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
+    """The rows of the file; none if it does not exist."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def published() -> dict[tuple[str, float, int, int], str]:
+    """EMPO's Table 5 by task and heuristics: mean and standard deviation, percent."""
+    path = resources.files("experiments").joinpath("published_rand_index.csv")
+    with path.open() as file:
+        return {
+            _heuristics(row): f"{row['rand_mean']} ± {row['rand_std']}"
+            for row in csv.DictReader(file)
+        }
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """Markdown, a row a setting; standard deviations are over seeds."""
+    elsewhere = published()
+    groups: dict[tuple, list[float]] = {}
+    for row in rows:
+        key = (*_heuristics(row), int(row["num_transitions"]), int(row["em_epochs"]))
+        groups.setdefault(key, []).append(100.0 * float(row["rand_index"]))
+    lines: list[Sequence[str]] = [
+        [
+            *("task", "mu", "N_p", "N_b", "N_E", "transitions"),
+            *("Rand index, %", "seeds", "published, %"),
+        ],
+        ["---"] * 9,
+    ]
+    for (*cell, size, em_epochs), found in groups.items():
+        env, momentum, uniform, biased = cell
+        lines.append(
+            [
+                *(env, f"{momentum:g}", str(uniform), str(biased), str(em_epochs)),
+                *(f"{size:,}", f"{np.mean(found):.2f} ± {np.std(found):.2f}"),
+                *(str(len(found)), elsewhere.get(tuple(cell), "-")),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _texts(setting: Setting, seed: int) -> tuple[str, ...]:
+    """As the file has them: a momentum of 0 and of 0.0 are the same cell."""
+    setting = setting._replace(momentum=float(setting.momentum))
+    return (*map(str, setting), str(seed))
+
+
+def _heuristics(row: Row) -> tuple[str, float, int, int]:
+    return (
+        row["env"],
+        float(row["momentum"]),
+        int(row["uniform_epochs"]),
+        int(row["biased_epochs"]),
+    )

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from experiments import rand_index_table
+
+SETTING = rand_index_table.Setting("navigation-v0", 4_000, 0, 0, 1, 0)
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Calls of the measurement, which is replaced by a number."""
+    calls = []
+
+    def rand_index(setting, seed):
+        calls.append((setting, seed))
+        return 0.5 + 0.1 * seed
+
+    monkeypatch.setattr(rand_index_table, "rand_index", rand_index)
+    return calls
+
+
+def test_what_the_file_holds_is_not_measured_again(tmp_path, counted):
+    path = tmp_path / "rand.csv"
+    first = rand_index_table.measure([SETTING], range(2), path)
+    again = rand_index_table.measure([SETTING._replace(momentum=0.0)], range(3), path)
+    assert [seed for _, seed in counted] == [0, 1, 2]
+    assert again[:2] == first == rand_index_table.read_rows(path)[:2]
+
+
+def test_table_has_mean_and_spread_over_seeds_beside_the_paper_s(tmp_path, counted):
+    walker = SETTING._replace(env="walker2d-medium-expert-v2", momentum=0.9)
+    rows = rand_index_table.measure([walker], range(3), tmp_path / "rand.csv")
+    table = rand_index_table.format_table(rows).splitlines()
+    cells = [cell.strip() for cell in table[2].strip("|").split("|")]
+    assert cells[1:4] == ["0.9", "0", "1"]
+    assert cells[6:] == ["60.00 ± 8.16", "3", "-"]
+    assert len(rand_index_table.published()) == 24
+    known = rand_index_table.published()["walker2d-medium-expert-v2", 0.9, 20, 3]
+    assert known == "99.93 ± 0.08"
+
+
+def test_clusters_are_compared_with_the_policies_that_acted(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    setting = SETTING._replace(
+        num_transitions=8_000, momentum=0.9, uniform_epochs=2, biased_epochs=2
+    )
+    assert rand_index_table.rand_index(setting._replace(em_epochs=8), 0) == 1.0
