@@ -39,7 +39,7 @@ def make_updates(
 
     Args:
       name: one of ``available``.
-      data: arrays `[D, ...]` in the host's memory.
+      data: arrays `[D, ...]`.
       batch_size: transitions an update.
       count: updates a call.
     """
@@ -52,9 +52,8 @@ def _d3rlpy_iql(data: Transition, batch_size: int, count: int) -> Callable[[], N
 
     timeouts = np.zeros(len(data.reward), np.float32)
     timeouts[_EPISODE - 1 :: _EPISODE] = 1.0
-    buffer = d3rlpy.dataset.MDPDataset(
-        data.observation, data.action, data.reward, data.terminal, timeouts
-    )
+    columns = (data.observation, data.action, data.reward, data.terminal)
+    buffer = d3rlpy.dataset.MDPDataset(*map(np.asarray, columns), timeouts)
     learner = d3rlpy.algos.IQLConfig(batch_size=batch_size).create(device=False)
     learner.build_with_dataset(buffer)
 
