@@ -68,7 +68,7 @@ def fit(
     data = em.Trajectories(*map(jnp.asarray, data))
     init_key, loop_key = jax.random.split(key)
     state = jax.jit(clusterer.init)(init_key)
-    run_epoch = _epoch_fn(clusterer, settings.batch_size)
+    run_epoch = make_epoch(clusterer, settings.batch_size)
     e_step = jax.jit(clusterer.e_step)
     for number, (stage, first) in enumerate(_stages(settings)):
         start_key, epoch_key = jax.random.split(jax.random.fold_in(loop_key, number))
@@ -98,7 +98,7 @@ def _stages(settings: em.Settings) -> Iterator[tuple[str, bool]]:
         yield from ((stage, i == 0) for i in range(length))
 
 
-def _epoch_fn(clusterer: em.Clusterer, batch_size: int) -> Callable:
+def make_epoch(clusterer: em.Clusterer, batch_size: int) -> Callable:
     """``(state, key, data, classify) -> (state, mean metrics)``, jitted."""
 
     def epoch(

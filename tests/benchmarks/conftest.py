@@ -12,11 +12,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def run_benchmark():
-    """Runs ``python -m benchmarks.NAME`` with small settings."""
+    """Runs ``python -m benchmarks.NAME``."""
 
     def run(name, *flags):
         return subprocess.run(
-            [sys.executable, "-m", f"benchmarks.{name}", "--preset=smoke", *flags],
+            [sys.executable, "-m", f"benchmarks.{name}", *flags],
             env=os.environ | {"JAX_PLATFORMS": "cpu"},
             cwd=ROOT,
             capture_output=True,

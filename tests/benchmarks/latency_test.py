@@ -16,7 +16,9 @@ from gem_jax.training import checkpoint, loop, rundir
 def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_path):
     output = tmp_path / "latency.json"
     flags = ("--num_candidates=2", "--batch_size=1", "--calls=2", "--seconds=0")
-    result = run_benchmark("latency", "--methods=gem,bc", *flags, f"--output={output}")
+    result = run_benchmark(
+        "latency", "--preset=smoke", "--methods=gem,bc", *flags, f"--output={output}"
+    )
     assert result.returncode == 0, result.stderr
     assert "Published elsewhere" in result.stdout and "20.37" in result.stdout
     record = json.loads(output.read_text())
@@ -47,7 +49,7 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(run_benchmark, flags, named):
-    result = run_benchmark("latency", *flags)
+    result = run_benchmark("latency", "--preset=smoke", *flags)
     assert result.returncode == 2, result.stderr
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert named in line and "Traceback" not in result.stderr

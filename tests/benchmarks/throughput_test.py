@@ -9,6 +9,7 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
     output = tmp_path / "throughput.json"
     result = run_benchmark(
         "throughput",
+        "--preset=smoke",
         "--methods=bc",
         "--envs=maze2d-umaze-v1",
         "--num_seeds=1,2",
@@ -40,7 +41,7 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(run_benchmark, flags, named):
-    result = run_benchmark("throughput", *flags)
+    result = run_benchmark("throughput", "--preset=smoke", *flags)
     assert result.returncode == 2, result.stderr
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert named in line and "Traceback" not in result.stderr

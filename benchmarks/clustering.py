@@ -1,0 +1,127 @@
+"""Seconds of one EM epoch of the trajectory clusterer, and its share of the peak.
+
+    python -m benchmarks.clustering --output=benchmarks/results/cpu_clustering.json
+
+E-step and M-step over a million steps of hopper's shape, K policies of three hidden
+layers of 256, on synthetic arrays. Bare square products take turns with them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from benchmarks import harness
+from experiments import cli
+from gem_jax import clustering
+from gem_jax.clustering import fitting
+from gem_jax.training import rundir
+
+_TRANSITIONS = flags.DEFINE_integer(
+    "num_transitions", 1_000_000, "Steps in the data.", lower_bound=10_000
+)
+_CLUSTERS = flags.DEFINE_integer("num_clusters", 2, "K.", lower_bound=1)
+_REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed epochs.", lower_bound=2)
+_OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
+
+_OBSERVATION_SIZE, _ACTION_SIZE = 11, 3  # hopper's
+_EPISODE_STEPS = 1_000
+_E_STEP_ROWS = 8_192  # whose operations are counted, to be scaled up
+
+
+def main(argv: list[str]) -> None:
+    """Prints a line and writes it."""
+    cli.no_arguments(argv)
+    row = measure(_TRANSITIONS.value, _CLUSTERS.value, _REPETITIONS.value)
+    print(
+        f"{row['num_transitions']:,} steps, K = {row['num_clusters']}: E-step "
+        f"{row['e_step_seconds']:.2f} s, M-step {row['m_step_seconds']:.2f} s, "
+        f"{row['flops_per_second'] / 1e9:.0f} GFLOP/s, "
+        f"{row['share_of_peak']:.2f} of the products' peak"
+    )
+    if _OUTPUT.value:
+        rundir.write_json(pathlib.Path(_OUTPUT.value), harness.machine() | row)
+
+
+def measure(num_transitions: int, num_clusters: int, repetitions: int) -> dict:
+    """Medians over the repetitions; operations are the compiler's counts."""
+    settings = clustering.Settings(num_clusters=num_clusters)
+    data = jax.device_put(synthetic(num_transitions))
+    num_trajectories = int(data.episode[-1]) + 1
+    sizes = (_OBSERVATION_SIZE, _ACTION_SIZE, num_trajectories)
+    clusterer = clustering.make(settings, *sizes)
+    state = jax.jit(clusterer.init)(jax.random.key(0))
+    e_step = jax.jit(clusterer.e_step)
+    epoch = fitting.make_epoch(clusterer, settings.batch_size)
+
+    def run_m_step() -> None:
+        nonlocal state
+        state, _ = jax.block_until_ready(
+            epoch(state, jax.random.key(1), data, classify=True)
+        )
+
+    work = operations(clusterer, settings, data)
+    products, product_flops = harness.products()
+    times = harness.interleaved(
+        {
+            "products": products,
+            "e_step": lambda: jax.block_until_ready(e_step(state, data)),
+            "m_step": run_m_step,
+        },
+        calls=repetitions,
+        seconds=np.inf,
+    )
+    peak = product_flops / times["products"]
+    achieved = work / (times["e_step"] + times["m_step"])
+    return {
+        "num_transitions": num_transitions,
+        "num_clusters": num_clusters,
+        "hidden_sizes": settings.hidden_sizes,
+        "e_step_seconds": float(np.median(times["e_step"])),
+        "m_step_seconds": float(np.median(times["m_step"])),
+        "epoch_flops": work,
+        "flops_per_second": float(np.median(achieved)),
+        "matmul_peak": float(np.median(peak)),
+        "share_of_peak": float(np.median(achieved / peak)),
+    }
+
+
+def operations(
+    clusterer: clustering.Clusterer,
+    settings: clustering.Settings,
+    data: clustering.Trajectories,
+) -> float:
+    """Of an epoch: the classifier learns beside the policies, as in ``fit``."""
+    size = len(data.action)
+    state = jax.eval_shape(clusterer.init, jax.random.key(0))
+
+    def count(function: Any, first: Any, rows: int) -> float:
+        part = jax.tree.map(lambda leaf: leaf[:rows], data)
+        compiled = jax.jit(function).lower(first, part).compile()
+        return harness.flops(compiled) * size / rows
+
+    return (
+        count(clusterer.responsibilities, state.policies.params, _E_STEP_ROWS)
+        + count(clusterer.m_step, state, settings.batch_size)
+        + count(clusterer.classify_step, state, settings.batch_size)
+    )
+
+
+def synthetic(num_transitions: int) -> clustering.Trajectories:
+    """Normal numbers in the shapes of a dataset; they are never called data."""
+    rng = np.random.default_rng(0)
+    return clustering.Trajectories(
+        observation=rng.standard_normal(
+            (num_transitions, _OBSERVATION_SIZE), np.float32
+        ),
+        action=rng.uniform(-1, 1, (num_transitions, _ACTION_SIZE)).astype(np.float32),
+        episode=np.arange(num_transitions, dtype=np.int32) // _EPISODE_STEPS,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
