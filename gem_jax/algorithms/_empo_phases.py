@@ -138,6 +138,15 @@ def _critic_phase(config: Config, parts: Parts) -> Phase:
 
 
 def _value_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
+    def tail_value(state: State, batch: Transition) -> Array:
+        """Q there; its target knows what follows from like states inside others."""
+        return parts.sarsa.q_value(
+            state.critic.q.params,
+            state.normalizer(batch.observation),
+            batch.action,
+            _empo_state.label(state, batch),
+        )
+
     def update(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
@@ -147,7 +156,11 @@ def _value_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
         return _empo_state.stepped(state, value=value), metrics
 
     steps = config.value_epochs * _epoch(config, spec)
-    prepare = _empo_values.discounted_returns(config.discount)
+    prepare = _empo_values.discounted_returns(
+        config.discount,
+        spec.num_episodes,
+        tail_value if config.bootstrap_tail else None,
+    )
     return Phase("value", steps, config.batch_size, update, prepare)
 
 

@@ -73,15 +73,35 @@ def next_actions(
     }
 
 
-def discounted_returns(discount: float) -> Callable[..., Any]:
-    """A ``prepare``: the return from each step to the end of its trajectory."""
+def discounted_returns(
+    discount: float,
+    num_trajectories: int = 0,
+    tail_value: Callable[[Any, Transition], Array] | None = None,
+) -> Callable[..., Any]:
+    """A ``prepare``: the return from each step to the end of its trajectory.
+
+    Args:
+      discount: gamma.
+      num_trajectories: in the dataset.
+      tail_value: (state, batch) to `[B]`, what the last step of a trajectory that was
+        cut off and all that would follow it are worth; by default its reward alone.
+    """
 
     def prepare(
         state: Any, key: PRNGKey, dataset: Transition
     ) -> tuple[Any, Mapping[str, Array]]:
         del key
-        stop = returns.last_steps(dataset.extras["episode"]) | (dataset.terminal > 0.0)
-        return state, {"return": returns.monte_carlo(dataset.reward, stop, discount)}
+        last = returns.last_steps(dataset.extras["episode"])
+        terminal, reward = dataset.terminal > 0.0, dataset.reward
+        if tail_value is not None:
+            beyond = reward.shape[0]  # stands for no row: nothing is written there
+            (rows,) = jnp.nonzero(
+                last & ~terminal, size=num_trajectories, fill_value=beyond
+            )
+            batch = jax.tree.map(lambda leaf: leaf[rows], dataset)
+            reward = reward.at[rows].set(tail_value(state, batch), mode="drop")
+        done = last | terminal
+        return state, {"return": returns.monte_carlo(reward, done, discount)}
 
     return prepare
 

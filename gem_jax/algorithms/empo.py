@@ -53,6 +53,9 @@ class Config:
       target_period: n_Q, steps between updates of the target of Q.
       polyak: tau_Q, rate of these updates.
       value_epochs: N_V.
+      bootstrap_tail: a trajectory that was cut off ends with Q of its last step instead
+        of that step's reward, so that V is not too low before a time limit. The paper
+        counts the rewards seen (erratum 5).
       improve_epochs: N_pi; with full batches as many optimizer steps.
       clip: epsilon of PPO. The paper gives none; this is BPPO's.
       full_batch: one PPO step on the gradient of the whole data set, as in the paper;
@@ -82,6 +85,7 @@ class Config:
     target_period: int = 2
     polyak: float = 0.005
     value_epochs: int = 40
+    bootstrap_tail: bool = False
     improve_epochs: int = 100
     clip: float = 0.25
     full_batch: bool = True

@@ -30,6 +30,7 @@ SMALL = empo.Config(
     chunk_size=300,
     choice_target_period=20,
     expectile=0.9,
+    bootstrap_tail=True,
 )
 EPISODES, STEPS = 16, 50
 
@@ -263,6 +264,23 @@ def test_bootstrapped_targets_by_hand():
     np.testing.assert_allclose(extras["n_discount"], [0, 0, *[0.25, 0.5] * 3])
     np.testing.assert_array_equal(
         extras["n_observation"][2:4], jnp.stack([data.next_observation[3]] * 2)
+    )
+
+
+def test_returns_by_hand_with_and_without_a_bootstrapped_tail():
+    # Trajectories of two steps; the first ends terminally, the others by time limit.
+    data = fakes.random_transitions(jax.random.key(0), 8)._replace(
+        reward=jnp.arange(8.0), terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
+    )
+    prepare = _empo_values.discounted_returns(0.5)
+    _, plain = prepare(None, None, data)
+    np.testing.assert_allclose(plain["return"], [0.5, 1, 3.5, 3, 6.5, 5, 9.5, 7])
+    prepare = _empo_values.discounted_returns(
+        0.5, 4, lambda state, batch: 100.0 * batch.extras["episode"]
+    )
+    _, tailed = jax.jit(prepare)(None, None, data)
+    np.testing.assert_allclose(
+        tailed["return"], [0.5, 1, 52.0, 100, 104.0, 200, 156.0, 300]
     )
 
 
