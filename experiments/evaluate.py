@@ -14,6 +14,7 @@ from absl import flags
 
 from experiments import cli, rescoring
 from gem_jax.inference import Knobs
+from gem_jax.inference.knobs import SCHEDULES
 from gem_jax.training import rundir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
@@ -27,6 +28,7 @@ _DEFINE = {
 }
 for _field in dataclasses.fields(Knobs):
     _DEFINE[type(_field.default)](_field.name, None, "See gem_jax.inference.Knobs.")
+flags.DEFINE_enum("lambda_schedule", None, SCHEDULES, "By default the run's own.")
 
 
 def main(argv: list[str]) -> None:
@@ -41,9 +43,8 @@ def main(argv: list[str]) -> None:
 
 def asked_knobs() -> dict[str, Any]:
     """The knobs given on the command line."""
-    values = {
-        field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(Knobs)
-    }
+    names = [field.name for field in dataclasses.fields(Knobs)]
+    values = {n: flags.FLAGS[n].value for n in (*names, "lambda_schedule")}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -30,11 +30,11 @@ _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
 _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
 _OUTPUT = flags.DEFINE_string("output", None, "Default: the first WORKDIR/sweep.csv.")
 _ABLATIONS = flags.DEFINE_bool("ablations", False, "Also play the paper's ablations.")
-_TYPES = {
+_TYPES: dict[str, type] = {
     field.name: type(field.default)
     for field in dataclasses.fields(Knobs)
     if field.name in sweep_table.KNOBS
-}
+} | {"lambda_schedule": str}
 for _name in _TYPES:
     flags.DEFINE_list(_name, None, "Values; see gem_jax.inference.Knobs.")
 

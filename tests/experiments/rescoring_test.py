@@ -55,6 +55,21 @@ def test_bad_knobs_are_refused(finished, changes, named):
         gem_jax.load(finished).with_knobs(**changes)
 
 
+def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
+    run = rescoring.load(finished)  # whose lambda is constant
+
+    def ends(**changes):
+        knobs = run.with_knobs(changes).policies[0].knobs
+        return knobs.lambda_start, knobs.lambda_end
+
+    assert ends(lambda_end=0.3) == (0.3, 0.3)
+    assert ends(lambda_end=0.3, lambda_schedule="rise") == (0.0, 0.3)
+    assert ends(lambda_end=0.3, lambda_schedule="decay") == (1.0, 0.3)
+    assert ends(lambda_start=0.5, lambda_end=0.3) == (0.5, 0.3)
+    with pytest.raises(errors.UserError, match="lambda_schedule must be one of"):
+        ends(lambda_schedule="up")
+
+
 def test_bad_loads_and_observations_are_refused(finished, tmp_path):
     with pytest.raises(errors.UserError, match="is --workdir a run folder"):
         gem_jax.load(tmp_path)
