@@ -8,8 +8,8 @@ maze2d 59 / 118 / 90.
 ``laptop`` differs from ``paper`` in two critics with LayerNorm, 64 candidates, a
 constant lambda and a score whose two terms are both standardized; on locomotion, as in
 the paper, the lower confidence bound is in reward units and lambda decays. On Maze2D
-support above a cap earns nothing; on AntMaze beta is smaller (``shared``), kappa larger,
-and the anchor the mixture's mean.
+support above a cap earns nothing; on AntMaze beta is smaller (``shared``), kappa is
+larger, and the anchor is the mixture's mean.
 """
 
 from __future__ import annotations
