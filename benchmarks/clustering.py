@@ -18,7 +18,7 @@ from absl import flags
 from benchmarks import harness
 from experiments import cli
 from gem_jax import clustering
-from gem_jax.clustering import fitting
+from gem_jax.clustering import em, fitting
 from gem_jax.training import rundir
 
 _TRANSITIONS = flags.DEFINE_integer(
@@ -30,7 +30,6 @@ _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 
 _OBSERVATION_SIZE, _ACTION_SIZE = 11, 3  # hopper's
 _EPISODE_STEPS = 1_000
-_E_STEP_ROWS = 8_192  # whose operations are counted, to be scaled up
 
 
 def main(argv: list[str]) -> None:
@@ -95,7 +94,10 @@ def operations(
     settings: clustering.Settings,
     data: clustering.Trajectories,
 ) -> float:
-    """Of an epoch: the classifier learns beside the policies, as in ``fit``."""
+    """Of an epoch: the classifier learns beside the policies, as in ``fit``.
+
+    The compiler counts a loop's body once, so one chunk and one batch are scaled up.
+    """
     size = len(data.action)
     state = jax.eval_shape(clusterer.init, jax.random.key(0))
 
@@ -105,7 +107,7 @@ def operations(
         return harness.flops(compiled) * size / rows
 
     return (
-        count(clusterer.responsibilities, state.policies.params, _E_STEP_ROWS)
+        count(clusterer.responsibilities, state.policies.params, em.CHUNK_SIZE)
         + count(clusterer.m_step, state, settings.batch_size)
         + count(clusterer.classify_step, state, settings.batch_size)
     )

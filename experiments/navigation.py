@@ -23,6 +23,7 @@ from absl import flags
 from experiments import (
     cli,
     configs,
+    labeled_trajectories,
     navigation_clustering,
     navigation_figures,
     navigation_table,
@@ -56,7 +57,8 @@ def main(argv: list[str]) -> None:
     }
     for title, run in runs.items():
         print(f"{title}: {run.workdir}", flush=True)
-        runner.train(run)
+        if not runner.train(run):
+            return
     cadence = runs["BC"].cadence
     dataset = data.load(
         task.name, num_transitions=cadence.num_transitions, repair=cadence.repair
@@ -119,8 +121,7 @@ def play(run: run_folder.Run, dataset: data.OfflineDataset) -> navigation_table.
 
 def rand_indices(run: run_folder.Run, dataset: data.OfflineDataset) -> np.ndarray:
     """`[seeds]` agreement of EMPO's labels with the policies that acted."""
-    assert dataset.policy is not None  # local navigation data have it
-    truth = dataset.policy[dataset.episode_offsets[:-1]]
+    truth = labeled_trajectories.labels(dataset)
     record = rundir.read_json(run.workdir / rundir.CONFIG)
     algorithm, _ = rebuild(record)
     keys = loop.seed_keys(run.seeds)

@@ -7,11 +7,10 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from experiments import labeled_trajectories
 from gem_jax import clustering, data
-from gem_jax.ops import normalize
 from gem_jax.training import rundir
 
 _MAX_TRANSITIONS = 100_000
@@ -23,22 +22,27 @@ def measure(path: pathlib.Path, dataset: data.OfflineDataset, config: Any) -> Ro
     """A row an epoch: stage, posterior entropy (nats), Rand index.
 
     Clusters some of the trajectories with the settings of EMPO's first phases; the true
-    labels are used for the index alone. The file at ``path`` is read if it is there.
+    labels are used for the index alone, which is that of the weights of an EM epoch's
+    M-step and ``None`` before: there weights are drawn or even, whatever was learned.
+    The file at ``path`` is read if it is there.
     """
     if path.exists():
         rows: Rows = json.loads(path.read_text())["epochs"]
         return rows
-    trajectories, truth = some_trajectories(dataset)
+    trajectories, truth = labeled_trajectories.some(dataset, _MAX_TRANSITIONS)
     rows = []
 
-    def note(epoch: clustering.Epoch) -> None:
+    def rand_index(epoch: clustering.Epoch) -> float:
         assignment = np.asarray(epoch.state.posterior).argmax(axis=1)
+        return clustering.rand_index(truth, assignment)
+
+    def note(epoch: clustering.Epoch) -> None:
         rows.append(
             {
                 "epoch": epoch.number,
                 "stage": epoch.stage,
                 "entropy": float(epoch.metrics["policies/posterior_entropy"]),
-                "rand_index": clustering.rand_index(truth, assignment),
+                "rand_index": rand_index(epoch) if epoch.stage == "em" else None,
             }
         )
 
@@ -47,20 +51,3 @@ def measure(path: pathlib.Path, dataset: data.OfflineDataset, config: Any) -> Ro
     final = clustering.rand_index(truth, fit.assignment)
     rundir.write_json(path, {"epochs": rows, "final_rand_index": final})
     return rows
-
-
-def some_trajectories(
-    dataset: data.OfflineDataset, max_transitions: int = _MAX_TRANSITIONS
-) -> tuple[clustering.Trajectories, np.ndarray]:
-    """Every n-th trajectory, observations normalized, and their true labels `[J]`."""
-    assert dataset.policy is not None  # local navigation data have it
-    stride = -(-len(dataset.policy) // max_transitions)
-    episode_id = dataset.episode_id
-    kept = np.flatnonzero(episode_id % stride == 0)
-    observation = jnp.asarray(dataset.transitions.observation[kept])
-    trajectories = clustering.Trajectories(
-        observation=normalize.fit_normalizer(observation)(observation),
-        action=jnp.asarray(dataset.transitions.action[kept]),
-        episode=jnp.asarray(episode_id[kept] // stride, jnp.int32),
-    )
-    return trajectories, dataset.policy[dataset.episode_offsets[:-1:stride]]

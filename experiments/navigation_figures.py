@@ -32,7 +32,10 @@ def clustering(path: pathlib.Path, epochs: Sequence[Mapping[str, Any]]) -> None:
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     number = [row["epoch"] for row in epochs]
-    axes.plot(number, [row["rand_index"] for row in epochs], label="Rand index")
+    rand = [
+        np.nan if row["rand_index"] is None else row["rand_index"] for row in epochs
+    ]
+    axes.plot(number, rand, label="Rand index")
     entropy = [row["entropy"] / np.log(2.0) for row in epochs]
     axes.plot(number, entropy, label="posterior entropy (bits)")
     stages = [row["stage"] for row in epochs]

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
     whole = (_MOMENTUM.value, _UNIFORM.value, _BIASED.value)
     grid = [whole]
     if _ABLATIONS.value:
-        grid = list(itertools.product(*((0, value) for value in whole)))
+        grid = list(itertools.product(*(sorted({0, value}) for value in whole)))
     settings = [
         rand_index_table.Setting(env, _TRANSITIONS.value, *heuristics, _EM.value)
         for env in (tasks.get(name).name for name in _ENVS.value)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments import navigation_clustering
-from gem_jax import clustering, data
+from experiments import labeled_trajectories
+from gem_jax import clustering, data, errors
 from gem_jax.training import rundir
 
 FIELDS = (
@@ -58,7 +58,13 @@ def measure(
 
     Returns:
       The file's rows of these settings and seeds.
+
+    Raises:
+      UserError: a value is out of range, or a task's data are not labeled.
     """
+    for setting in settings:
+        clusterer(setting)
+    path.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for setting in settings:
         for seed in seeds:
@@ -82,20 +88,26 @@ def rand_index(setting: Setting, seed: int) -> float:
         num_transitions=setting.num_transitions,
         log=lambda line: None,
     )
-    trajectories, truth = navigation_clustering.some_trajectories(
-        dataset, setting.num_transitions
-    )
-    found = clustering.fit(
-        jax.random.key(seed),
-        trajectories,
-        clustering.Settings(
+    trajectories, truth = labeled_trajectories.some(dataset, setting.num_transitions)
+    found = clustering.fit(jax.random.key(seed), trajectories, clusterer(setting))
+    return clustering.rand_index(truth, found.assignment)
+
+
+def clusterer(setting: Setting) -> clustering.Settings:
+    """The settings of a cell.
+
+    Raises:
+      UserError: a value is out of range.
+    """
+    try:
+        return clustering.Settings(
             momentum=setting.momentum,
             uniform_epochs=setting.uniform_epochs,
             biased_epochs=setting.biased_epochs,
             em_epochs=setting.em_epochs,
-        ),
-    )
-    return clustering.rand_index(truth, found.assignment)
+        )
+    except ValueError as error:
+        raise errors.UserError(str(error)) from None
 
 
 def read_rows(path: pathlib.Path) -> list[dict[str, str]]:

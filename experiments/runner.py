@@ -21,7 +21,7 @@ from gem_jax.types import EnvSpec, Transition
 
 def train(
     run: run_folder.Run, *, resume: str = "auto", log: Callable[[str], None] = print
-) -> None:
+) -> bool:
     """Trains, evaluates and writes the run folder.
 
     An interrupt saves a checkpoint and returns; the same call then continues.
@@ -32,6 +32,9 @@ def train(
         one, ``"must"`` refuses to begin one.
       log: takes one line.
 
+    Returns:
+      Whether the run is complete; not if it was interrupted.
+
     Raises:
       UserError: the folder holds another run, or none, or is in use; data or settings
         are unfit.
@@ -39,10 +42,10 @@ def train(
     """
     run_folder.check_resume(run.workdir, resume)
     with locks.claim(run.workdir / ".lock", str(run.workdir)):
-        _train(run, log)
+        return _train(run, log)
 
 
-def _train(run: run_folder.Run, log: Callable[[str], None]) -> None:
+def _train(run: run_folder.Run, log: Callable[[str], None]) -> bool:
     began = time.perf_counter()
     dataset = data.load(
         run.task.name,
@@ -81,7 +84,7 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> None:
             restored = checkpoint.Restored(0, loop.init(algorithm, keys))
         elif run_folder.complete(run.workdir, restored.step, algorithm.num_steps):
             log(f"{run.workdir} is complete; nothing to do")
-            return
+            return True
         else:
             log(f"continuing from update {restored.step}")
         for name in (rundir.METRICS, rundir.EVAL):
@@ -103,7 +106,7 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> None:
         )
     if not finished:
         log("interrupted; saved, and the same command continues")
-        return
+        return False
     summary = run_folder.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
@@ -111,6 +114,7 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> None:
         f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
         f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
     )
+    return True
 
 
 def _fit(

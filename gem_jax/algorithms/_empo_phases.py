@@ -74,22 +74,20 @@ def _clustering_phases(
         )
         return dataclasses.replace(state, clusters=clusters)
 
-    def clone(state: State, key: PRNGKey, batch: Transition):
-        del key
-        steps = _empo_state.trajectories(
+    def steps_of(state: State, batch: Transition) -> clustering.Trajectories:
+        return _empo_state.trajectories(
             _observations.normalized(state.normalizer, batch)
         )
-        clusters, metrics = clusterer.m_step(state.clusters, steps)
+
+    def clone(state: State, key: PRNGKey, batch: Transition):
+        del key
+        clusters, metrics = clusterer.m_step(state.clusters, steps_of(state, batch))
         return _empo_state.stepped(state, clusters=clusters), metrics
 
     def clone_and_classify(state: State, key: PRNGKey, batch: Transition):
-        del key
-        steps = _empo_state.trajectories(
-            _observations.normalized(state.normalizer, batch)
-        )
-        clusters, metrics = clusterer.m_step(state.clusters, steps)
-        clusters, more = clusterer.classify_step(clusters, steps)
-        return _empo_state.stepped(state, clusters=clusters), {**metrics, **more}
+        state, metrics = clone(state, key, batch)
+        clusters, more = clusterer.classify_step(state.clusters, steps_of(state, batch))
+        return dataclasses.replace(state, clusters=clusters), {**metrics, **more}
 
     fit = _observations.fit_on_entry(config.normalize_observations)
     stages = [
@@ -127,7 +125,7 @@ def _critic_phase(config: Config, parts: Parts) -> Phase:
     def update(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        critic, metrics = parts.sarsa.update(
+        critic, metrics = parts.critic.update(
             state.critic, batch, _empo_state.label(state, batch), state.step
         )
         return _empo_state.stepped(state, critic=critic), metrics
@@ -140,7 +138,7 @@ def _critic_phase(config: Config, parts: Parts) -> Phase:
 def _value_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
     def tail_value(state: State, batch: Transition) -> Array:
         """Q there; its target knows what follows from like states inside others."""
-        return parts.sarsa.q_value(
+        return parts.critic.q_value(
             state.critic.q.params,
             state.normalizer(batch.observation),
             batch.action,
@@ -150,7 +148,7 @@ def _value_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
     def update(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        value, metrics = parts.returns.update(
+        value, metrics = parts.value.update(
             state.value, batch, _empo_state.label(state, batch)
         )
         return _empo_state.stepped(state, value=value), metrics
@@ -169,8 +167,8 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
         state: State, observation: Array, action: Array, label: Array
     ) -> Array:
         """A = Q(s, a) - V(s) of the row's cluster, observations normalized."""
-        q = parts.sarsa.q_value(state.critic.q.params, observation, action, label)
-        raw = q - parts.returns.value(state.value.params, observation, label)
+        q = parts.critic.q_value(state.critic.q.params, observation, action, label)
+        raw = q - parts.value.value(state.value.params, observation, label)
         mean, deviation = state.advantage_scale
         return (raw - mean) / deviation
 

@@ -43,8 +43,8 @@ class Parts(NamedTuple):
     """The learners, one for each part of the state."""
 
     clusterer: clustering.Clusterer
-    sarsa: _empo_values.SarsaLearner
-    returns: _empo_values.ValueLearner
+    critic: _empo_values.SarsaLearner
+    value: _empo_values.ValueLearner
     policy: _empo_policy.PolicyLearner
     choice: _empo_choice.ChoiceLearner
 

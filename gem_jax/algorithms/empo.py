@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gem_jax import clustering
+from gem_jax import clustering, errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import (
     _config,
@@ -106,7 +106,7 @@ class Config:
         _config.positive(self, "clip", "chunk_size", "n_step", "choice_target_period")
         _config.not_negative(self, "biased_epochs", "uniform_epochs")
         _config.fraction(self, "discount", "expectile", "polyak")
-        if self.support_ratio < 1.0:  # erratum 6: below it ID(s) could be empty
+        if not self.support_ratio >= 1.0:  # erratum 6: else ID(s) could be empty
             raise ValueError(
                 f"support_ratio must be at least 1, got {self.support_ratio!r}"
             )
@@ -145,8 +145,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             normalizer=normalize.identity_normalizer(spec.observation_size),
             clusters=clusters,
             label=jnp.zeros(spec.num_episodes, jnp.int32),
-            critic=parts.sarsa.init(keys[1]),
-            value=parts.returns.init(keys[2]),
+            critic=parts.critic.init(keys[1]),
+            value=parts.value.init(keys[2]),
             advantage_scale=jnp.array([0.0, 1.0]),
             policy=parts.policy.start(clusters.policies.params),
             choice=parts.choice.init(keys[3]),
@@ -175,10 +175,17 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         return ActOutput(jnp.clip(means[cluster], -1.0, 1.0), audit)
 
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
+        episode = np.asarray(dataset.extras["episode"])
+        followed = np.isin(np.diff(episode), 0).any()
+        if not followed and not np.any(dataset.terminal):
+            raise errors.UserError(
+                "no step is followed by another or ends its episode as a terminal, so "
+                "there is nothing to learn values from; are the episodes' ends right?"
+            )
         clustering.check(
             np.asarray(dataset.observation),
             np.asarray(dataset.action),
-            np.asarray(dataset.extras["episode"]),
+            episode,
             config.num_clusters,
             log,
         )
@@ -199,7 +206,7 @@ def _make_parts(config: Config, spec: EnvSpec) -> Parts:
     size = spec.num_transitions if config.full_batch else config.batch_size
     return Parts(
         clusterer=clusterer,
-        sarsa=_empo_values.make_sarsa_learner(
+        critic=_empo_values.make_sarsa_learner(
             spec,
             adam,
             discount=config.discount,
@@ -207,7 +214,7 @@ def _make_parts(config: Config, spec: EnvSpec) -> Parts:
             target_period=config.target_period,
             **shared,
         ),
-        returns=_empo_values.make_value_learner(spec, adam, **shared),
+        value=_empo_values.make_value_learner(spec, adam, **shared),
         policy=_empo_policy.make_policy_learner(
             clusterer.policy,
             config.learning_rate,

@@ -197,8 +197,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def fit_behavior(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        weight = jnp.ones(batch.reward.shape)
-        new_behavior, metrics = behavior.update(state.behavior, batch, weight)
+        new_behavior, metrics = behavior.update(
+            state.behavior, batch, _responsibility(batch)
+        )
         new_state = dataclasses.replace(
             state, step=_observations.next_step(state.step), behavior=new_behavior
         )
@@ -211,7 +212,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         weight = value_ops.advantage_weight(  # Eq. 41
             advantage, config.beta, config.max_weight
         )
-        new_actor, metrics = actor.update(state.actor, batch, weight)
+        new_actor, metrics = actor.update(
+            state.actor, batch, weight * _responsibility(batch)
+        )
         new_state = dataclasses.replace(
             state,
             step=_observations.next_step(state.step),
@@ -274,6 +277,15 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     return Algorithm(
         init, (pretraining, training), actor_params, act, config.knobs(spec.horizon)
     )
+
+
+def _responsibility(batch: Transition) -> Array:
+    """How much each row counts for the mixtures, `[B]`: all alike by default.
+
+    A cluster's posterior in ``extras["responsibility"]`` conditions actor and behavior
+    on that cluster; critic and value learn from all rows.
+    """
+    return batch.extras.get("responsibility", jnp.ones(batch.reward.shape))
 
 
 def _make_actor(config: Config, spec: EnvSpec) -> _mixture.MixtureLearner:

@@ -24,7 +24,7 @@ from gem_jax.ops import gaussian as gaussian_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, Metrics, Params, PRNGKey
 
-_CHUNK = 8192  # steps whose log-densities are in memory at a time
+CHUNK_SIZE = 8192  # steps whose log-densities are in memory at a time
 
 
 class Trajectories(NamedTuple):
@@ -74,6 +74,13 @@ class Settings:
         for name in ("biased_epochs", "uniform_epochs", "em_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if not all(width > 0 for width in self.hidden_sizes):
+            raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
+        if not self.log_std_min < self.log_std_max:
+            raise ValueError(
+                f"log_std_min must be below log_std_max, got {self.log_std_min} and "
+                f"{self.log_std_max}"
+            )
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
 
@@ -128,7 +135,7 @@ def make(
     )
     policies = gaussian.ensemble(bundle.from_module(member), settings.num_clusters)
     optimizer = optax.adam(settings.learning_rate)
-    labels = classifier.make_classifier(
+    labeler = classifier.make_classifier(
         observation_size, settings.num_clusters, settings.hidden_sizes, optimizer
     )
 
@@ -137,7 +144,7 @@ def make(
         params = policies.init(policy_key, jnp.zeros(observation_size))
         return State(
             policies=train_state.create(params, optimizer),
-            classifier=labels.init(classifier_key),
+            classifier=labeler.init(classifier_key),
             posterior=jnp.full(shape, 1.0 / shape[1], jnp.float32),
         )
 
@@ -176,21 +183,21 @@ def make(
         return dataclasses.replace(state, policies=new), metrics
 
     def classify_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
-        new, metrics = labels.step(
+        new, metrics = labeler.step(
             state.classifier, batch.observation, state.posterior[batch.episode]
         )
         return dataclasses.replace(state, classifier=new), metrics
 
     return Clusterer(
-        init,
-        _assign_at_random,
-        _assign_evenly,
-        e_step,
-        m_step,
-        classify_step,
-        responsibilities,
-        policies.apply,
-        labels.log_prob,
+        init=init,
+        bias=_assign_at_random,
+        even=_assign_evenly,
+        e_step=e_step,
+        m_step=m_step,
+        classify_step=classify_step,
+        responsibilities=responsibilities,
+        policy=policies.apply,
+        classify=labeler.log_prob,
     )
 
 
@@ -199,7 +206,7 @@ def log_likelihoods(
     data: Trajectories,
     num_trajectories: int,
     num_clusters: int,
-    chunk: int = _CHUNK,
+    chunk: int = CHUNK_SIZE,
 ) -> Array:
     """L[tau, z] = sum over t in tau of log beta(a_t|s_t; theta_z), `[J, K]`.
 

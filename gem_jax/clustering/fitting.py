@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gem_jax import sampling
 from gem_jax.clustering import checks, em
 from gem_jax.types import Metrics, PRNGKey
 
@@ -19,7 +20,7 @@ class Epoch(NamedTuple):
     Attributes:
       number: from 0, over all stages.
       stage: ``"biased"``, ``"uniform"`` or ``"em"``.
-      state: after the epoch.
+      state: after the epoch. The next one takes its memory: copy what shall last.
       metrics: means over the epoch.
     """
 
@@ -49,7 +50,7 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     log: Callable[[str], None] = print,
 ) -> Fit:
-    """Clusters trajectories.
+    """Clusters trajectories; an epoch's minibatches are drawn with replacement.
 
     Args:
       key: consumed; fixes the result.
@@ -115,7 +116,7 @@ def make_epoch(clusterer: em.Clusterer, batch_size: int) -> Callable:
                 metrics = {**metrics, **more}
             return state, metrics
 
-        keys = jax.random.split(key, max(size // batch_size, 1))
+        keys = jax.random.split(key, sampling.num_batches(size, batch_size))
         state, metrics = jax.lax.scan(step, state, keys)
         return state, jax.tree.map(jnp.mean, metrics)
 

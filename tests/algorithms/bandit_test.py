@@ -26,11 +26,12 @@ GUIDED = dict(
 )
 
 
-def actions_after_training(name, **changes):
+def actions_after_training(name, dataset=None, **changes):
     config = algorithms.config_class(name)(**SIZE | changes)
     algorithm = algorithms.make(name, config, fakes.BANDIT_SPEC)
     keys = loop.seed_keys([0])
-    dataset = fakes.two_mode_bandit(jax.random.key(1))
+    if dataset is None:
+        dataset = fakes.two_mode_bandit(jax.random.key(1))
     state = loop.init(algorithm, keys)
     for chunk in loop.run(algorithm, keys, dataset, state, chunk_size=1500):
         state = chunk.state
@@ -64,3 +65,19 @@ def test_several_components_clone_modes():
     actions = actions_after_training("gem", num_components=4, **CLONING)
     at_a_mode = np.abs(np.abs(actions) - fakes.BANDIT_MODE) < 0.2
     assert at_a_mode.mean() > 0.8  # the rest where one component gives way to another
+
+
+def test_mixtures_are_those_of_the_responsible_cluster():
+    """The unrewarded mode alone, since the other one is another cluster's."""
+    data = fakes.two_mode_bandit(jax.random.key(1))
+    cluster = (data.action[:, 0] < 0.0).astype(jnp.float32)
+    actions = actions_after_training(
+        "gem",
+        dataset=data._replace(extras={"responsibility": cluster}),
+        num_components=2,
+        num_critics=2,
+        behavior_steps=1500,
+        candidates="behavior",
+        num_candidates=8,
+    )
+    np.testing.assert_allclose(actions, -fakes.BANDIT_MODE, atol=0.2)

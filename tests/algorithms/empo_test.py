@@ -5,11 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from gem_jax import algorithms, clustering, errors
 from gem_jax.algorithms import _empo_choice, _empo_policy, _empo_values, empo
-from gem_jax.networks import bundle, gaussian
+from gem_jax.networks import bundle, gaussian, mlp
 from gem_jax.ops import gaussian as gaussian_ops
 from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
@@ -127,13 +128,27 @@ def test_acts_by_the_better_cluster_of_each_state(trained):
 
 
 def test_one_cluster_is_plain_ppo():
-    config = dataclasses.replace(SMALL, num_clusters=1)
-    algorithm = algorithms.make("empo", config, two_behaviors()[1])
+    data, spec, _ = two_behaviors()
+    config = dataclasses.replace(
+        SMALL, num_clusters=1, biased_epochs=0, uniform_epochs=0, em_epochs=10
+    )
+    algorithm = algorithms.make("empo", config, spec)
     assert algorithm.phases[-1].name == "improve"
-    state = algorithm.init(jax.random.key(0))
-    params = algorithm.actor_params(state)
-    output = algorithm.act(params, jax.random.key(0), jnp.ones(2), 0, ())
-    assert output.audit["cluster"] == 0.0 and output.action.shape == (1,)
+    keys = loop.seed_keys([0])
+    chunks = recording.keep(loop.run(algorithm, keys, data, loop.init(algorithm, keys)))
+    state = loop.select_seed(chunks[-1].state, 0)
+    sides = jnp.array([[-0.8, 0.0], [0.8, 0.0]])
+
+    def actions(policy):
+        params = algorithm.actor_params(state)._replace(policy=policy)
+        act = jax.vmap(lambda o: algorithm.act(params, jax.random.key(0), o, 0, ()))
+        output = act(sides)
+        np.testing.assert_array_equal(output.audit["cluster"], [0.0, 0.0])
+        return output.action[:, 0]
+
+    cloned = actions(state.clusters.policies.params)
+    improved = actions(state.policy.params)
+    assert improved[0] < cloned[0] and improved[1] > cloned[1]
 
 
 def make_learner(num_chunks, size, clip=0.25):
@@ -162,7 +177,7 @@ def test_the_first_ppo_step_is_the_plain_policy_gradient(key):
     def advantage(observation, action, label):
         return action[:, 0] + label
 
-    _, metrics = learner.update(
+    new, metrics = learner.update(
         state, key, behavior, observation, label, jnp.ones(12), advantage
     )
     old = _empo_policy.own(network.apply(behavior, observation), label)
@@ -172,22 +187,124 @@ def test_the_first_ppo_step_is_the_plain_policy_gradient(key):
     np.testing.assert_allclose(metrics["policy/loss"], -gain.mean(), rtol=1e-5)
     assert metrics["policy/clipped"] == 0.0  # the ratio is 1
 
-    def ppo(params):
-        new = _empo_policy.own(network.apply(params, observation), label)
-        ratio = jnp.exp(
-            gaussian_ops.log_prob(new, action) - gaussian_ops.log_prob(old, action)
-        )
-        return jnp.mean(ratio * gain)
-
     def plain(params):
-        new = _empo_policy.own(network.apply(params, observation), label)
-        return jnp.mean(gaussian_ops.log_prob(new, action) * gain)
+        policy = _empo_policy.own(network.apply(params, observation), label)
+        return -jnp.mean(gaussian_ops.log_prob(policy, action) * gain)
 
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-        jax.grad(ppo)(behavior),
+    jax.tree.map(  # Adam's first moment is a tenth of the gradient
+        lambda a, b: np.testing.assert_allclose(10 * a, b, rtol=1e-4, atol=1e-6),
+        new.opt_state.inner_opt_state[0].mu,
         jax.grad(plain)(behavior),
     )
+
+
+def test_the_ratio_s_denominator_stays_the_behavior(key):
+    network, learner = make_learner(1, 12)
+    observation, label = inputs()
+    behavior = network.init(key, jnp.zeros(2))
+    moved = jax.tree.map(lambda leaf: leaf + 0.02, behavior)
+    _, metrics = learner.update(
+        learner.start(moved),
+        key,
+        behavior,
+        observation,
+        label,
+        jnp.ones(12),
+        lambda s, a, z: a[:, 0],
+    )
+    old, new = (
+        _empo_policy.own(network.apply(params, observation), label)
+        for params in (behavior, moved)
+    )
+    action, gain = _empo_policy.propose(key, old, lambda a: a[:, 0])
+    ratio = np.exp(
+        gaussian_ops.log_prob(new, action) - gaussian_ops.log_prob(old, action)
+    )
+    clipped = np.clip(ratio, 0.75, 1.25)
+    expected = -np.minimum(ratio * gain, clipped * gain).mean()
+    np.testing.assert_allclose(metrics["policy/loss"], expected, rtol=1e-5)
+    assert 0.0 < metrics["policy/clipped"] < 1.0
+
+
+def test_sarsa_and_its_target_by_hand(key):
+    network = bundle.from_module(mlp.Head((8,), 2))
+    learner = _empo_values.make_sarsa_learner(
+        fakes.SPEC,
+        optax.adam(1e-2),
+        hidden_sizes=(8,),
+        num_clusters=2,
+        discount=0.5,
+        polyak=0.25,
+        target_period=2,
+    )
+    data = fakes.random_transitions(key, 8)
+    data = data._replace(terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0]))
+    _, extras = _empo_values.next_actions(None, None, data)
+    data = data._replace(extras={**data.extras, **extras})
+    label = data.extras["episode"] % 2
+    state = learner.init(key)
+    online = jax.tree.map(lambda leaf: leaf + 0.1, state.q.params)
+    state = dataclasses.replace(state, q=state.q._replace(params=online))
+    new, metrics = learner.update(state, data, label, 0)
+
+    def q(params, observation, action):
+        both = jnp.concatenate([observation, action], axis=-1)
+        return np.asarray(network.apply(params, both))[np.arange(8), np.asarray(label)]
+
+    after = q(state.target_q, data.next_observation, extras["next_action"])
+    target = np.asarray(data.reward) + 0.5 * (1 - np.asarray(data.terminal)) * after
+    error = q(online, data.observation, data.action) - target
+    kept = np.array([1, 1, 1, 0, 1, 0, 1, 0])  # no target across a time limit
+    np.testing.assert_allclose(metrics["critic/loss"], np.mean(kept * error**2), 1e-5)
+    same = first_leaf(new.target_q) == first_leaf(state.target_q)
+    assert same.all()  # after the first of two steps
+    last, _ = learner.update(new, data, label, 1)
+    expected = 0.75 * first_leaf(new.target_q) + 0.25 * first_leaf(last.q.params)
+    np.testing.assert_allclose(first_leaf(last.target_q), expected, rtol=1e-5)
+
+
+def test_choice_and_its_target_by_hand(key):
+    q_net, v_net = (bundle.from_module(mlp.Head((4,), n)) for n in (2, 1))
+    learner = _empo_choice.make_choice_learner(
+        fakes.SPEC,
+        optax.adam(1e-2),
+        hidden_sizes=(4,),
+        num_clusters=2,
+        discount=0.5,
+        expectile=0.9,
+        n_step=3,
+        target_period=2,
+    )
+    data = fakes.random_transitions(key, 8)
+    _, extras = learner.prepare(None, None, data)
+    data = data._replace(extras={**data.extras, **extras})
+    label = data.extras["episode"] % 2
+    state = learner.init(key)
+    online = jax.tree.map(lambda leaf: leaf + 0.1, state.q.params)
+    state = dataclasses.replace(state, q=state.q._replace(params=online))
+    new, metrics = learner.update(state, data, label, 0)
+
+    def v(observation):
+        return np.asarray(v_net.apply(state.value.params, observation))[:, 0]
+
+    def q(params):
+        return np.asarray(q_net.apply(params, data.observation))[
+            np.arange(8), np.asarray(label)
+        ]
+
+    target = extras["n_return"] + extras["n_discount"] * v(extras["n_observation"])
+    expected = np.mean((q(online) - np.asarray(target)) ** 2)
+    np.testing.assert_allclose(metrics["choice/q_loss"], expected, rtol=1e-5)
+    above = q(state.target_q) - v(data.observation)
+    expected = np.mean(np.where(above < 0, 0.1, 0.9) * above**2)
+    np.testing.assert_allclose(metrics["choice/value_loss"], expected, rtol=1e-5)
+    assert (first_leaf(new.target_q) == first_leaf(state.target_q)).all()
+    last, _ = learner.update(new, data, label, 1)
+    assert (first_leaf(last.target_q) == first_leaf(last.q.params)).all()
+
+
+def first_leaf(tree):
+    return np.asarray(max(jax.tree.leaves(tree), key=lambda leaf: leaf.size))
 
 
 def test_chunks_add_up_to_the_gradient_of_the_whole(key):
@@ -312,7 +429,10 @@ def test_switched_off_stages_are_left_out():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("support_ratio", 0.5), ("num_clusters", 0), ("momentum", 1.0), ("n_step", 0)],
+    [
+        *(("support_ratio", 0.5), ("support_ratio", np.nan), ("num_clusters", 0)),
+        *(("momentum", 1.0), ("n_step", 0)),
+    ],
 )
 def test_bad_settings_name_the_field(field, value):
     with pytest.raises(ValueError, match=field):
@@ -327,3 +447,20 @@ def test_data_without_ends_and_sizes_are_refused():
         algorithm.check(endless, print)
     with pytest.raises(ValueError, match="num_transitions"):
         algorithms.make("empo", SMALL, EnvSpec(2, 1, 1))
+    lines = []
+    one = dataclasses.replace(SMALL, num_clusters=1)
+    algorithm = algorithms.make("empo", one, spec._replace(num_episodes=1))
+    algorithm.check(endless, lines.append)
+    assert len(lines) == 1 and "one trajectory" in lines[0]
+
+
+def test_steps_without_a_successor_are_refused_unless_terminal():
+    data, spec, _ = two_behaviors()
+    size = len(data.reward)
+    algorithm = algorithms.make("empo", SMALL, spec._replace(num_episodes=size))
+    single = data._replace(extras={"episode": np.arange(size, dtype=np.int32)})
+    lines = []
+    algorithm.check(single, lines.append)  # every step is terminal
+    assert len(lines) == 1 and "every trajectory has one step" in lines[0]
+    with pytest.raises(errors.UserError, match="nothing to learn values from"):
+        algorithm.check(single._replace(terminal=jnp.zeros(size)), lines.append)

@@ -183,10 +183,32 @@ def test_members_differ_and_labels_may_be_permuted():
 
 
 def test_one_cluster_is_cloning():
-    data, _ = two_policies(3, 10)
-    settings = dataclasses.replace(SMALL, num_clusters=1, em_epochs=1)
+    data, _ = two_policies(12, 40)
+    settings = dataclasses.replace(SMALL, num_clusters=1)
+    nll = []
+    fit = clustering.fit(
+        jax.random.key(0),
+        data,
+        settings,
+        on_epoch=lambda epoch: nll.append(epoch.metrics["policies/nll"]),
+        log=silent,
+    )
+    np.testing.assert_array_equal(fit.posterior, np.ones((12, 1)))
+    # What one Gaussian can say at best: all actions are +-0.5 with deviation 0.2.
+    best = 2 * 0.5 * np.log(2 * np.pi * np.e * (0.5**2 + 0.2**2))
+    assert nll[-1] < nll[0] and abs(nll[-1] - best) < 0.2
+
+
+def test_three_policies_are_told_apart():
+    data, label = two_policies(24, 40)
+    third = np.asarray(data.episode) % 3 == 2  # these only tremble
+    tremble = 0.2 * np.random.default_rng(1).normal(size=data.action.shape)
+    action = np.where(third[:, None], tremble, np.asarray(data.action))
+    truth = np.where(np.arange(24) % 3 == 2, 2, label)
+    data = data._replace(action=jnp.asarray(action, jnp.float32))
+    settings = dataclasses.replace(SMALL, num_clusters=3, em_epochs=20)
     fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
-    np.testing.assert_array_equal(fit.posterior, np.ones((3, 1)))
+    assert clustering.rand_index(truth, fit.assignment) == 1.0
 
 
 def test_log_density_of_a_gaussian():
@@ -250,11 +272,16 @@ def test_what_means_nothing_is_told_and_stays_finite(data, warning):
     assert all(np.isfinite(leaf).all() for leaf in leaves)
     told = [line for line in lines if "fell into" not in line]
     assert [warning in line for line in told] == [True] * (warning is not None)
+    empty = 2 - len(np.unique(fit.assignment))
+    assert len(lines) - len(told) == empty
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)],
+    [
+        *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
+        *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0)),
+    ],
 )
 def test_bad_settings_name_the_field(field, value):
     with pytest.raises(ValueError, match=field):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ import pytest
 
 from experiments import (
     configs,
+    labeled_trajectories,
     navigation_clustering,
     navigation_figures,
     navigation_table,
@@ -73,7 +76,7 @@ def test_table_has_mean_spread_share_and_rand_index(outcomes):
 
 
 def test_trajectories_for_the_figure_keep_their_labels(dataset):
-    steps, truth = navigation_clustering.some_trajectories(dataset, 5_000)
+    steps, truth = labeled_trajectories.some(dataset, 5_000)
     assert 2_000 < len(steps.episode) < 9_000
     assert int(steps.episode[-1]) + 1 == len(truth)
     assert np.unique(truth).tolist() == [0, 1]
@@ -86,11 +89,34 @@ def test_clustering_is_measured_once_and_drawn(dataset, outcomes, tmp_path):
     path = tmp_path / "clustering.json"
     rows = navigation_clustering.measure(path, dataset, config)
     assert [row["stage"] for row in rows] == ["biased", "uniform", "em", "em"]
-    assert all(0.0 <= row["rand_index"] <= 1.0 for row in rows)
+    assert [row["rand_index"] is None for row in rows] == [True, True, False, False]
+    assert all(0.0 <= row["rand_index"] <= 1.0 for row in rows[2:])
     assert navigation_clustering.measure(path, None, None) == rows
     rollouts = {title: outcome.rollouts for title, outcome in outcomes.items()}
     navigation_figures.trajectories(tmp_path / "a.png", rollouts)
     navigation_figures.clustering(tmp_path / "b.png", rows)
     navigation_figures.choice(tmp_path / "c.png", rollouts[TITLES[-1]])
     for name in "abc":
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_one_command_trains_plays_and_draws_and_an_interrupt_is_no_result(
+    run, spawn, tmp_path
+):
+    flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=2", "--episodes=3"]
+    stopped = spawn("navigation", *flags, stdout=subprocess.PIPE)
+    for line in stopped.stdout:
+        if "training on" in line:
+            stopped.send_signal(signal.SIGINT)
+            break
+    rest, _ = stopped.communicate(timeout=300)
+    assert stopped.returncode == 0 and "interrupted" in rest
+    assert not (tmp_path / "table.json").exists()
+    whole = run("navigation", *flags)
+    assert whole.returncode == 0, whole.stderr
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert list(table) == list(TITLES)
+    rand = [row["rand_index"] for row in table.values()]
+    assert rand[:3] == [None] * 3 and len(rand[3]) == 2
+    for name in ("trajectories", "clustering", "choice"):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"

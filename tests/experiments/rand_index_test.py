@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments import rand_index_table
+from gem_jax import errors
 
 SETTING = rand_index_table.Setting("navigation-v0", 4_000, 0, 0, 1, 0)
 
@@ -46,3 +47,21 @@ def test_clusters_are_compared_with_the_policies_that_acted(tmp_path, monkeypatc
         num_transitions=8_000, momentum=0.9, uniform_epochs=2, biased_epochs=2
     )
     assert rand_index_table.rand_index(setting._replace(em_epochs=8), 0) == 1.0
+
+
+def test_bad_input_is_refused_before_anything_is_measured(tmp_path, counted, run):
+    path = tmp_path / "new" / "rand.csv"
+    bad = SETTING._replace(momentum=1.0)
+    with pytest.raises(errors.UserError, match="momentum must be in"):
+        rand_index_table.measure([SETTING, bad], range(2), path)
+    assert not counted and not path.exists()
+    result = run("rand_index", f"--output={path}", "--momentum=1")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert "momentum must be in [0, 1), got 1.0" in result.stderr
+
+
+def test_data_without_labels_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    maze = SETTING._replace(env="maze2d-umaze-v1", num_transitions=1_000)
+    with pytest.raises(errors.UserError, match="does not tell which policy acted"):
+        rand_index_table.rand_index(maze, 0)
