@@ -14,7 +14,8 @@ LAYERS = {
     "inference": {"types", "ops", "inference"},
     "networks": {"types", "ops", "networks"},
     "clustering": {
-        *("types", "errors", "ops", "networks", "train_state", "clustering"),
+        *("types", "errors", "ops", "networks", "sampling", "train_state"),
+        "clustering",
     },
     "envs": {"errors", "envs"},
     "data": {"types", "errors", "data", "envs"},

@@ -100,23 +100,13 @@ def test_clustering_is_measured_once_and_drawn(dataset, outcomes, tmp_path):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_one_command_trains_plays_and_draws_and_an_interrupt_is_no_result(
-    run, spawn, tmp_path
-):
-    flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=2", "--episodes=3"]
-    stopped = spawn("navigation", *flags, stdout=subprocess.PIPE)
-    for line in stopped.stdout:
+def test_an_interrupted_experiment_is_no_result(spawn, tmp_path):
+    flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=2"]
+    process = spawn("navigation", *flags, stdout=subprocess.PIPE)
+    for line in process.stdout:
         if "training on" in line:
-            stopped.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
             break
-    rest, _ = stopped.communicate(timeout=300)
-    assert stopped.returncode == 0 and "interrupted" in rest
+    rest, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and "interrupted" in rest
     assert not (tmp_path / "table.json").exists()
-    whole = run("navigation", *flags)
-    assert whole.returncode == 0, whole.stderr
-    table = json.loads((tmp_path / "table.json").read_text())
-    assert list(table) == list(TITLES)
-    rand = [row["rand_index"] for row in table.values()]
-    assert rand[:3] == [None] * 3 and len(rand[3]) == 2
-    for name in ("trajectories", "clustering", "choice"):
-        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
