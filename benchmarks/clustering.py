@@ -19,7 +19,9 @@ from benchmarks import harness
 from experiments import cli
 from gem_jax import clustering
 from gem_jax.clustering import em, fitting
+from gem_jax.data import tasks
 from gem_jax.training import rundir
+from gem_jax.types import EnvSpec
 
 _TRANSITIONS = flags.DEFINE_integer(
     "num_transitions", 1_000_000, "Steps in the data.", lower_bound=10_000
@@ -27,9 +29,6 @@ _TRANSITIONS = flags.DEFINE_integer(
 _CLUSTERS = flags.DEFINE_integer("num_clusters", 2, "K.", lower_bound=1)
 _REPETITIONS = flags.DEFINE_integer("repetitions", 3, "Timed epochs.", lower_bound=2)
 _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
-
-_OBSERVATION_SIZE, _ACTION_SIZE = 11, 3  # hopper's
-_EPISODE_STEPS = 1_000
 
 
 def main(argv: list[str]) -> None:
@@ -49,10 +48,23 @@ def main(argv: list[str]) -> None:
 def measure(num_transitions: int, num_clusters: int, repetitions: int) -> dict:
     """Medians over the repetitions; operations are the compiler's counts."""
     settings = clustering.Settings(num_clusters=num_clusters)
-    data = jax.device_put(synthetic(num_transitions))
-    num_trajectories = int(data.episode[-1]) + 1
-    sizes = (_OBSERVATION_SIZE, _ACTION_SIZE, num_trajectories)
-    clusterer = clustering.make(settings, *sizes)
+    task = tasks.get("hopper-medium-v2")
+    spec = EnvSpec(
+        task.observation_size,
+        task.action_size,
+        task.horizon,
+        num_transitions=num_transitions,
+        num_episodes=num_transitions // task.horizon,
+    )
+    steps = harness.synthetic(spec)
+    data = jax.device_put(
+        clustering.Trajectories(
+            steps.observation, steps.action, steps.extras["episode"]
+        )
+    )
+    clusterer = clustering.make(
+        settings, spec.observation_size, spec.action_size, spec.num_episodes
+    )
     state = jax.jit(clusterer.init)(jax.random.key(0))
     e_step = jax.jit(clusterer.e_step)
     epoch = fitting.make_epoch(clusterer, settings.batch_size)
@@ -110,18 +122,6 @@ def operations(
         count(clusterer.responsibilities, state.policies.params, em.CHUNK_SIZE)
         + count(clusterer.m_step, state, settings.batch_size)
         + count(clusterer.classify_step, state, settings.batch_size)
-    )
-
-
-def synthetic(num_transitions: int) -> clustering.Trajectories:
-    """Normal numbers in the shapes of a dataset; they are never called data."""
-    rng = np.random.default_rng(0)
-    return clustering.Trajectories(
-        observation=rng.standard_normal(
-            (num_transitions, _OBSERVATION_SIZE), np.float32
-        ),
-        action=rng.uniform(-1, 1, (num_transitions, _ACTION_SIZE)).astype(np.float32),
-        episode=np.arange(num_transitions, dtype=np.int32) // _EPISODE_STEPS,
     )
 
 

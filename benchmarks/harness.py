@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gem_jax import errors
+from gem_jax.types import EnvSpec, Transition
 
 _PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
 
@@ -65,6 +66,27 @@ def products(size: int = 1024) -> tuple[Callable[[], Any], float]:
         return jax.lax.fori_loop(0, count, lambda _, x: x @ matrix, matrix)
 
     return waited(chain, matrix), count * 2.0 * size**3
+
+
+def synthetic(spec: EnvSpec) -> Transition:
+    """Normal numbers in the shapes of a dataset; they are never called data.
+
+    Args:
+      spec: sizes; its trajectories are of equal lengths.
+    """
+    rng = np.random.default_rng(0)
+    size = spec.num_transitions
+    shape = (size, spec.observation_size)
+    return Transition(
+        observation=rng.standard_normal(shape, np.float32),
+        action=rng.uniform(-1, 1, (size, spec.action_size)).astype(np.float32),
+        reward=rng.standard_normal(size, np.float32),
+        next_observation=rng.standard_normal(shape, np.float32),
+        terminal=np.zeros(size, np.float32),
+        extras={
+            "episode": (np.arange(size) * spec.num_episodes // size).astype(np.int32)
+        },
+    )
 
 
 def flops(compiled: Any) -> float:

@@ -45,7 +45,7 @@ def measure(
     )
     config = configs.get_config(method, task, preset)
     algorithm = algorithms.make(method, config, spec)
-    data = synthetic(spec)
+    data = harness.synthetic(spec)
     dataset, keys = jax.device_put(data), loop.seed_keys(range(num_seeds))
 
     start = time.perf_counter()
@@ -142,17 +142,3 @@ def update_flops(algorithm: Algorithm, data: Transition) -> float:
     batch = jax.tree.map(lambda leaf: leaf[: phase.batch_size], data)
     update = jax.jit(phase.update)
     return harness.flops(update.lower(state, jax.random.key(0), batch).compile())
-
-
-def synthetic(spec: EnvSpec) -> Transition:
-    """Normal numbers in the shapes of a dataset; they are never called data."""
-    rng = np.random.default_rng(0)
-    shape = (_NUM_TRANSITIONS, spec.observation_size)
-    return Transition(
-        observation=rng.standard_normal(shape, np.float32),
-        action=rng.uniform(-1, 1, (shape[0], spec.action_size)).astype(np.float32),
-        reward=rng.standard_normal(shape[0], np.float32),
-        next_observation=rng.standard_normal(shape, np.float32),
-        terminal=np.zeros(shape[0], np.float32),
-        extras={"episode": np.arange(shape[0], dtype=np.int32) // _EPISODE_STEPS},
-    )

@@ -45,7 +45,10 @@ def run(
         except errors.UserError as error:
             _fail(error)
         except KeyboardInterrupt:
-            print(f"{_name()}: interrupted; the same command continues", flush=True)
+            print(
+                f"{_name()}: interrupted; the same command continues or begins anew",
+                flush=True,
+            )
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     app.run(checked_main, flags_parser=checked_parse)

@@ -10,7 +10,6 @@ that the file holds already are left out, so that the same command continues.
 
 from __future__ import annotations
 
-import csv
 import os
 import pathlib
 import tempfile
@@ -20,10 +19,9 @@ from typing import Any
 
 from absl import flags
 
-from experiments import cli, multimodality
+from experiments import cli, csv_rows, multimodality
 from gem_jax import data
 from gem_jax.data import inspection, tasks
-from gem_jax.training import rundir
 
 _ENVS = flags.DEFINE_list("envs", [], "Tasks; all if empty.")
 _OUTPUT = flags.DEFINE_string("output", None, "CSV file.", required=True)
@@ -43,11 +41,13 @@ def main(argv: list[str]) -> None:
     cli.no_arguments(argv)
     names = [tasks.get(name).name for name in _ENVS.value] or list(tasks.table())
     path = pathlib.Path(_OUTPUT.value)
-    known = {row["env"]: row for row in read_rows(path)}
+    known: dict[str, Mapping[str, Any]] = {
+        row["env"]: row for row in csv_rows.read(path, _FIELDS)
+    }
     for name in names:
         if name not in known:
             known[name] = measure(tasks.get(name))
-            _append(path, known[name])
+            csv_rows.append(path, _FIELDS, [known[name]])
     print(format_table([known[name] for name in names]))
 
 
@@ -79,14 +79,6 @@ def measure(task: tasks.Task) -> dict[str, Any]:
     }
 
 
-def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
-    """The rows of the file; none if it does not exist."""
-    if not path.exists():
-        return []
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown."""
     lines = [
@@ -101,11 +93,6 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{float(row['nll_gap']):.2f} | {float(row['seconds']):.0f} |"
         )
     return "\n".join(lines)
-
-
-def _append(path: pathlib.Path, row: Mapping[str, Any]) -> None:
-    header = "" if path.exists() else ",".join(_FIELDS) + "\n"
-    rundir.append_text(path, header + ",".join(str(row[f]) for f in _FIELDS) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from experiments import (
     navigation_table,
     presets,
     rescoring,
-    run_folder,
+    run_record,
     runner,
 )
 from gem_jax import clustering, data
@@ -78,13 +78,13 @@ def main(argv: list[str]) -> None:
 
 def make_run(
     title: str, task: tasks.Task, preset: str, folder: pathlib.Path
-) -> run_folder.Run:
+) -> run_record.Run:
     """The run of one method, all seeds side by side."""
     algo, changes = navigation_table.METHODS[title]
     config = configs.get_config(algo, task, preset)
     config = dataclasses.replace(config, **changes)
     name = "-".join([algo, *(f"{k}{v}" for k, v in changes.items())])
-    return run_folder.Run(
+    return run_record.Run(
         task=task,
         algo=algo,
         config=config,
@@ -97,7 +97,7 @@ def make_run(
     )
 
 
-def play(run: run_folder.Run, dataset: data.OfflineDataset) -> navigation_table.Outcome:
+def play(run: run_record.Run, dataset: data.OfflineDataset) -> navigation_table.Outcome:
     """Rollouts of every seed's final policy, all in one compiled program."""
     policies = rescoring.load(run.workdir).policies
     act, knobs = policies[0].algorithm.act, policies[0].knobs
@@ -119,7 +119,7 @@ def play(run: run_folder.Run, dataset: data.OfflineDataset) -> navigation_table.
     )
 
 
-def rand_indices(run: run_folder.Run, dataset: data.OfflineDataset) -> np.ndarray:
+def rand_indices(run: run_record.Run, dataset: data.OfflineDataset) -> np.ndarray:
     """`[seeds]` agreement of EMPO's labels with the policies that acted."""
     truth = labeled_trajectories.labels(dataset)
     record = rundir.read_json(run.workdir / rundir.CONFIG)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import functools
+import itertools
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from experiments import labeled_trajectories
+from experiments import csv_rows, labeled_trajectories
+from experiments.csv_rows import Row
 from gem_jax import clustering, data, errors
-from gem_jax.training import rundir
 
 FIELDS = (
     *("env", "num_transitions", "momentum", "uniform_epochs", "biased_epochs"),
@@ -41,9 +43,6 @@ class Setting(NamedTuple):
     em_epochs: int
 
 
-Row = Mapping[str, Any]
-
-
 def measure(
     settings: Sequence[Setting], seeds: Iterable[int], path: pathlib.Path
 ) -> list[Row]:
@@ -64,33 +63,32 @@ def measure(
     """
     for setting in settings:
         clusterer(setting)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {_cell(row): row for row in csv_rows.read(path, FIELDS)}
     rows = []
-    for setting in settings:
-        for seed in seeds:
-            row = dict(zip(FIELDS, _texts(setting, seed), strict=False))
-            known = [r for r in read_rows(path) if row.items() <= r.items()]
-            if not known:
-                row["rand_index"] = f"{rand_index(setting, seed):.6f}"
-                header = "" if path.exists() else ",".join(FIELDS) + "\n"
-                rundir.append_text(path, header + ",".join(row.values()) + "\n")
-                known = [row]
-                print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
-            rows.append(known[0])
+    for cell in itertools.product(settings, seeds):
+        row = dict(zip(FIELDS, _texts(*cell), strict=False))
+        if _cell(row) not in known:
+            row["rand_index"] = f"{rand_index(*cell):.6f}"
+            csv_rows.append(path, FIELDS, [row])
+            known[_cell(row)] = row
+            print(" ".join(f"{k}={v}" for k, v in row.items()), flush=True)
+        rows.append(known[_cell(row)])
     return rows
 
 
 def rand_index(setting: Setting, seed: int) -> float:
     """Clusters once; 1 is the truth."""
-    dataset = data.load(
-        setting.env,
-        "local",
-        num_transitions=setting.num_transitions,
-        log=lambda line: None,
-    )
-    trajectories, truth = labeled_trajectories.some(dataset, setting.num_transitions)
+    trajectories, truth = _load(setting.env, setting.num_transitions)
     found = clustering.fit(jax.random.key(seed), trajectories, clusterer(setting))
     return clustering.rand_index(truth, found.assignment)
+
+
+@functools.lru_cache(maxsize=1)  # cells of one task follow each other
+def _load(env: str, num_transitions: int) -> tuple[clustering.Trajectories, np.ndarray]:
+    dataset = data.load(
+        env, "local", num_transitions=num_transitions, log=lambda line: None
+    )
+    return labeled_trajectories.some(dataset, num_transitions)
 
 
 def clusterer(setting: Setting) -> clustering.Settings:
@@ -108,14 +106,6 @@ def clusterer(setting: Setting) -> clustering.Settings:
         )
     except ValueError as error:
         raise errors.UserError(str(error)) from None
-
-
-def read_rows(path: pathlib.Path) -> list[dict[str, str]]:
-    """The rows of the file; none if it does not exist."""
-    if not path.exists():
-        return []
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 def published() -> dict[tuple[str, float, int, int], str]:
@@ -158,6 +148,10 @@ def _texts(setting: Setting, seed: int) -> tuple[str, ...]:
     """As the file has them: a momentum of 0 and of 0.0 are the same cell."""
     setting = setting._replace(momentum=float(setting.momentum))
     return (*map(str, setting), str(seed))
+
+
+def _cell(row: Row) -> tuple[str, ...]:
+    return tuple(row[name] for name in FIELDS[:-1])
 
 
 def _heuristics(row: Row) -> tuple[str, float, int, int]:

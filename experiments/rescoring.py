@@ -88,7 +88,7 @@ def _with_schedule(
     try:
         ends = schedule_ends(named or config["lambda_schedule"], start, end)
     except ValueError as error:
-        raise errors.UserError(f"lambda_{error}") from None
+        raise errors.UserError(str(error)) from None
     return knobs | dict(zip(("lambda_start", "lambda_end"), ends, strict=True))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import run_folder
+from experiments import run_record
 from gem_jax import algorithms, data
 from gem_jax.algorithm import Algorithm, State
 from gem_jax.data import locks, progress
@@ -20,7 +20,7 @@ from gem_jax.types import EnvSpec, Transition
 
 
 def train(
-    run: run_folder.Run, *, resume: str = "auto", log: Callable[[str], None] = print
+    run: run_record.Run, *, resume: str = "auto", log: Callable[[str], None] = print
 ) -> bool:
     """Trains, evaluates and writes the run folder.
 
@@ -40,12 +40,12 @@ def train(
         are unfit.
       FloatingPointError: training diverged; the last checkpoint is finite.
     """
-    run_folder.check_resume(run.workdir, resume)
+    run_record.check_resume(run.workdir, resume)
     with locks.claim(run.workdir / ".lock", str(run.workdir)):
         return _train(run, log)
 
 
-def _train(run: run_folder.Run, log: Callable[[str], None]) -> bool:
+def _train(run: run_record.Run, log: Callable[[str], None]) -> bool:
     began = time.perf_counter()
     dataset = data.load(
         run.task.name,
@@ -67,8 +67,8 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> bool:
     episode = dataset.episode_id.astype(np.int32)
     transitions = dataset.transitions._replace(extras={"episode": episode})
     algorithm.check(transitions, log)
-    record = run_folder.describe(run, spec, dataset.provenance)
-    run_folder.check_identity(run.workdir, record)
+    record = run_record.describe(run, spec, dataset.provenance)
+    run_record.check_identity(run.workdir, record)
     keys = loop.seed_keys(run.seeds)
     with (
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
@@ -82,7 +82,7 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> bool:
             origin = dataset.provenance.to_dict() | {"num_used": used}
             rundir.write_json(run.workdir / rundir.DATASET, origin)
             restored = checkpoint.Restored(0, loop.init(algorithm, keys))
-        elif run_folder.complete(run.workdir, restored.step, algorithm.num_steps):
+        elif run_record.complete(run.workdir, restored.step, algorithm.num_steps):
             log(f"{run.workdir} is complete; nothing to do")
             return True
         else:
@@ -107,7 +107,7 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> bool:
     if not finished:
         log("interrupted; saved, and the same command continues")
         return False
-    summary = run_folder.summarize(run, dataset, time.perf_counter() - began)
+    summary = run_record.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
     log(
@@ -118,7 +118,7 @@ def _train(run: run_folder.Run, log: Callable[[str], None]) -> bool:
 
 
 def _fit(
-    run: run_folder.Run,
+    run: run_record.Run,
     algorithm: Algorithm,
     store: checkpoint.Store,
     restored: checkpoint.Restored,
@@ -169,7 +169,7 @@ def _crossed(step: int, length: int, every: int) -> bool:
     return step // every > (step - length) // every
 
 
-def _evaluation_due(run: run_folder.Run, algorithm: Algorithm, step: int) -> bool:
+def _evaluation_due(run: run_record.Run, algorithm: Algorithm, step: int) -> bool:
     """Whether the last phase has reached an evaluation that is not written yet."""
     begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     written = rundir.read_lines(run.workdir / rundir.EVAL)
@@ -181,7 +181,7 @@ def _evaluation_due(run: run_folder.Run, algorithm: Algorithm, step: int) -> boo
 
 
 def _evaluate(
-    run: run_folder.Run,
+    run: run_record.Run,
     algorithm: Algorithm,
     evaluate: Callable[..., evaluation.EvalResult],
     state: State,
@@ -208,7 +208,7 @@ def _evaluate(
 
 
 def _write_metrics(
-    run: run_folder.Run,
+    run: run_record.Run,
     chunk: loop.Chunk,
     metrics: Mapping[str, Any],
     rate: float,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments import rescoring
-from gem_jax import errors
+from experiments import csv_rows, rescoring
+from experiments.csv_rows import Row
 from gem_jax.inference import Knobs
-from gem_jax.training import rundir
 
 # The size of a chunk changes no choice.
 KNOBS = tuple(f.name for f in dataclasses.fields(Knobs) if f.name != "chunk_size")
@@ -22,8 +19,6 @@ _MEASURED = (
     *("violation_rate", "collapse_dist", "env_steps_per_second", "returns"),
 )
 COLUMNS = _SETTING + _MEASURED
-
-Row = Mapping[str, str]  # cells of the table, as text
 
 
 class Table:
@@ -45,7 +40,8 @@ class Table:
         """
         self.path = path
         self._episodes = episodes
-        self._rows = _read(path)
+        rows = csv_rows.read(path, COLUMNS)
+        self._rows = {tuple(row[name] for name in _SETTING): row for row in rows}
 
     def holds(self, run: rescoring.TrainedRun) -> bool:
         """Whether all seeds of a run, with its knobs, are in the table."""
@@ -59,33 +55,13 @@ class Table:
         """Adds rows to the file, but for those it holds."""
         new = {_key(row): _flat(row) for row in rows}
         new = {key: row for key, row in new.items() if key not in self._rows}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        if not self.path.exists():
-            writer.writeheader()
-        writer.writerows(new.values())
-        rundir.append_text(self.path, text.getvalue())
+        csv_rows.append(self.path, COLUMNS, list(new.values()))
         self._rows |= new
 
     def _keys(self, run: rescoring.TrainedRun) -> set[tuple[str, ...]]:
         knobs = dataclasses.asdict(run.policies[0].knobs)
         measured = {"episodes": self._episodes, "knobs": knobs}
         return {_key(origin | measured) for origin in run.origins()}
-
-
-def _read(path: pathlib.Path) -> dict[tuple[str, ...], Row]:
-    if not path.exists():
-        return {}
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    if whole.split("\n", 1)[0] != ",".join(COLUMNS):
-        raise errors.UserError(
-            f"{path} is not a table of this program; choose another --output"
-        )
-    if whole != text:  # interrupted while writing
-        rundir.write_text(path, whole)
-    rows = csv.DictReader(whole.splitlines())
-    return {tuple(row[name] for name in _SETTING): row for row in rows}
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, ...]:

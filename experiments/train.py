@@ -18,7 +18,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_dict, config_flags
 
-from experiments import cli, configs, presets, run_folder, runner
+from experiments import cli, configs, presets, run_record, runner
 from gem_jax import algorithms, errors
 from gem_jax.data import tasks
 
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     task = tasks.get(_ENV.value)
     config = _config()
     workdir = _WORKDIR.value or f"runs/{task.name}/{_ALGO.value}/seed{_SEED.value}"
-    run = run_folder.Run(
+    run = run_record.Run(
         task=task,
         algo=_ALGO.value,
         config=config,

@@ -176,7 +176,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
         episode = np.asarray(dataset.extras["episode"])
-        followed = np.isin(np.diff(episode), 0).any()
+        followed = np.any(np.diff(episode) == 0)
         if not followed and not np.any(dataset.terminal):
             raise errors.UserError(
                 "no step is followed by another or ends its episode as a terminal, so "

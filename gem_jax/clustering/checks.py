@@ -45,11 +45,11 @@ def check(
             f"{num_clusters} clusters need at least as many trajectories, but there "
             f"is {len(lengths)}{hint}"
         )
-    if len(lengths) == 1:
-        log(
-            "warning: the data are one trajectory; are the ends of the episodes marked?"
-        )
     if num_clusters == 1:
+        if len(lengths) == 1:
+            log(
+                "warning: there is one trajectory; are the ends of the episodes marked?"
+            )
         return
     if lengths.max() == 1:
         log(

@@ -108,5 +108,7 @@ def schedule_ends(schedule: str, start: float, end: float) -> tuple[float, float
       ValueError: the name is unknown.
     """
     if schedule not in SCHEDULES:
-        raise ValueError(f"schedule must be one of {SCHEDULES}, got {schedule!r}")
+        raise ValueError(
+            f"lambda_schedule must be one of {SCHEDULES}, got {schedule!r}"
+        )
     return {"decay": start, "rise": 0.0, "constant": end}[schedule], end

@@ -11,6 +11,12 @@ from gem_jax.data import motion, tasks
 from gem_jax.data.local import locomotion, tanh_gaussian
 
 ROBOTS = ("halfcheetah", "hopper", "walker2d")
+# From a third of the reference to the best of D4RL's own medium sets.
+MEDIUM_SCORES = {
+    "halfcheetah": (33.0, 50.0),
+    "hopper": (33.0, 55.0),
+    "walker2d": (62.0, 80.0),
+}
 
 
 def _shard(part, size, seed=0):
@@ -25,7 +31,9 @@ def test_tiers_are_stages_of_one_training(robot):
     assert 0 < behaviors.medium < behaviors.expert < len(behaviors.policies)
     scores = [task.normalized_score(r) for r in behaviors.returns]
     assert scores[0] < 5.0
-    assert 33.0 <= scores[behaviors.medium] <= 80.0 <= scores[behaviors.expert]
+    low, high = MEDIUM_SCORES[robot]
+    assert low <= scores[behaviors.medium] <= high
+    assert scores[behaviors.expert] >= (80.0 if robot == "halfcheetah" else 90.0)
     assert scores[behaviors.expert] == max(scores)
 
 

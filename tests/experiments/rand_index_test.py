@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments import rand_index_table
+from experiments import csv_rows, rand_index_table
 from gem_jax import errors
 
 SETTING = rand_index_table.Setting("navigation-v0", 4_000, 0, 0, 1, 0)
@@ -26,7 +26,7 @@ def test_what_the_file_holds_is_not_measured_again(tmp_path, counted):
     first = rand_index_table.measure([SETTING], range(2), path)
     again = rand_index_table.measure([SETTING._replace(momentum=0.0)], range(3), path)
     assert [seed for _, seed in counted] == [0, 1, 2]
-    assert again[:2] == first == rand_index_table.read_rows(path)[:2]
+    assert again[:2] == first == csv_rows.read(path, rand_index_table.FIELDS)[:2]
 
 
 def test_table_has_mean_and_spread_over_seeds_beside_the_paper_s(tmp_path, counted):

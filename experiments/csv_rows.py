@@ -1,0 +1,46 @@
+"""A CSV file of results that grows row by row and outlives an interruption."""
+
+from __future__ import annotations
+
+import csv
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gem_jax import errors
+from gem_jax.training import rundir
+
+Row = Mapping[str, str]  # cells, as text
+
+
+def read(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of the file, none if there is no file; a half-written last one goes.
+
+    Raises:
+      UserError: the file has other columns.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole.split("\n", 1)[0] != ",".join(columns):
+        raise errors.UserError(
+            f"{path} is not a table of this program; choose another --output"
+        )
+    if whole != text:  # interrupted while writing
+        rundir.write_text(path, whole)
+    return list(csv.DictReader(whole.splitlines()))
+
+
+def append(
+    path: pathlib.Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Adds rows, after a header where there is no file yet, and folders for it."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer.writeheader()
+    writer.writerows(rows)
+    rundir.append_text(path, text.getvalue())

@@ -1,0 +1,270 @@
+"""EMPO's learners by hand: values, policy gradient, choice, and their targets."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gem_jax.algorithms import _empo_choice, _empo_policy, _empo_values
+from gem_jax.networks import bundle, gaussian, mlp
+from gem_jax.ops import gaussian as gaussian_ops
+from gem_jax.testing import fakes
+
+
+def make_learner(num_chunks, size, clip=0.25):
+    network = gaussian.ensemble(
+        bundle.from_module(gaussian.GaussianNetwork((8,), 1, -5.0, 0.0)), 2
+    )
+    learner = _empo_policy.make_policy_learner(
+        network.apply, 1e-2, clip=clip, num_chunks=num_chunks, size=size
+    )
+    return network, learner
+
+
+def inputs(size=12):
+    key = jax.random.key(1)
+    observation = jax.random.normal(key, (size, 2))
+    label = jnp.arange(size) % 2
+    return observation, label
+
+
+def test_the_first_ppo_step_is_the_plain_policy_gradient(key):
+    network, learner = make_learner(1, 12)
+    observation, label = inputs()
+    behavior = network.init(key, jnp.zeros(2))
+    state = learner.start(behavior)
+
+    def advantage(observation, action, label):
+        return action[:, 0] + label
+
+    new, metrics = learner.update(
+        state, key, behavior, observation, label, jnp.ones(12), advantage
+    )
+    old = _empo_policy.own(network.apply(behavior, observation), label)
+    action, gain = _empo_policy.propose(
+        key, old, lambda a: advantage(observation, a, label)
+    )
+    np.testing.assert_allclose(metrics["policy/loss"], -gain.mean(), rtol=1e-5)
+    assert metrics["policy/clipped"] == 0.0  # the ratio is 1
+
+    def plain(params):
+        policy = _empo_policy.own(network.apply(params, observation), label)
+        return -jnp.mean(gaussian_ops.log_prob(policy, action) * gain)
+
+    jax.tree.map(  # Adam's first moment is a tenth of the gradient
+        lambda a, b: np.testing.assert_allclose(10 * a, b, rtol=1e-4, atol=1e-6),
+        new.opt_state.inner_opt_state[0].mu,
+        jax.grad(plain)(behavior),
+    )
+
+
+def test_the_ratio_s_denominator_stays_the_behavior(key):
+    network, learner = make_learner(1, 12)
+    observation, label = inputs()
+    behavior = network.init(key, jnp.zeros(2))
+    moved = jax.tree.map(lambda leaf: leaf + 0.02, behavior)
+    _, metrics = learner.update(
+        learner.start(moved),
+        key,
+        behavior,
+        observation,
+        label,
+        jnp.ones(12),
+        lambda s, a, z: a[:, 0],
+    )
+    old, new = (
+        _empo_policy.own(network.apply(params, observation), label)
+        for params in (behavior, moved)
+    )
+    action, gain = _empo_policy.propose(key, old, lambda a: a[:, 0])
+    ratio = np.exp(
+        gaussian_ops.log_prob(new, action) - gaussian_ops.log_prob(old, action)
+    )
+    clipped = np.clip(ratio, 0.75, 1.25)
+    expected = -np.minimum(ratio * gain, clipped * gain).mean()
+    np.testing.assert_allclose(metrics["policy/loss"], expected, rtol=1e-5)
+    assert 0.0 < metrics["policy/clipped"] < 1.0
+
+
+def apart_from_target(state):
+    """The state with an online Q that differs from its target."""
+    online = jax.tree.map(lambda leaf: leaf + 0.1, state.q.params)
+    return dataclasses.replace(state, q=state.q._replace(params=online))
+
+
+def assert_target_waits(learner, before, data, label):
+    """Nothing after the first of two steps; returns the states after both."""
+    first, _ = learner.update(before, data, label, 0)
+    assert (first_leaf(first.target_q) == first_leaf(before.target_q)).all()
+    second, _ = learner.update(first, data, label, 1)
+    return first, second
+
+
+def test_sarsa_and_its_target_by_hand(key):
+    network = bundle.from_module(mlp.Head((8,), 2))
+    learner = _empo_values.make_sarsa_learner(
+        fakes.SPEC,
+        optax.adam(1e-2),
+        hidden_sizes=(8,),
+        num_clusters=2,
+        discount=0.5,
+        polyak=0.25,
+        target_period=2,
+    )
+    data = fakes.random_transitions(key, 8)
+    data = data._replace(terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0]))
+    _, extras = _empo_values.next_actions(None, None, data)
+    data = data._replace(extras={**data.extras, **extras})
+    label = data.extras["episode"] % 2
+    state = apart_from_target(learner.init(key))
+    _, metrics = learner.update(state, data, label, 0)
+
+    def q(params, observation, action):
+        both = jnp.concatenate([observation, action], axis=-1)
+        return np.asarray(network.apply(params, both))[np.arange(8), np.asarray(label)]
+
+    after = q(state.target_q, data.next_observation, extras["next_action"])
+    target = np.asarray(data.reward) + 0.5 * (1 - np.asarray(data.terminal)) * after
+    error = q(state.q.params, data.observation, data.action) - target
+    kept = np.array([1, 1, 1, 0, 1, 0, 1, 0])  # no target across a time limit
+    np.testing.assert_allclose(metrics["critic/loss"], np.mean(kept * error**2), 1e-5)
+    new, last = assert_target_waits(learner, state, data, label)
+    expected = 0.75 * first_leaf(new.target_q) + 0.25 * first_leaf(last.q.params)
+    np.testing.assert_allclose(first_leaf(last.target_q), expected, rtol=1e-5)
+
+
+def test_choice_and_its_target_by_hand(key):
+    q_net, v_net = (bundle.from_module(mlp.Head((4,), n)) for n in (2, 1))
+    learner = _empo_choice.make_choice_learner(
+        fakes.SPEC,
+        optax.adam(1e-2),
+        hidden_sizes=(4,),
+        num_clusters=2,
+        discount=0.5,
+        expectile=0.9,
+        n_step=3,
+        target_period=2,
+    )
+    data = fakes.random_transitions(key, 8)
+    _, extras = learner.prepare(None, None, data)
+    data = data._replace(extras={**data.extras, **extras})
+    label = data.extras["episode"] % 2
+    state = apart_from_target(learner.init(key))
+    _, metrics = learner.update(state, data, label, 0)
+
+    def v(observation):
+        return np.asarray(v_net.apply(state.value.params, observation))[:, 0]
+
+    def q(params):
+        return np.asarray(q_net.apply(params, data.observation))[
+            np.arange(8), np.asarray(label)
+        ]
+
+    target = extras["n_return"] + extras["n_discount"] * v(extras["n_observation"])
+    expected = np.mean((q(state.q.params) - np.asarray(target)) ** 2)
+    np.testing.assert_allclose(metrics["choice/q_loss"], expected, rtol=1e-5)
+    above = q(state.target_q) - v(data.observation)
+    expected = np.mean(np.where(above < 0, 0.1, 0.9) * above**2)
+    np.testing.assert_allclose(metrics["choice/value_loss"], expected, rtol=1e-5)
+    _, last = assert_target_waits(learner, state, data, label)
+    assert (first_leaf(last.target_q) == first_leaf(last.q.params)).all()
+
+
+def first_leaf(tree):
+    return np.asarray(max(jax.tree.leaves(tree), key=lambda leaf: leaf.size))
+
+
+def test_chunks_add_up_to_the_gradient_of_the_whole(key):
+    """The same chunk twice is the data twice; rows of weight 0 count for nothing."""
+    observation, label = inputs(8)
+    weight = jnp.array([1.0] * 6 + [0.0] * 2)
+    states = []
+    for num_chunks in (1, 2):
+        network, learner = make_learner(num_chunks, 6 * num_chunks)
+        behavior = network.init(key, jnp.zeros(2))
+        state = learner.start(jax.tree.map(lambda leaf: leaf + 0.01, behavior))
+        for _ in range(num_chunks):
+            state, _ = learner.update(
+                state,
+                key,
+                behavior,
+                observation,
+                label,
+                weight,
+                lambda s, a, z: jnp.where(weight > 0, s[:, 0] + a[:, 0], 1e6),
+            )
+        assert state.opt_state.gradient_step == 1
+        states.append(state)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7),
+        states[0].opt_state.inner_opt_state[0].mu,
+        states[1].opt_state.inner_opt_state[0].mu,
+    )
+    assert any(
+        np.abs(m).max() > 1e-4
+        for m in jax.tree.leaves(states[0].opt_state.inner_opt_state[0].mu)
+    )
+
+
+def test_choice_keeps_to_clusters_in_distribution():
+    log_prob = jnp.log(jnp.array([0.7, 0.2, 0.1]))
+    q = jnp.array([0.0, 1.0, 2.0])
+
+    def choose(ratio):
+        return int(_empo_choice.best_in_distribution(q, log_prob, ratio))
+
+    assert choose(1.0) == 0  # the classifier's own choice
+    assert choose(5.0) == 1
+    assert choose(1e9) == 2
+
+
+def test_targets_stay_inside_trajectories():
+    data = fakes.random_transitions(jax.random.key(0), 8)._replace(
+        terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
+    )
+    _, extras = _empo_values.next_actions(None, None, data)
+    # Trajectories of two steps; the first ends terminally, the others by time limit.
+    np.testing.assert_array_equal(extras["has_target"], [1, 1, 1, 0, 1, 0, 1, 0])
+    np.testing.assert_array_equal(extras["next_action"][0], data.action[1])
+
+
+def test_bootstrapped_targets_by_hand():
+    data = fakes.random_transitions(jax.random.key(0), 8)._replace(
+        reward=jnp.arange(8.0), terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
+    )
+    learner = _empo_choice.make_choice_learner(
+        fakes.SPEC,
+        None,
+        hidden_sizes=(4,),
+        num_clusters=2,
+        discount=0.5,
+        expectile=0.9,
+        n_step=3,
+        target_period=1,
+    )
+    _, extras = learner.prepare(None, None, data)
+    np.testing.assert_allclose(extras["n_return"], [0.5, 1, 3.5, 3, 6.5, 5, 9.5, 7])
+    # No bootstrap beyond the terminal; from the state after the time limit otherwise.
+    np.testing.assert_allclose(extras["n_discount"], [0, 0, *[0.25, 0.5] * 3])
+    np.testing.assert_array_equal(
+        extras["n_observation"][2:4], jnp.stack([data.next_observation[3]] * 2)
+    )
+
+
+def test_returns_by_hand_with_and_without_a_bootstrapped_tail():
+    # Trajectories of two steps; the first ends terminally, the others by time limit.
+    data = fakes.random_transitions(jax.random.key(0), 8)._replace(
+        reward=jnp.arange(8.0), terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
+    )
+    prepare = _empo_values.discounted_returns(0.5)
+    _, plain = prepare(None, None, data)
+    np.testing.assert_allclose(plain["return"], [0.5, 1, 3.5, 3, 6.5, 5, 9.5, 7])
+    prepare = _empo_values.discounted_returns(
+        0.5, 4, lambda state, batch: 100.0 * batch.extras["episode"]
+    )
+    _, tailed = jax.jit(prepare)(None, None, data)
+    np.testing.assert_allclose(
+        tailed["return"], [0.5, 1, 52.0, 100, 104.0, 200, 156.0, 300]
+    )
