@@ -49,6 +49,9 @@ _KNOBS = {
         "chunk_size", ["0"], "Candidates scored at a time; 0 suits the platform."
     ),
 }
+_DTYPES = flags.DEFINE_list(
+    "critic_dtype", ["float32"], "Of the critics' hidden layers; also bfloat16."
+)
 _HEADER = (
     *("method", "knobs", "B", "first s", "p50 ms", "p95", "p99", "dispatch"),
     *("transfer", "compute", "bare", "ratio", "temp MB", "peak MB", "GFLOP/s", "share"),
@@ -90,7 +93,7 @@ def asked_settings() -> list[latency_settings.Setting]:
     knobs = {
         name: harness.whole_numbers(name, flag.value, 0)
         for name, flag in _KNOBS.items()
-    }
+    } | {"critic_dtype": _DTYPES.value}
     return latency_settings.grid(
         methods,
         knobs,

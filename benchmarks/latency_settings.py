@@ -38,14 +38,16 @@ class Setting:
     env: str
     preset: str
     workdir: str | None
-    knobs: Mapping[str, int]
+    knobs: Mapping[str, int | str]
     batch_size: int
     calls: int
     seconds: float
 
 
 def grid(
-    methods: Sequence[str], knobs: Mapping[str, Sequence[int]], **shared: Any
+    methods: Sequence[str],
+    knobs: Mapping[str, Sequence[int | str]],
+    **shared: Any,
 ) -> list[Setting]:
     """Every method with every value of those knobs that it has, at every batch size.
 

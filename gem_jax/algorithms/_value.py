@@ -35,7 +35,8 @@ class ValueLearner(NamedTuple):
     init: key to state.
     update: (state, batch) to (state, advantage `[B]`, metrics); the advantage is
       that of the parameters before the step, without gradient.
-    q_values: (critic params, observation, action) to `[E, ...]`.
+    q_values: (critic params, observation, action, dtype) to `[E, ...]`; the dtype of
+      the hidden layers is float32 by default.
     """
 
     init: Callable[[PRNGKey], ValueState]
@@ -58,9 +59,12 @@ def make_value_learner(
 
     Observations come in normalized.
     """
-    critic_net = bundle.ensemble(
-        bundle.from_module(critic.Critic(hidden_sizes, layer_norm)), num_critics
-    )
+
+    def critics(dtype: str) -> bundle.Network:
+        module = critic.Critic(hidden_sizes, layer_norm, dtype)
+        return bundle.ensemble(bundle.from_module(module), num_critics)
+
+    critic_net = critics("float32")
     value_net = bundle.from_module(critic.Value(hidden_sizes))
     optimizer = optax.adam(learning_rate)
 
@@ -119,4 +123,9 @@ def make_value_learner(
         }
         return new_state, advantage, metrics
 
-    return ValueLearner(init, update, critic_net.apply)
+    def q_values(
+        params: Params, observation: Array, action: Array, dtype: str = "float32"
+    ) -> Array:
+        return critics(dtype).apply(params, observation, action)
+
+    return ValueLearner(init, update, q_values)

@@ -135,7 +135,7 @@ class Config:
         shared = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(inference.Knobs)
-            if field.name != "chunk_size"  # the machine's business, not the run's
+            if field.name not in knob_rules.MACHINE
         }
         start, end = knob_rules.schedule_ends(
             self.lambda_schedule, self.lambda_start, self.lambda_end
@@ -255,7 +255,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         candidates = _propose(key, p_actor, p_behavior, knobs)
 
         def evaluate(chunk: Array) -> tuple[Array, Array]:
-            q_values = values.q_values(params.critic, observation, chunk)
+            q_values = values.q_values(
+                params.critic, observation, chunk, knobs.critic_dtype
+            )
             return q_values, mixture.log_prob_of_set(p_behavior, chunk)
 
         q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)

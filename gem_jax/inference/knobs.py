@@ -16,7 +16,10 @@ _OPTIONS = {
     "anchor": ("mode", "mean", "behavior", "none"),
     "normalization": scoring.NORMALIZATIONS,
     "value_scale": scoring.VALUE_SCALES,
+    "critic_dtype": ("float32", "bfloat16"),
 }
+# The business of the machine that acts, not of the run that trained.
+MACHINE = ("chunk_size", "critic_dtype")
 
 _STATIC = {"static": True}  # what register_dataclass looks for
 
@@ -40,6 +43,8 @@ class Knobs:
       value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
       chunk_size: most candidates scored at a time (static); 0 suits the platform. It
         bounds memory and does not change the choice.
+      critic_dtype: ``"float32"`` or ``"bfloat16"`` hidden layers of the critics
+        (static). The second halves their memory traffic where the machine has it.
       kappa: pessimism of the lower confidence bound.
       lambda_start: support weight at the first step of an episode.
       lambda_end: support weight from ``horizon`` on.
@@ -56,6 +61,7 @@ class Knobs:
     normalization: str = dataclasses.field(default="zscore", metadata=_STATIC)
     value_scale: str = dataclasses.field(default="reward", metadata=_STATIC)
     chunk_size: int = dataclasses.field(default=0, metadata=_STATIC)
+    critic_dtype: str = dataclasses.field(default="float32", metadata=_STATIC)
     kappa: Array | float = 1.0
     lambda_start: Array | float = 1.0
     lambda_end: Array | float = 0.1

@@ -18,10 +18,17 @@ class Critic(nn.Module):
     multiplies state and actions separately and adds, which equals multiplying their
     concatenation. For pairs one product of the concatenation is faster (1.4 times for
     a whole gradient on a CPU).
+
+    Attributes:
+      hidden_sizes: width of each hidden layer.
+      layer_norm: standardize their outputs.
+      dtype: of the hidden layers. The last layer is float32: values far from 0, rounded
+        to bfloat16, would lose the differences between the members of an ensemble.
     """
 
     hidden_sizes: Sequence[int]
     layer_norm: bool = False
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
@@ -31,13 +38,16 @@ class Critic(nn.Module):
         shape = (size + action.shape[-1], width)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (width,))
+        observation, action, kernel, bias = (
+            x.astype(self.dtype) for x in (observation, action, kernel, bias)
+        )
         if action.ndim == observation.ndim:
             x = jnp.concatenate([observation, action], axis=-1) @ kernel
         else:
             x = action @ kernel[size:] + (observation @ kernel[:size])[None]
         x = mlp.hidden(x + jnp.broadcast_to(bias, x.shape), self.layer_norm)
-        x = mlp.MLP(rest, self.layer_norm)(x)
-        return nn.Dense(1)(x)[..., 0]
+        x = mlp.MLP(rest, self.layer_norm, self.dtype)(x)
+        return nn.Dense(1, dtype="float32")(x)[..., 0]
 
 
 class Value(nn.Module):

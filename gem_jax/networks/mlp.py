@@ -15,15 +15,17 @@ class MLP(nn.Module):
     Attributes:
       hidden_sizes: width of each layer.
       layer_norm: standardize each layer's output, without learned scale or shift.
+      dtype: of the products; parameters stay as they are.
     """
 
     hidden_sizes: Sequence[int]
     layer_norm: bool = False
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for size in self.hidden_sizes:
-            x = hidden(nn.Dense(size)(x), self.layer_norm)
+            x = hidden(nn.Dense(size, dtype=self.dtype)(x), self.layer_norm)
         return x
 
 

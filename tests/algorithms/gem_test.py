@@ -217,6 +217,18 @@ def test_candidates_by_chunks_lead_to_the_same_choice(key, static):
         np.testing.assert_allclose(parts.audit[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_critics_in_bfloat16_do_their_hidden_products_in_it(key):
+    algorithm = make(hidden_sizes=(64, 64), num_candidates=40)
+    params = algorithm.actor_params(algorithm.init(key))
+    inputs = (params, key, jnp.array([0.3, -0.2, 1.0]), jnp.int32(0))
+    for dtype, short in {"float32": "f32", "bfloat16": "bf16"}.items():
+        knobs = changed(algorithm.knobs, critic_dtype=dtype)
+        text = str(jax.make_jaxpr(algorithm.act)(*inputs, knobs))
+        assert f"{short}[3,41,64] = dot_general" in text
+        assert ("bf16" in text) == (dtype == "bfloat16")
+        assert algorithm.act(*inputs, knobs).action.dtype == jnp.float32
+
+
 def test_activations_of_many_candidates_do_not_exist_at_once(key):
     algorithm = make(hidden_sizes=(64, 64), num_candidates=20_000)
     params = jax.eval_shape(lambda k: algorithm.actor_params(algorithm.init(k)), key)

@@ -24,7 +24,8 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
     record = json.loads(output.read_text())
     assert record["platform"].startswith("cpu") and record["versions"]["jax"]
     gem, bc = record["rows"]
-    assert gem["knobs"] == {"num_candidates": 2, "chunk_size": 0} and bc["knobs"] == {}
+    knobs = {"num_candidates": 2, "chunk_size": 0, "critic_dtype": "float32"}
+    assert gem["knobs"] == knobs and bc["knobs"] == {}
     assert bc["ratio_to_bare"] is None
     # Two critics and two mixtures of 2x256 on 29 observations and 8 actions.
     trunk, critic = 29 * 256 + 256 + 256 * 256 + 256, 37 * 256 + 256 + 256 * 256 + 256
@@ -45,6 +46,7 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),
         (["--workdir=/nowhere"], "is --workdir a run folder"),
         (["--num_candidates=999999999999"], "--chunk_size=0"),
+        (["--critic_dtype=float8"], "critic_dtype must be one of"),
         (["extra"], "unexpected argument"),
     ],
 )

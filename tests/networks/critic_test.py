@@ -40,3 +40,18 @@ def test_many_actions_of_one_state_equal_pairs(key, layer_norm):
         grads,
         expected_grads,
     )
+
+
+def test_bfloat16_hidden_layers_keep_values_and_their_differences(key):
+    """Rounded last would be a value near 100, to a whole half; its layers are not."""
+    networks = {d: critic.Critic((64, 64), True, d) for d in ("float32", "bfloat16")}
+    observation = jax.random.normal(key, (3,))
+    actions = jax.random.uniform(jax.random.key(1), (50, 2), minval=-1.0)
+    params = networks["float32"].init(key, observation, actions[0])
+    params["params"]["Dense_0"]["bias"] += 100.0
+    exact, rounded = (
+        network.apply(params, observation, actions) for network in networks.values()
+    )
+    assert rounded.dtype == exact.dtype == jnp.float32
+    assert jnp.abs(rounded - exact).max() < 0.05 * jnp.std(exact)
+    assert not np.array_equal(rounded, exact)
