@@ -17,6 +17,10 @@ from gem_jax.data.tasks import Task
 def get_config(task: Task, preset: str) -> bc.Config:
     """The settings for one task under one preset."""
     config = bc.Config()
+    if task.suite == "navigation":
+        config = dataclasses.replace(
+            config, hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES
+        )
     if preset == "paper":
         return config
     return dataclasses.replace(config, num_steps=shared.num_steps(task, preset))

@@ -21,7 +21,7 @@ from gem_jax.data.tasks import Task
 
 # Table 4: the defaults of ``empo.Config`` are its column for D4RL.
 _NAVIGATION: dict[str, Any] = dict(
-    hidden_sizes=(64, 64, 64),
+    hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
     discount=0.999,
     em_epochs=60,
     critic_steps=200_000,

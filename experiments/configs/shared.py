@@ -26,6 +26,9 @@ _LAPTOP_STEPS = {
 }
 _SMOKE_STEPS = 600
 
+# EMPO's Table 4 on navigation, and for the methods it is compared with there.
+NAVIGATION_HIDDEN_SIZES = (64, 64, 64)
+
 
 def value_learning(task: Task, preset: str) -> dict[str, Any]:
     """Expectile, beta and discount for a task's suite."""

@@ -16,7 +16,9 @@ def get_config(task: Task, preset: str) -> td3_bc.Config:
     """The settings for one task under one preset."""
     config = td3_bc.Config()
     if task.suite == "navigation":  # as EMPO's, for the comparison
-        config = dataclasses.replace(config, discount=0.999)
+        config = dataclasses.replace(
+            config, discount=0.999, hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES
+        )
     if preset == "paper":
         return config
     return dataclasses.replace(config, num_steps=shared.num_steps(task, preset))
