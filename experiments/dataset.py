@@ -37,6 +37,11 @@ _OUTPUT = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     """Runs the command that is the one positional argument."""
     commands = {"generate": _generate, "inspect": _inspect, "download": _download}
+    if _OUTPUT.value and pathlib.Path(_OUTPUT.value).suffix == ".png":
+        raise errors.UserError(
+            f"--output={_OUTPUT.value} is for JSON, and the page of plots comes beside "
+            "it as .png; choose another ending"
+        )
     if len(argv) != 2 or argv[1] not in commands:
         raise errors.UserError(
             f"expected one command of {', '.join(commands)}; got {argv[1:]}"
@@ -49,7 +54,7 @@ def main(argv: list[str]) -> None:
         print(faults.line(faults.Verdict(**verdict)))
     if _OUTPUT.value:
         with _writing_output() as path:
-            path.write_text(json.dumps(facts, indent=2) + "\n")
+            path.write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
 
 
 def _generate(task: tasks.Task) -> Mapping[str, Any]:

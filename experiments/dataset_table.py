@@ -4,8 +4,9 @@
 
 A row a task: size, episodes, mean score of the policies that acted, what a behavior
 mixture of eight components explains better than one on held-out episodes (nats per
-action), seconds to make it. Each set is made in a folder of its own and removed. Tasks
-that the file holds already are left out, so that the same command continues.
+action), seconds to make it. Each set is made in a folder of its own and removed. Sets
+that the file holds already, told by their recipe, are left out, so that the same
+command continues.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from absl import flags
 from experiments import cli, csv_rows, multimodality
 from gem_jax import data
 from gem_jax.data import inspection, tasks
+from gem_jax.data.local import generate
 
 _ENVS = flags.DEFINE_list("envs", [], "Tasks; all if empty.")
 _OUTPUT = flags.DEFINE_string("output", None, "CSV file.", required=True)
@@ -30,29 +32,43 @@ _MIXTURE_STEPS = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the data and of the mixtures.")
 
+_IDENTITY = ("env", "source", "recipe", "seed", "mixture_steps")
 _FIELDS = (
-    *("env", "num_transitions", "num_episodes", "behavior_score"),
-    *("nll_1", "nll_8", "nll_gap", "mixture_steps", "seconds", "cores"),
+    *_IDENTITY,
+    *("num_transitions", "num_episodes", "behavior_score"),
+    *("nll_1", "nll_8", "nll_gap", "seconds", "cores"),
 )
 
 
 def main(argv: list[str]) -> None:
     """Measures what is missing and prints the whole table."""
     cli.no_arguments(argv)
-    names = [tasks.get(name).name for name in _ENVS.value] or list(tasks.table())
+    asked = [tasks.get(name) for name in _ENVS.value or tasks.table()]
     path = pathlib.Path(_OUTPUT.value)
-    known: dict[str, Mapping[str, Any]] = {
-        row["env"]: row for row in csv_rows.read(path, _FIELDS)
+    known: dict[tuple[str, ...], Mapping[str, Any]] = {
+        tuple(row[name] for name in _IDENTITY): row
+        for row in csv_rows.read(path, _FIELDS)
     }
-    for name in names:
-        if name not in known:
-            known[name] = measure(tasks.get(name))
-            csv_rows.append(path, _FIELDS, [known[name]])
-    print(format_table([known[name] for name in names]))
+    rows = []
+    for task in asked:
+        identity = identify(task)
+        key = tuple(map(str, identity.values()))
+        if key not in known:
+            known[key] = identity | measure(task)
+            csv_rows.append(path, _FIELDS, [known[key]])
+        rows.append(known[key])
+    print(format_table(rows))
+
+
+def identify(task: tasks.Task) -> dict[str, Any]:
+    """What fixes the numbers of a row, seconds aside."""
+    recipe = generate.fingerprint(task, _SEED.value, task.num_transitions)
+    values = (task.name, "local", recipe, _SEED.value, _MIXTURE_STEPS.value)
+    return dict(zip(_IDENTITY, values, strict=True))
 
 
 def measure(task: tasks.Task) -> dict[str, Any]:
-    """One row; the set is made anew and removed."""
+    """The rest of a row; the set is made anew and removed."""
     before = os.environ.get("MINARI_DATASETS_PATH")
     with tempfile.TemporaryDirectory() as root:
         os.environ["MINARI_DATASETS_PATH"] = root
@@ -66,14 +82,12 @@ def measure(task: tasks.Task) -> dict[str, Any]:
                 os.environ["MINARI_DATASETS_PATH"] = before
     nll = multimodality.held_out_nll(found, _MIXTURE_STEPS.value, _SEED.value)
     return {
-        "env": task.name,
         "num_transitions": provenance.num_transitions,
         "num_episodes": provenance.num_episodes,
         "behavior_score": round(inspection.behavior_score(found, task), 2),
         "nll_1": round(nll["1"], 3),
         "nll_8": round(nll["8"], 3),
         "nll_gap": round(nll["gap"], 3),
-        "mixture_steps": _MIXTURE_STEPS.value,
         "seconds": round(seconds, 1),
         "cores": len(os.sched_getaffinity(0)),
     }

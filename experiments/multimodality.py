@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gem_jax.data import episodes, transitions
@@ -43,6 +44,9 @@ def held_out_nll(
     """
     held_out = transitions.flatten(found[::_EVERY])
     train = transitions.flatten([e for i, e in enumerate(found) if i % _EVERY])
+    # Evenly over all episodes: policies may have acted one after the other.
+    size = len(held_out.action)
+    tested = np.linspace(0, size - 1, min(size, _MAX_HELD_OUT)).astype(int)
     mean = train.observation.mean(axis=0)
     scale = train.observation.std(axis=0) + 1e-3
     key = jax.random.key(seed)
@@ -63,8 +67,8 @@ def held_out_nll(
             _nll(
                 network,
                 params,
-                jnp.asarray((held_out.observation - mean) / scale)[:_MAX_HELD_OUT],
-                jnp.asarray(held_out.action)[:_MAX_HELD_OUT],
+                jnp.asarray((held_out.observation[tested] - mean) / scale),
+                jnp.asarray(held_out.action[tested]),
             )
         )
     first, last = (nlls[str(count)] for count in (COMPONENTS[0], COMPONENTS[-1]))

@@ -9,34 +9,26 @@ finds the way around the box. Runs that are finished are not trained again.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
 import shlex
 import sys
-from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from absl import flags
 
 from experiments import (
     cli,
     configs,
-    labeled_trajectories,
     navigation_clustering,
     navigation_figures,
+    navigation_play,
     navigation_table,
     presets,
-    rescoring,
     run_record,
     runner,
 )
-from gem_jax import clustering, data
+from gem_jax import data
 from gem_jax.data import tasks
-from gem_jax.envs import navigation_rollout
-from gem_jax.policy import rebuild
-from gem_jax.training import checkpoint, evaluation, loop, rundir
+from gem_jax.training import rundir
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/navigation", "For runs and results.")
 _PRESET = flags.DEFINE_enum("preset", None, presets.PRESETS, "By default the device's.")
@@ -63,16 +55,27 @@ def main(argv: list[str]) -> None:
     dataset = data.load(
         task.name, num_transitions=cadence.num_transitions, repair=cadence.repair
     )
-    outcomes = {title: play(run, dataset) for title, run in runs.items()}
-    rundir.write_json(folder / "table.json", navigation_table.summarize(outcomes))
+    outcomes = {
+        title: navigation_play.play(run, dataset, _EPISODES.value)
+        for title, run in runs.items()
+    }
+    table = {
+        "dataset": dataset.provenance.to_dict(),
+        "preset": preset,
+        "seeds": list(runs["BC"].seeds),
+        "episodes": _EPISODES.value,
+        "methods": navigation_table.summarize(outcomes),
+    }
+    rundir.write_json(folder / "table.json", table)
     print(navigation_table.format_table(outcomes))
     epochs = navigation_clustering.measure(
         folder / "clustering.json", dataset, runs["EMPO, K = 2"].config
     )
     rollouts = {title: outcome.rollouts for title, outcome in outcomes.items()}
-    navigation_figures.trajectories(folder / "trajectories.png", rollouts)
-    navigation_figures.clustering(folder / "clustering.png", epochs)
-    navigation_figures.choice(folder / "choice.png", rollouts["EMPO, K = 2"])
+    origin = f"{task.name}, data: {dataset.provenance.source}, preset: {preset}"
+    navigation_figures.trajectories(folder / "trajectories.png", rollouts, origin)
+    navigation_figures.clustering(folder / "clustering.png", epochs, origin)
+    navigation_figures.choice(folder / "choice.png", rollouts["EMPO, K = 2"], origin)
     print(f"table and figures are in {folder}")
 
 
@@ -95,44 +98,6 @@ def make_run(
         workdir=folder / name,
         command=shlex.join(["python", "-m", "experiments.navigation", *sys.argv[1:]]),
     )
-
-
-def play(run: run_record.Run, dataset: data.OfflineDataset) -> navigation_table.Outcome:
-    """Rollouts of every seed's final policy, all in one compiled program."""
-    policies = rescoring.load(run.workdir).policies
-    act, knobs = policies[0].algorithm.act, policies[0].knobs
-    stack = functools.partial(jax.tree.map, lambda *leaves: jnp.stack(leaves))
-    params = stack(*(policy.params for policy in policies))
-    keys = jnp.stack([evaluation.seed_key(seed) for seed in run.seeds])
-
-    def roll(params: Any, key: jax.Array) -> navigation_rollout.Rollout:
-        def decide(key: jax.Array, observation: jax.Array, t: jax.Array) -> Any:
-            output = act(params, key, observation, t, knobs)
-            return output.action, output.audit
-
-        return navigation_rollout.rollout(decide, key, _EPISODES.value)
-
-    rollouts = jax.device_get(jax.jit(jax.vmap(roll))(params, keys))
-    several = run.algo == "empo" and run.config.num_clusters > 1
-    return navigation_table.Outcome(
-        rollouts, rand_indices(run, dataset) if several else None
-    )
-
-
-def rand_indices(run: run_record.Run, dataset: data.OfflineDataset) -> np.ndarray:
-    """`[seeds]` agreement of EMPO's labels with the policies that acted."""
-    truth = labeled_trajectories.labels(dataset)
-    record = rundir.read_json(run.workdir / rundir.CONFIG)
-    algorithm, _ = rebuild(record)
-    keys = loop.seed_keys(run.seeds)
-    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
-    with checkpoint.open_store(
-        run.workdir, record["identity"], read_only=True
-    ) as store:
-        restored = checkpoint.restore(store, like)
-    assert restored is not None  # the run is finished
-    labels = np.asarray(restored.state.label)
-    return np.array([clustering.rand_index(truth, label) for label in labels])
 
 
 if __name__ == "__main__":

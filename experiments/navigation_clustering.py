@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
@@ -24,11 +25,18 @@ def measure(path: pathlib.Path, dataset: data.OfflineDataset, config: Any) -> Ro
     Clusters some of the trajectories with the settings of EMPO's first phases; the true
     labels are used for the index alone, which is that of the weights of an EM epoch's
     M-step and ``None`` before: there weights are drawn or even, whatever was learned.
-    The file at ``path`` is read if it is there.
+    The file at ``path`` is read if it holds the same data's and settings'.
     """
+    settings = config.clustering()
+    identity = {
+        "dataset": dataset.provenance.sha256,
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings))),
+    }
     if path.exists():
-        rows: Rows = json.loads(path.read_text())["epochs"]
-        return rows
+        known = rundir.read_json(path)
+        if {name: known.get(name) for name in identity} == identity:
+            rows: Rows = known["epochs"]
+            return rows
     trajectories, truth = labeled_trajectories.some(dataset, _MAX_TRANSITIONS)
     rows = []
 
@@ -46,8 +54,7 @@ def measure(path: pathlib.Path, dataset: data.OfflineDataset, config: Any) -> Ro
             }
         )
 
-    settings = config.clustering()
     fit = clustering.fit(jax.random.key(0), trajectories, settings, on_epoch=note)
     final = clustering.rand_index(truth, fit.assignment)
-    rundir.write_json(path, {"epochs": rows, "final_rand_index": final})
+    rundir.write_json(path, identity | {"epochs": rows, "final_rand_index": final})
     return rows

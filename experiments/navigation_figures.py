@@ -15,9 +15,12 @@ from gem_jax.envs import navigation
 from gem_jax.envs.navigation_rollout import Rollout
 
 
-def trajectories(path: pathlib.Path, rollouts: Mapping[str, Rollout]) -> None:
+def trajectories(
+    path: pathlib.Path, rollouts: Mapping[str, Rollout], origin: str
+) -> None:
     """A panel a method with all its rollouts (EMPO, Figures 3 and 5)."""
-    figure = Figure(figsize=(4 * len(rollouts), 4.4), layout="constrained")
+    figure = Figure(figsize=(4 * len(rollouts), 4.7), layout="constrained")
+    figure.suptitle(origin)
     panels = figure.subplots(1, len(rollouts), squeeze=False)[0]
     for axes, (title, rollout) in zip(panels, rollouts.items(), strict=True):
         _square(axes)
@@ -27,9 +30,12 @@ def trajectories(path: pathlib.Path, rollouts: Mapping[str, Rollout]) -> None:
     _save(figure, path)
 
 
-def clustering(path: pathlib.Path, epochs: Sequence[Mapping[str, Any]]) -> None:
-    """Posterior entropy and Rand index over the epochs of clustering."""
+def clustering(
+    path: pathlib.Path, epochs: Sequence[Mapping[str, Any]], origin: str
+) -> None:
+    """Posterior entropy and Rand index over the epochs of clustering, one seed."""
     figure = Figure(figsize=(8, 4), layout="constrained")
+    figure.suptitle(f"{origin}; one seed, every n-th trajectory")
     axes = figure.subplots()
     number = [row["epoch"] for row in epochs]
     rand = [
@@ -47,9 +53,10 @@ def clustering(path: pathlib.Path, epochs: Sequence[Mapping[str, Any]]) -> None:
     _save(figure, path)
 
 
-def choice(path: pathlib.Path, rollout: Rollout) -> None:
+def choice(path: pathlib.Path, rollout: Rollout, origin: str) -> None:
     """Which cluster acts along one route: the first seed's first rollout."""
     figure = Figure(figsize=(5, 5), layout="constrained")
+    figure.suptitle(f"{origin}; first seed's first rollout", fontsize="small")
     axes = figure.subplots()
     _square(axes)
     steps = int(rollout.lengths[0, 0])

@@ -9,7 +9,7 @@ import numpy as np
 
 from gem_jax.envs import navigation_rollout
 
-OPTIMAL = -420.0  # only the stitched route returns more
+OPTIMAL = -420.0  # of the routes in the data only stitched ones return more
 # Title, algorithm, and what differs from its settings.
 METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "BC": ("bc", {}),
@@ -25,16 +25,19 @@ class Outcome(NamedTuple):
     Attributes:
       rollouts: fields with leading axes `[seeds, episodes]`.
       rand: `[seeds]` Rand index of the clusters, or ``None`` where there are none.
+      updates: gradient steps of all phases.
     """
 
     rollouts: navigation_rollout.Rollout
     rand: np.ndarray | None
+    updates: int
 
 
 def summarize(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
     """The numbers of the table; standard deviations are over seeds."""
     return {
         title: {
+            "updates": outcome.updates,
             "return_mean": float(outcome.rollouts.returns.mean()),
             "return_std": float(outcome.rollouts.returns.mean(axis=1).std()),
             "optimal_share": float((outcome.rollouts.returns > OPTIMAL).mean()),
@@ -47,14 +50,18 @@ def summarize(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
 def format_table(outcomes: Mapping[str, Outcome]) -> str:
     """Markdown, a row a method."""
     lines: list[Sequence[str]] = [
-        ["method", "return", f"rollouts above {OPTIMAL:g}", "Rand index by seed, %"],
-        ["---"] * 4,
+        [
+            *("method", "updates", "return", f"rollouts above {OPTIMAL:g}"),
+            "Rand index by seed, %",
+        ],
+        ["---"] * 5,
     ]
     for title, row in summarize(outcomes).items():
         rand = row["rand_index"]
         lines.append(
             [
                 title,
+                f"{row['updates']:,}",
                 f"{row['return_mean']:.0f} ± {row['return_std']:.0f}",
                 f"{row['optimal_share']:.0%}",
                 "-" if rand is None else " ".join(f"{100 * r:.1f}" for r in rand),

@@ -16,11 +16,14 @@ import numpy as np
 from experiments import csv_rows, labeled_trajectories
 from experiments.csv_rows import Row
 from gem_jax import clustering, data, errors
+from gem_jax.data import tasks
+from gem_jax.data.local import generate
 
 FIELDS = (
     *("env", "num_transitions", "momentum", "uniform_epochs", "biased_epochs"),
-    *("em_epochs", "seed", "rand_index"),
+    *("em_epochs", "seed", "source", "recipe", "rand_index"),
 )
+_DATA_SEED = 0
 
 
 class Setting(NamedTuple):
@@ -86,7 +89,11 @@ def rand_index(setting: Setting, seed: int) -> float:
 @functools.lru_cache(maxsize=1)  # cells of one task follow each other
 def _load(env: str, num_transitions: int) -> tuple[clustering.Trajectories, np.ndarray]:
     dataset = data.load(
-        env, "local", num_transitions=num_transitions, log=lambda line: None
+        env,
+        "local",
+        seed=_DATA_SEED,
+        num_transitions=num_transitions,
+        log=lambda line: None,
     )
     return labeled_trajectories.some(dataset, num_transitions)
 
@@ -147,7 +154,9 @@ def format_table(rows: Sequence[Row]) -> str:
 def _texts(setting: Setting, seed: int) -> tuple[str, ...]:
     """As the file has them: a momentum of 0 and of 0.0 are the same cell."""
     setting = setting._replace(momentum=float(setting.momentum))
-    return (*map(str, setting), str(seed))
+    task = tasks.get(setting.env)
+    recipe = generate.fingerprint(task, _DATA_SEED, setting.num_transitions)
+    return (*map(str, setting), str(seed), "local", recipe)
 
 
 def _cell(row: Row) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ cell to the goal of evaluation, as the evaluated agents must.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from experiments import cli
 from gem_jax.data import episodes as episodes_lib
 from gem_jax.data.local import ant_maze as behavior
 from gem_jax.envs import ant_maze
@@ -45,9 +46,9 @@ def steps_to_goal(episode: episodes_lib.Episode) -> float:
     return float(np.argmax(hits)) + 1 if hits.any() else np.inf
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Prints a line per recipe."""
-    del argv
+    cli.no_arguments(argv)
     for name, recipe in recipes():
         if FLAGS.recipes and name not in FLAGS.recipes:
             continue
@@ -70,4 +71,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main)

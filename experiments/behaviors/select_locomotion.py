@@ -16,13 +16,14 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
+from experiments import cli
 from experiments.behaviors import actor
+from gem_jax import errors
 from gem_jax.data import tasks
 from gem_jax.data.local import locomotion, tanh_gaussian
 
@@ -143,11 +144,16 @@ def select(paths: list[pathlib.Path], robot: str, pool: Any) -> dict[str, Any]:
     }
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Measures, picks and writes."""
-    del argv
+    cli.no_arguments(argv)
     workdir = pathlib.Path(FLAGS.workdir or f"runs/behaviors/{FLAGS.robot}")
     paths = sorted(workdir.glob("policy_*.npz"))
+    if len(paths) < 2:
+        raise errors.UserError(
+            f"{workdir} holds {len(paths)} policies and two are needed; train them by "
+            f"python -m experiments.behaviors.train_locomotion --robot={FLAGS.robot}"
+        )
     with concurrent.futures.ProcessPoolExecutor() as pool:
         content = select(paths, FLAGS.robot, pool)
     for tier in ("medium", "expert"):
@@ -159,4 +165,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main)

@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import pathlib
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import mujoco
 import numpy as np
-from absl import app, flags, logging
+from absl import flags, logging
 
+from experiments import cli
 from experiments.behaviors import actor
+from gem_jax import errors
 from gem_jax.data.local import ant_walker, tanh_gaussian
 from gem_jax.envs import ant_maze
 
@@ -165,11 +166,18 @@ def walk(
 
 
 def choose(workdir: pathlib.Path) -> dict[str, Any]:
-    """The arrays of the checkpoint with the best score: reward less cost of falls."""
+    """The arrays of the checkpoint with the best score: reward less cost of falls.
+
+    Raises:
+      UserError: there is no checkpoint.
+    """
+    paths = sorted(workdir.glob("walker_*.npz"))[-FLAGS.candidates :]
+    if not paths:
+        raise errors.UserError(f"{workdir} holds no checkpoint; give it --steps")
     rng = np.random.default_rng(FLAGS.seed)
     best: dict[str, Any] = {}
     best_score = -np.inf
-    for path in sorted(workdir.glob("walker_*.npz"))[-FLAGS.candidates :]:
+    for path in paths:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         params = tanh_gaussian.params_from_arrays(arrays)
@@ -182,9 +190,9 @@ def choose(workdir: pathlib.Path) -> dict[str, Any]:
     return best
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Trains, compares checkpoints and writes the best one."""
-    del argv
+    cli.no_arguments(argv)
     workdir = pathlib.Path(FLAGS.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
@@ -198,4 +206,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main)

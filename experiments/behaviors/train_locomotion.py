@@ -14,16 +14,16 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import flax.serialization
 import gymnasium
 import numpy as np
 import sbx
-from absl import app, flags
+from absl import flags
 from stable_baselines3.common import callbacks, env_util
 
+from experiments import cli
 from experiments.behaviors import actor
 
 ENV_IDS = {
@@ -176,9 +176,9 @@ def _networks(model: Any) -> dict[str, Any]:
     }
 
 
-def main(argv: Sequence[str]) -> None:
+def main(argv: list[str]) -> None:
     """Trains, from the beginning or from the last state."""
-    del argv
+    cli.no_arguments(argv)
     gymnasium.logger.min_level = gymnasium.logger.ERROR  # v4 is D4RL's, if old
     workdir = pathlib.Path(FLAGS.workdir or f"runs/behaviors/{FLAGS.robot}")
     workdir.mkdir(parents=True, exist_ok=True)
@@ -194,4 +194,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    cli.run(main)

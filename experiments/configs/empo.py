@@ -5,9 +5,9 @@ Published, D4RL's files: medium-expert halfcheetah 92.6, hopper 110.2, walker2d 
     python -m experiments.train --algo=empo --env=navigation-v0
     python -m experiments.train --algo=empo --env=hopper-medium-expert-v2 --preset=paper
 
-``laptop`` makes fewer passes over the data, copies the target of Q_H more often, so
-that values still cross the horizon in fewer steps, and ends returns that a time limit
-cut with Q.
+``laptop`` makes fewer passes over the data, lets the targets of Q and Q_H follow
+sooner, so that values still cross the horizon in fewer steps, and ends returns that a
+time limit cut with Q.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _LAPTOP: dict[str, Any] = dict(
     uniform_epochs=2,
     em_epochs=10,
     critic_steps=60_000,
+    polyak=0.05,
     value_epochs=2,
     bootstrap_tail=True,
     improve_epochs=4,

@@ -34,10 +34,10 @@ _LAPTOP: dict[str, Any] = dict(
     lambda_schedule="constant",
     lambda_end=1.0,
 )
-# Chosen on seeds other than the README's. Maze2D's behavior walks to random goals, so
-# its mode is a bad aim and support only a constraint. AntMaze's behavior reaches the
-# goal and falling over is what fails, so support is an aim and doubt weighs more. On
-# locomotion, walker2d-medium fell from 68 (anchor) to 43 with values standardized
+# For mazes chosen on seeds other than the README's. Maze2D's behavior walks to random
+# goals, so its mode is a bad aim and support only a constraint. AntMaze's behavior
+# reaches the goal and falling over is what fails, so support is an aim and doubt weighs
+# more. On locomotion, walker2d-medium fell from 68 (anchor) to 43 with values standardized
 # within the candidates, and rose to 72 in reward units.
 _LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
     "antmaze": dict(anchor="mean", kappa=4.0),

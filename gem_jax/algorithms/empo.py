@@ -175,6 +175,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         return ActOutput(jnp.clip(means[cluster], -1.0, 1.0), audit)
 
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
+        if config.num_clusters == 1:
+            log("note: with one cluster nothing is chosen; num_steps has no effect")
         episode = np.asarray(dataset.extras["episode"])
         followed = np.any(np.diff(episode) == 0)
         if not followed and not np.any(dataset.terminal):

@@ -38,25 +38,26 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
     whole = whole_episodes(found, task)
     scores = np.array([task.normalized_score(r) for r in returns[whole]])
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
-    return {
+    facts = {
         "whole_episodes": int(whole.sum()),
         "episode_length": _summary(np.array([len(episode) for episode in found])),
         "episode_return": _summary(returns[whole]),
         "normalized_return": _summary(scores),
-        "behavior_score": _finite_or_none(behavior_score(found, task)),
+        "behavior_score": behavior_score(found, task),
         "rewarded_episodes": int((returns > 0).sum()),
-        "reward_mean": float(reward.mean(dtype=np.float64, where=finite[2])),
+        "reward_mean": _summary(reward).get("mean"),
         "reward_counts": _reward_counts(reward),
         "terminations": int(np.asarray(flat.terminal).sum()),
         "truncations": sum(int(episode.truncations.sum()) for episode in found),
-        "action_low": np.nanmin(action, axis=0).tolist(),
-        "action_high": np.nanmax(action, axis=0).tolist(),
+        "action_low": np.fmin.reduce(action).tolist(),  # fmin and fmax pass over NaN
+        "action_high": np.fmax.reduce(action).tolist(),
         "action_saturated": float((np.abs(action) > faults.SATURATED).mean()),
         "not_finite": sum(int((~leaf).sum()) for leaf in finite),
         "duplicate_rows": faults.count_duplicates(found),
         "largest_slip": _largest_slip(found, task),
         "policies": _policies(found, returns, whole),
     }
+    return {name: _finite_or_none(fact) for name, fact in facts.items()}
 
 
 def episode_returns(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
@@ -83,9 +84,13 @@ def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.nd
     return whole if whole.any() else np.ones(len(found), bool)
 
 
-def _finite_or_none(value: float) -> float | None:
-    """The value as JSON can hold it."""
-    return value if np.isfinite(value) else None
+def _finite_or_none(fact: Any) -> Any:
+    """The fact as JSON can hold it: without NaN and infinities."""
+    if isinstance(fact, dict):
+        return {key: _finite_or_none(value) for key, value in fact.items()}
+    if isinstance(fact, list):
+        return [_finite_or_none(value) for value in fact]
+    return None if isinstance(fact, float) and not np.isfinite(fact) else fact
 
 
 def _policies(
@@ -114,7 +119,7 @@ def _summary(values: np.ndarray) -> dict[str, float]:
     return {
         "min": float(finite.min()),
         "median": float(np.median(finite)),
-        "mean": float(finite.mean()),
+        "mean": float(finite.mean(dtype=np.float64)),
         "max": float(finite.max()),
         "std": float(finite.std()),
     }
@@ -129,5 +134,5 @@ def _reward_counts(reward: np.ndarray) -> dict[str, int] | None:
 
 def _largest_slip(found: Sequence[episodes.Episode], task: tasks.Task) -> float:
     """How far (m, rad) the least credible step leads from where velocities lead."""
-    slips = np.concatenate([motion.slips(e.observations, task.motion) for e in found])
+    slips = np.concatenate([motion.slips(e, task.motion) for e in found])
     return float(slips[np.isfinite(slips)].max(initial=0.0))

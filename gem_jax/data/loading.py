@@ -87,6 +87,9 @@ def load(
     )
     task = tasks.get(task_name)
     found = repairs.apply(found, task, repair)
+    if repair:
+        before, after = provenance.num_transitions, sum(map(len, found))
+        log(f"repair {', '.join(repair)}: {after:,} of {before:,} transitions kept")
     found = validate.check(found, task, provenance.id, log)
     offsets = transitions.offsets(found)
     flat = transitions.flatten(found)

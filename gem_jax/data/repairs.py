@@ -59,7 +59,7 @@ def split_jumps(found: _Found, task: tasks.Task) -> _Found:
     """Ends an episode before each step that no motion explains, and leaves it out."""
     kept = []
     for episode in found:
-        jumps = motion.jumps(episode.observations, task.motion)
+        jumps = motion.jumps(episode, task.motion)
         start = 0
         for jump in [*jumps.tolist(), len(episode)]:
             if jump > start:

@@ -220,7 +220,7 @@ def _navigation() -> Task:
     """EMPO's didactic task; its paper gives returns and no normalized scores.
 
     Here 0 is the return of an episode that never gets anywhere, and 100 that of the
-    shortest way around the box without noise.
+    best way that the two behaviors can be stitched to, without noise.
     """
     return Task(
         name="navigation-v0",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import signal
@@ -15,12 +16,13 @@ from gem_jax.data import locks, minari, tasks
 from gem_jax.data.local import generate
 
 TASK = tasks.get("maze2d-umaze-v1")
+OTHER = "hopper-medium-v2"
 SIZE = 20_000  # two shards
 
 
-def _ensure(log=lambda line: None, **options):
+def _ensure(log=lambda line: None, task=TASK, **options):
     options = {"num_transitions": SIZE, "show_progress": False, **options}
-    return generate.ensure(TASK, log=log, **options)
+    return generate.ensure(task, log=log, **options)
 
 
 def _bytes(dataset_id):
@@ -44,11 +46,12 @@ generate.ensure(tasks.get("{TASK.name}"), num_transitions={SIZE})
 """
 
 
-def test_same_bytes_for_any_number_of_workers(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", [TASK.name, OTHER])
+def test_same_bytes_for_any_number_of_workers(name, tmp_path, monkeypatch):
     found = []
     for workers in (1, 2):
         monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / str(workers)))
-        found.append(_bytes(_ensure(num_workers=workers)))
+        found.append(_bytes(_ensure(task=tasks.get(name), num_workers=workers)))
     assert set(found[0]) == {"main_data.hdf5", "metadata.json", "gem_jax.json"}
     assert found[0] == found[1]
 
@@ -87,6 +90,27 @@ def test_half_a_set_is_made_anew(name):
     (minari.data_folder(dataset_id) / name).unlink()
     assert _ensure(num_transitions=500) == dataset_id
     assert _bytes(dataset_id) == good
+
+
+def test_a_half_written_seal_is_none():
+    dataset_id = _ensure(num_transitions=500)
+    good = _bytes(dataset_id)
+    seal = minari.data_folder(dataset_id) / minari.SEAL_FILE
+    seal.write_text(seal.read_text()[:40])
+    assert _ensure(num_transitions=500) == dataset_id
+    assert _bytes(dataset_id) == good
+
+
+def test_the_ants_recipe_names_the_walkers_weights():
+    recipe = generate.recipe_of(tasks.get("antmaze-umaze-v2"), 0, 500)
+    weights = pathlib.Path(generate.__file__).with_name("ant_walker.npz").read_bytes()
+    assert recipe["weights"] == hashlib.sha256(weights).hexdigest()[:16]
+
+
+def test_fingerprints_tell_sets_apart():
+    asked = [(TASK, 0, 500), (TASK, 1, 500), (TASK, 0, 501), (tasks.get(OTHER), 0, 500)]
+    found = [generate.fingerprint(*one) for one in asked]
+    assert len(set(found)) == 4 and found == [generate.fingerprint(*a) for a in asked]
 
 
 def test_callers_script_is_not_run_again(tmp_path):

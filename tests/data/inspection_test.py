@@ -105,6 +105,41 @@ FAULTY = {
 }
 
 
+MORE_FAULTY = [
+    ("position jumps", ANT, _changed(ANT.name, "observations", (np.s_[9:], 1), 30.0)),
+    (
+        "actions out of bounds",  # beside a NaN, in another episode
+        HOPPER,
+        [
+            *_changed(HOPPER.name, "actions", (2, 1), np.nan),
+            *_changed(HOPPER.name, "actions", (2, 1), 1.7),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "task", "data"), MORE_FAULTY)
+def test_faults_elsewhere(fault, task, data):
+    assert fault in _found(data, task)
+
+
+def test_the_observation_after_a_fall_may_be_the_next_episodes_first():
+    """As in D4RL's files; it is masked, so nothing is wrong and nothing mended."""
+    (fallen, *_) = _changed(HOPPER.name, "observations", -1, 30.0)
+    assert "position jumps" not in _found([fallen], HOPPER)
+    assert inspection.describe([fallen], HOPPER)["largest_slip"] < 0.1
+    (kept,) = repairs.apply([fallen], HOPPER, ["split_jumps"])
+    assert len(kept) == 50 and kept.terminations[-1] and not kept.truncations.any()
+    survived = dataclasses.replace(fallen, terminations=fallen.truncations)
+    assert "position jumps" in _found([survived], HOPPER)
+
+
+def test_rewards_of_another_goal_do_not_lag():
+    (episode,) = FAULTY["rewards lag"][1]
+    elsewhere = dataclasses.replace(episode, observations=episode.observations + 0.9)
+    assert "rewards lag" not in _found([elsewhere], MAZE)
+
+
 @pytest.mark.parametrize("fault", FAULTY)
 def test_every_fault_is_found_and_its_repair_mends_it(fault):
     task, data = FAULTY[fault]
@@ -159,7 +194,13 @@ def test_the_description_is_of_whole_episodes_and_fit_for_json():
     assert facts["policies"]["0"]["transitions"] == 60
     assert facts["policies"]["1"]["return_mean"] == pytest.approx(returns[1])
     assert facts["duplicate_rows"] == 10
-    for task, data in FAULTY.values():
+    nothing = {
+        "rewards": np.full(50, np.nan, np.float32),
+        "actions": np.full((50, HOPPER.action_size), np.inf, np.float32),
+    }
+    unknown = dataclasses.replace(labeled[0], **nothing)
+    cases = [*FAULTY.values(), (HOPPER, [unknown])]
+    for task, data in cases:
         json.dumps(inspection.describe(data, task), allow_nan=False)
 
 

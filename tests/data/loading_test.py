@@ -145,7 +145,8 @@ def test_repairs_are_made_and_recorded(tmp_path):
     _write(path, MAZE, actions=actions)
     with pytest.raises(errors.UserError, match="outside"):
         _load(MAZE, f"file:{path}")
-    dataset, _ = _load(MAZE, f"file:{path}", repair=["clip_actions"])
+    dataset, lines = _load(MAZE, f"file:{path}", repair=["clip_actions"])
+    assert "repair clip_actions: 8 of 8 transitions kept" in lines
     assert dataset.provenance.to_dict()["repairs"] == ("clip_actions",)
     assert np.all(dataset.transitions.action == 1.0)
     with pytest.raises(errors.UserError, match="'mend'; choose of until_terminal"):

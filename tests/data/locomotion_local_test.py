@@ -74,7 +74,7 @@ def test_the_fastest_gait_is_no_jump(robot):
     expert = locomotion.load_behaviors(robot).expert
     layout = tasks.get(f"{robot}-expert-v2").motion
     for episode in _shard(f"{robot}-expert-v2@{expert}", 2_000):
-        assert not motion.jumps(episode.observations, layout).size
+        assert not motion.jumps(episode, layout).size
 
 
 def test_log_probs_are_those_of_the_actions():

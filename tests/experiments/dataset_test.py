@@ -57,6 +57,12 @@ def test_generate_then_inspect(command, tmp_path):
     assert page.startswith(b"\x89PNG") and len(page) > 10_000
 
 
+def test_the_page_and_the_facts_are_two_files(command, tmp_path):
+    output = tmp_path / "facts.png"
+    result = command("inspect", "--env=maze2d-umaze-v1", f"--output={output}")
+    assert result.returncode == 2 and "choose another ending" in result.stderr
+
+
 def test_inspect_refuses_nothing(command, tmp_path):
     observations = np.random.default_rng(0).normal(size=(20, 4))
     observations[7] = np.nan

@@ -42,6 +42,16 @@ def test_gap_is_what_two_modes_save():
     np.testing.assert_allclose(nll["gap"], one - two, atol=0.1)
 
 
+def test_policies_that_acted_one_after_the_other_are_all_tested(monkeypatch):
+    """A wide policy and then a narrow one; few of the held-out steps are tested."""
+    rng = np.random.default_rng(2)
+    found = _episodes(rng, [-0.6, 0.6]) + _episodes(rng, [0.0])
+    all_tested = multimodality.held_out_nll(found, num_steps=200)
+    monkeypatch.setattr(multimodality, "_MAX_HELD_OUT", 500)
+    some_tested = multimodality.held_out_nll(found, num_steps=200)
+    np.testing.assert_allclose(some_tested["1"], all_tested["1"], atol=0.1)
+
+
 def test_there_is_no_gap_with_one_mode():
     found = _episodes(np.random.default_rng(1), [0.2])
     assert (

@@ -15,20 +15,30 @@ from experiments import (
     labeled_trajectories,
     navigation_clustering,
     navigation_figures,
+    navigation_play,
     navigation_table,
+    presets,
+    run_record,
+    runner,
 )
 from gem_jax import data
 from gem_jax.data import tasks
 from gem_jax.envs import navigation_rollout
+from gem_jax.training import rundir
 
 TASK = tasks.get("navigation-v0")
 TITLES = tuple(navigation_table.METHODS)
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def dataset(cache):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINARI_DATASETS_PATH", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("MINARI_DATASETS_PATH", cache)
         return data.load(TASK.name, num_transitions=20_000, log=lambda line: None)
 
 
@@ -44,10 +54,10 @@ def outcomes():
         return navigation_rollout.rollout(policy, key, 3, horizon=10)
 
     walked = jax.device_get(jax.vmap(roll)(jax.random.split(jax.random.key(0), 2)))
-    found = {title: navigation_table.Outcome(walked, None) for title in TITLES}
+    found = {title: navigation_table.Outcome(walked, None, 1_200) for title in TITLES}
     returns = np.array([[-300.0, -300.0, -900.0], [-300.0, -300.0, -300.0]])
     better = walked._replace(returns=returns)
-    found[TITLES[-1]] = navigation_table.Outcome(better, np.array([1.0, 0.75]))
+    found[TITLES[-1]] = navigation_table.Outcome(better, np.array([1.0, 0.75]), 90)
     return found
 
 
@@ -70,8 +80,8 @@ def test_methods_are_those_of_the_paper():
 def test_table_has_mean_spread_share_and_rand_index(outcomes):
     table = navigation_table.format_table(outcomes).splitlines()
     assert len(table) == 2 + len(TITLES)
-    assert "-400 ± 100 | 83% | 100.0 75.0" in table[-1]
-    assert "| -10 ± 0 | 100% | - |" in table[2]
+    assert "| 90 | -400 ± 100 | 83% | 100.0 75.0" in table[-1]
+    assert "| 1,200 | -10 ± 0 | 100% | - |" in table[2]
     json.dumps(navigation_table.summarize(outcomes))
 
 
@@ -91,13 +101,49 @@ def test_clustering_is_measured_once_and_drawn(dataset, outcomes, tmp_path):
     assert [row["stage"] for row in rows] == ["biased", "uniform", "em", "em"]
     assert [row["rand_index"] is None for row in rows] == [True, True, False, False]
     assert all(0.0 <= row["rand_index"] <= 1.0 for row in rows[2:])
-    assert navigation_clustering.measure(path, None, None) == rows
+    written = path.read_bytes()
+    assert navigation_clustering.measure(path, dataset, config) == rows
+    assert path.read_bytes() == written
+    other = dataclasses.replace(config, em_epochs=1)
+    assert len(navigation_clustering.measure(path, dataset, other)) == 3
     rollouts = {title: outcome.rollouts for title, outcome in outcomes.items()}
-    navigation_figures.trajectories(tmp_path / "a.png", rollouts)
-    navigation_figures.clustering(tmp_path / "b.png", rows)
-    navigation_figures.choice(tmp_path / "c.png", rollouts[TITLES[-1]])
+    navigation_figures.trajectories(tmp_path / "a.png", rollouts, "a test")
+    navigation_figures.clustering(tmp_path / "b.png", rows, "a test")
+    navigation_figures.choice(tmp_path / "c.png", rollouts[TITLES[-1]], "a test")
     for name in "abc":
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("algo", ["bc", "empo"])
+def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", cache)
+    small = dict(hidden_sizes=(8,), num_steps=20, batch_size=2048)
+    if algo == "empo":
+        small |= dict(critic_steps=20)
+    run = run_record.Run(
+        task=TASK,
+        algo=algo,
+        config=dataclasses.replace(configs.get_config(algo, TASK, "smoke"), **small),
+        source="local",
+        preset="smoke",
+        cadence=presets.Cadence(20, 20, 1, 1, 20, num_transitions=20_000),
+        seeds=(3, 4),
+        workdir=tmp_path / "run",
+        command="",
+    )
+    assert runner.train(run, log=lambda line: None)
+    outcome = navigation_play.play(run, dataset, 3)
+    assert outcome.rollouts.positions.shape == (2, 3, 1001, 2)
+    starts = outcome.rollouts.positions[:, :, 0].reshape(6, 2)
+    assert len(np.unique(starts, axis=0)) == 6 and (starts <= 0.1).all()
+    assert outcome.updates == rundir.read_json(run.workdir / rundir.SUMMARY)["steps"]
+    if algo == "bc":
+        assert outcome.rand is None
+    else:
+        assert outcome.rand.shape == (2,) and set(outcome.rollouts.records) == {
+            "cluster"
+        }
+        assert ((0.0 <= outcome.rand) & (outcome.rand <= 1.0)).all()
 
 
 def test_an_interrupted_experiment_is_no_result(spawn, tmp_path):

@@ -42,6 +42,19 @@ def test_bad_flags_are_one_line_and_exit_2(run, tmp_path, flags, named):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("module", "flags", "named"),
+    [
+        ("behaviors.select_locomotion", ["--robot=hopper"], "two are needed"),
+        ("behaviors.train_ant", ["--steps=0"], "holds no checkpoint"),
+    ],
+)
+def test_no_policies_to_choose_from(run, tmp_path, module, flags, named):
+    result = run(module, *flags, f"--workdir={tmp_path}")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert named in result.stderr
+
+
 def test_another_config_in_the_same_folder_is_refused(run, tiny, finished):
     before = contents(finished)
     flags = [*tiny, f"--workdir={finished}", "--num_seeds=2"]

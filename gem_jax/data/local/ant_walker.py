@@ -9,6 +9,8 @@ symmetries of the body on a plain. All arrays carry a leading batch axis `[B]`.
 from __future__ import annotations
 
 import functools
+import hashlib
+import io
 from importlib import resources
 
 import numpy as np
@@ -29,9 +31,19 @@ _MOTOR_LEGS = np.array([3, 0, 1, 2])
 @functools.cache
 def load_walker() -> tanh_gaussian.PolicyParams:
     """The walker that ``experiments.behaviors.train_ant`` wrote."""
-    path = resources.files("gem_jax.data.local").joinpath("ant_walker.npz")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(_content()), allow_pickle=False) as arrays:
         return tanh_gaussian.params_from_arrays(arrays)
+
+
+@functools.cache
+def sha256() -> str:
+    """Of the walker's file."""
+    return hashlib.sha256(_content()).hexdigest()
+
+
+def _content() -> bytes:
+    path = resources.files("gem_jax.data.local").joinpath("ant_walker.npz")
+    return path.read_bytes()
 
 
 def update_turns(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import hashlib
 import importlib
+import json
 import multiprocessing
 import os
 import pathlib
@@ -27,6 +29,7 @@ from gem_jax import errors
 from gem_jax.data import episodes, locks, minari, progress, tasks
 from gem_jax.data.local import writer
 
+# These fix the bytes of every recipe's sets: to change one is to raise all versions.
 _MAX_SHARDS = 40
 _SHARD_UNIT = 1_000  # transitions; the longest episode of most recipes
 _MIN_SHARD = 10_000  # transitions; a shard should hold several episodes
@@ -111,6 +114,16 @@ def recipe_of(task: tasks.Task, seed: int, num_transitions: int) -> dict[str, An
     }
 
 
+def fingerprint(task: tasks.Task, seed: int, num_transitions: int) -> str:
+    """16 hexadecimal digits that tell one local set from every other.
+
+    Raises:
+      UserError: bad size or seed.
+    """
+    text = json.dumps(recipe_of(task, seed, num_transitions), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _module(recipe: str) -> Any:
     return importlib.import_module(f"gem_jax.data.local.{recipe}")
 
@@ -121,7 +134,11 @@ def _is_made(folder: pathlib.Path, recipe: dict[str, Any]) -> bool:
     names = (minari.DATA_FILE, minari.METADATA_FILE, minari.SEAL_FILE)
     if not all((data / name).is_file() for name in names):
         return False
-    return minari.read_json(data / minari.SEAL_FILE).get("recipe") == recipe
+    try:
+        seal = minari.read_json(data / minari.SEAL_FILE)
+    except errors.UserError:  # half written
+        return False
+    return seal.get("recipe") == recipe
 
 
 def _build(
@@ -166,9 +183,17 @@ def _shards(
                 executor.submit(_make_shard, task.recipe, *piece) for piece in pieces
             ]
         try:
-            yield from _counted((future.result() for future in futures), bar)
+            yield from _counted(map(_result, futures), bar)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(future: concurrent.futures.Future[Any]) -> list[episodes.Episode]:
+    try:
+        shard: list[episodes.Episode] = future.result()
+    except OSError as error:  # not the disk that the set is written to
+        raise RuntimeError(f"a worker process failed: {error}") from error
+    return shard
 
 
 def _counted(
