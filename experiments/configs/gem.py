@@ -37,8 +37,8 @@ _LAPTOP: dict[str, Any] = dict(
 # For mazes chosen on seeds other than the README's. Maze2D's behavior walks to random
 # goals, so its mode is a bad aim and support only a constraint. AntMaze's behavior
 # reaches the goal and falling over is what fails, so support is an aim and doubt weighs
-# more. On locomotion, walker2d-medium fell from 68 (anchor) to 43 with values standardized
-# within the candidates, and rose to 72 in reward units.
+# more. On locomotion, walker2d-medium fell from 68 (anchor) to 43 with values that were
+# standardized within the candidates, and rose to 72 in reward units.
 _LAPTOP_BY_SUITE: dict[str, dict[str, Any]] = {
     "antmaze": dict(anchor="mean", kappa=4.0),
     "locomotion": dict(value_scale="reward", lambda_schedule="decay", lambda_end=0.3),
