@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -70,6 +71,7 @@ def make_mixture_learner(
     def update(
         state: TrainState, batch: Transition, weight: Array
     ) -> tuple[TrainState, Metrics]:
+        chex.assert_equal_shape([weight, batch.reward])
         grads, metrics = jax.grad(loss, has_aux=True)(
             state.params, batch, jax.lax.stop_gradient(weight)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -99,6 +100,7 @@ def make_value_learner(
             critic_net.apply(state.target_critic, batch.observation, batch.action),
             axis=0,
         )
+        chex.assert_equal_shape([target, target_q, batch.reward])  # no broadcasting
         (v_loss, (advantage, v)), v_grads = jax.value_and_grad(
             value_loss, has_aux=True
         )(state.value.params, target_q, batch.observation)

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -165,6 +166,7 @@ def make(
         state: State, data: Trajectories, transform: Callable = _unchanged
     ) -> State:
         fresh = responsibilities(state.policies.params, data, transform)
+        chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         smooth = mu * state.posterior + (1.0 - mu) * fresh
         return dataclasses.replace(state, posterior=smooth)
@@ -174,6 +176,7 @@ def make(
         return -jnp.mean(jnp.sum(weight.T * log_probs, axis=0))
 
     def m_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
+        chex.assert_equal_shape_prefix(list(batch), 1)
         weight = state.posterior[batch.episode]
         params = state.policies.params
         nll, grads = jax.value_and_grad(loss)(params, batch, weight)
