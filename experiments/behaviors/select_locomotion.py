@@ -22,17 +22,14 @@ import numpy as np
 from absl import flags
 
 from experiments import cli
-from experiments.behaviors import actor
+from experiments.behaviors import actor, tiers
 from gem_jax import errors
-from gem_jax.data import tasks
 from gem_jax.data.local import locomotion, tanh_gaussian
 
-# D4RL's own medium sets score near 42, 44 to 55, and 62 to 80.
-MEDIUM_SCORES = {"halfcheetah": 42.0, "hopper": 49.0, "walker2d": 71.0}
-REPLAY_POLICIES = 20  # before the medium policy, and as many after it
-
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("robot", None, list(MEDIUM_SCORES), "Which robot.", required=True)
+flags.DEFINE_enum(
+    "robot", None, list(tiers.MEDIUM_SCORES), "Which robot.", required=True
+)
 flags.DEFINE_string("workdir", None, "Folder; runs/behaviors/ROBOT if unset.")
 flags.DEFINE_string("output", None, "File of the chosen policies; nothing if unset.")
 flags.DEFINE_integer("episodes", 10, "Episodes for each policy.")
@@ -81,32 +78,6 @@ def measure_mean(
     return returns
 
 
-def normalized(robot: str, episode_return: Any) -> Any:
-    """D4RL's score of a return, or of each of several."""
-    return tasks.get(f"{robot}-medium-v2").normalized_score(episode_return)
-
-
-def pick_medium(sampled: np.ndarray, mean: np.ndarray, target: float) -> int:
-    """The policy whose episodes lie nearest to ``target``, whichever way it plays.
-
-    Args:
-      sampled: `[P, episodes]` scores of sampled actions.
-      mean: `[P, episodes]` scores of mean actions.
-      target: a score.
-    """
-    distance = [
-        np.sqrt(np.mean((scores - target) ** 2, axis=1)) for scores in (sampled, mean)
-    ]
-    return int(np.argmin(np.maximum(*distance)))
-
-
-def spread(steps: np.ndarray, medium: int, expert: int) -> list[int]:
-    """Indices to keep: the named policies, and others evenly spread over training."""
-    before = np.linspace(0, medium, REPLAY_POLICIES + 1)
-    after = np.linspace(medium, len(steps) - 1, REPLAY_POLICIES + 1)
-    return sorted({*np.rint([*before, *after]).astype(int).tolist(), expert})
-
-
 def select(paths: list[pathlib.Path], robot: str, pool: Any) -> dict[str, Any]:
     """Measures all policies and returns the content of the output file."""
     steps = np.array([actor.step_of(path) for path in paths])
@@ -114,11 +85,11 @@ def select(paths: list[pathlib.Path], robot: str, pool: Any) -> dict[str, Any]:
     sampled = np.stack(list(pool.map(functools.partial(measure, **few), paths)))
     mean = np.stack(list(pool.map(functools.partial(measure_mean, **few), paths)))
     returns = sampled.mean(axis=1)
-    sampled, mean = normalized(robot, sampled), normalized(robot, mean)
+    sampled, mean = tiers.normalized(robot, sampled), tiers.normalized(robot, mean)
     for step, *scores in zip(steps, sampled, mean, strict=True):
         texts = [f"{s.mean():6.1f} ± {s.std():4.1f}" for s in scores]
         print(f"{step:>9,} steps  {texts[0]}  mean action {texts[1]}", flush=True)
-    medium = pick_medium(sampled, mean, MEDIUM_SCORES[robot])
+    medium = tiers.pick_medium(sampled, mean, tiers.MEDIUM_SCORES[robot])
     best = np.argsort(returns)[-FLAGS.finalists :].tolist()
     finalists = [medium, *best]
     many = functools.partial(
@@ -127,13 +98,15 @@ def select(paths: list[pathlib.Path], robot: str, pool: Any) -> dict[str, Any]:
     final = list(pool.map(many, [paths[i] for i in finalists]))
     for i, measured in zip(finalists, final, strict=True):
         returns[i] = measured.mean()
-        low, high = (normalized(robot, r) for r in np.percentile(measured, [10, 90]))
+        low, high = (
+            tiers.normalized(robot, r) for r in np.percentile(measured, [10, 90])
+        )
         print(
-            f"{steps[i]:>9,} steps  {normalized(robot, returns[i]):6.1f}  "
+            f"{steps[i]:>9,} steps  {tiers.normalized(robot, returns[i]):6.1f}  "
             f"(10 % below {low:.1f}, 10 % above {high:.1f})"
         )
     expert = max(finalists, key=lambda i: returns[i])
-    kept = spread(steps, medium, expert)
+    kept = tiers.spread(steps, medium, expert)
     weights = [read(paths[i]) for i in kept]
     return {
         "steps": steps[kept],
@@ -158,7 +131,7 @@ def main(argv: list[str]) -> None:
         content = select(paths, FLAGS.robot, pool)
     for tier in ("medium", "expert"):
         i = int(content[tier])
-        score = normalized(FLAGS.robot, content["returns"][i])
+        score = tiers.normalized(FLAGS.robot, content["returns"][i])
         print(f"{tier}: {content['steps'][i]:,} steps, score {score:.1f}")
     if FLAGS.output:
         np.savez_compressed(FLAGS.output, **content)
