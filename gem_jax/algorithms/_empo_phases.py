@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +10,9 @@ import jax.numpy as jnp
 from gem_jax import clustering, sampling
 from gem_jax.algorithm import Phase
 from gem_jax.algorithms import _empo_policy, _empo_state, _empo_values, _observations
+from gem_jax.algorithms._empo_config import Config
 from gem_jax.algorithms._empo_state import Parts, State
 from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
-
-if TYPE_CHECKING:
-    from gem_jax.algorithms.empo import Config
 
 _STATISTICS_ROWS = 65_536  # from which the advantage's mean and deviation are taken
 
