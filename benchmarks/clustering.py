@@ -67,7 +67,7 @@ def measure(num_transitions: int, num_clusters: int, repetitions: int) -> dict:
     )
     state = jax.jit(clusterer.init)(jax.random.key(0))
     e_step = jax.jit(clusterer.e_step)
-    epoch = fitting.make_epoch(clusterer, settings.batch_size)
+    epoch = fitting.make_epoch(clusterer, settings)
 
     def run_m_step() -> None:
         nonlocal state

@@ -36,6 +36,9 @@ _UNIFORM = flags.DEFINE_integer(
 )
 _BIASED = flags.DEFINE_integer("biased_epochs", 3, "N_b, heuristic III.", lower_bound=0)
 _EM = flags.DEFINE_integer("em_epochs", 20, "N_E.", lower_bound=0)
+_STEPS = flags.DEFINE_integer(
+    "epoch_steps", 0, "Updates an epoch; 0 is a pass over the data.", lower_bound=0
+)
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
 
@@ -48,7 +51,9 @@ def main(argv: list[str]) -> None:
     if _ABLATIONS.value:
         grid = list(itertools.product(*(sorted({0, value}) for value in whole)))
     settings = [
-        rand_index_table.Setting(env, _TRANSITIONS.value, *heuristics, _EM.value)
+        rand_index_table.Setting(
+            env, _TRANSITIONS.value, *heuristics, _EM.value, _STEPS.value
+        )
         for env in (tasks.get(name).name for name in _ENVS.value)
         for heuristics in grid
     ]

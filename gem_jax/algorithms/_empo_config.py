@@ -23,6 +23,7 @@ class Config:
       biased_epochs: N_b, passes on random assignments (heuristic III).
       uniform_epochs: N_p, passes on even assignments (heuristic II).
       em_epochs: N_E.
+      epoch_steps: gradients an epoch of these three; 0 is a pass over the data.
       momentum: mu of the posterior (heuristic I).
       log_std_min: lower bound of the policies' log-scales.
       log_std_max: upper bound.
@@ -55,6 +56,7 @@ class Config:
     biased_epochs: int = 3
     uniform_epochs: int = 20
     em_epochs: int = 100
+    epoch_steps: int = 0
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
@@ -81,7 +83,7 @@ class Config:
         _config.positive(self, "num_clusters", "em_epochs", "critic_steps")
         _config.positive(self, "target_period", "value_epochs", "improve_epochs")
         _config.positive(self, "clip", "chunk_size", "n_step", "choice_target_period")
-        _config.not_negative(self, "biased_epochs", "uniform_epochs")
+        _config.not_negative(self, "biased_epochs", "uniform_epochs", "epoch_steps")
         _config.fraction(self, "discount", "expectile", "polyak")
         if not self.support_ratio >= 1.0:  # erratum 6: else ID(s) could be empty
             raise ValueError(

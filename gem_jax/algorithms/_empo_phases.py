@@ -38,7 +38,7 @@ def num_chunks(config: Config, spec: EnvSpec) -> int:
 
 
 def _epoch(config: Config, spec: EnvSpec) -> int:
-    """Steps of a pass of minibatches, which are drawn at random."""
+    """Steps of a pass of minibatches, drawn at random, for values and policies."""
     return sampling.num_batches(spec.num_transitions, config.batch_size)
 
 
@@ -46,7 +46,7 @@ def _clustering_phases(
     config: Config, spec: EnvSpec, clusterer: clustering.Clusterer
 ) -> list[Phase]:
     """Biased start, even pretraining, EM; stages of no epochs are left out."""
-    epoch = _epoch(config, spec)
+    epoch = config.clustering().steps_per_epoch(spec.num_transitions)
     em_start = (config.biased_epochs + config.uniform_epochs) * epoch
 
     def bias(state: State, key: PRNGKey, dataset: Transition) -> State:

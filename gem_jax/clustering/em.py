@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import train_state
+from gem_jax import sampling, train_state
 from gem_jax.clustering import classifier
 from gem_jax.networks import bundle, gaussian
 from gem_jax.ops import gaussian as gaussian_ops
@@ -52,6 +52,8 @@ class Settings:
     biased_epochs: N_b, on random assignments; 0 switches heuristic III off.
     uniform_epochs: N_p, on even ones; 0 switches heuristic II off.
     em_epochs: N_E.
+    epoch_steps: gradients an epoch; 0 is a pass over the data, as in the paper. Fewer
+      on large data leave the posterior more E-steps for the same number of gradients.
     momentum: mu of the posterior; 0 switches heuristic I off.
     log_std_min: lower bound of the policies' log-scales.
     log_std_max: upper bound.
@@ -64,6 +66,7 @@ class Settings:
     biased_epochs: int = 3
     uniform_epochs: int = 20
     em_epochs: int = 100
+    epoch_steps: int = 0
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
@@ -72,7 +75,7 @@ class Settings:
         for name in ("num_clusters", "batch_size", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("biased_epochs", "uniform_epochs", "em_epochs"):
+        for name in ("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not all(width > 0 for width in self.hidden_sizes):
@@ -84,6 +87,12 @@ class Settings:
             )
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+
+    def steps_per_epoch(self, num_transitions: int) -> int:
+        """Gradients an epoch on data of that size."""
+        return self.epoch_steps or sampling.num_batches(
+            num_transitions, self.batch_size
+        )
 
 
 @flax.struct.dataclass

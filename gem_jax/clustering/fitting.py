@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import sampling
 from gem_jax.clustering import checks, em
 from gem_jax.types import Metrics, PRNGKey
 
@@ -69,7 +68,7 @@ def fit(
     data = em.Trajectories(*map(jnp.asarray, data))
     init_key, loop_key = jax.random.split(key)
     state = jax.jit(clusterer.init)(init_key)
-    run_epoch = make_epoch(clusterer, settings.batch_size)
+    run_epoch = make_epoch(clusterer, settings)
     e_step = jax.jit(clusterer.e_step)
     for number, (stage, first) in enumerate(_stages(settings)):
         start_key, epoch_key = jax.random.split(jax.random.fold_in(loop_key, number))
@@ -99,7 +98,7 @@ def _stages(settings: em.Settings) -> Iterator[tuple[str, bool]]:
         yield from ((stage, i == 0) for i in range(length))
 
 
-def make_epoch(clusterer: em.Clusterer, batch_size: int) -> Callable:
+def make_epoch(clusterer: em.Clusterer, settings: em.Settings) -> Callable:
     """``(state, key, data, classify) -> (state, mean metrics)``, jitted."""
 
     def epoch(
@@ -108,7 +107,7 @@ def make_epoch(clusterer: em.Clusterer, batch_size: int) -> Callable:
         size = data.action.shape[0]
 
         def step(state: em.State, step_key: PRNGKey) -> tuple[em.State, Metrics]:
-            row = jax.random.randint(step_key, (batch_size,), 0, size)
+            row = jax.random.randint(step_key, (settings.batch_size,), 0, size)
             batch = jax.tree.map(lambda leaf: leaf[row], data)
             state, metrics = clusterer.m_step(state, batch)
             if classify:
@@ -116,7 +115,7 @@ def make_epoch(clusterer: em.Clusterer, batch_size: int) -> Callable:
                 metrics = {**metrics, **more}
             return state, metrics
 
-        keys = jax.random.split(key, sampling.num_batches(size, batch_size))
+        keys = jax.random.split(key, settings.steps_per_epoch(size))
         state, metrics = jax.lax.scan(step, state, keys)
         return state, jax.tree.map(jnp.mean, metrics)
 

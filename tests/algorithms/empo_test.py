@@ -168,6 +168,14 @@ def test_minibatches_are_a_switch():
     assert (improve.batch_size, improve.num_steps) == (64, 20 * 13)
 
 
+def test_clustering_may_have_short_epochs():
+    config = dataclasses.replace(SMALL, epoch_steps=3, em_epochs=7)
+    algorithm = algorithms.make("empo", config, two_behaviors()[1])
+    phases = {p.name: p for p in algorithm.phases}
+    assert (phases["em"].num_steps, phases["em"].refresh_every) == (21, 3)
+    assert phases["value"].num_steps % 13 == 0  # passes over the data
+
+
 def test_switched_off_stages_are_left_out():
     config = dataclasses.replace(SMALL, biased_epochs=0, uniform_epochs=0)
     algorithm = algorithms.make("empo", config, two_behaviors()[1])

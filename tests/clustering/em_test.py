@@ -78,6 +78,18 @@ def test_two_policies_are_told_apart(fitted):
     assert "classifier/kl" in epochs[-1].metrics
 
 
+def test_epochs_may_be_shorter_than_a_pass():
+    data, label = two_policies()
+    short = dataclasses.replace(SMALL, epoch_steps=4, em_epochs=40)
+    assert SMALL.steps_per_epoch(1_000) == 16 and short.steps_per_epoch(1_000) == 4
+    fit = clustering.fit(jax.random.key(0), data, short, log=silent)
+    (count,) = {
+        int(leaf) for leaf in jax.tree.leaves(fit.state.policies.opt_state[0].count)
+    }
+    assert count == 4 * (2 + 3 + 40)
+    assert clustering.rand_index(label, fit.assignment) == 1.0
+
+
 def test_momentum_recursion_by_hand():
     data, _ = two_policies(6, 20)
     clusterer = clustering.make(SMALL, 3, 2, 6)
