@@ -108,9 +108,11 @@ def test_the_ants_recipe_names_the_walkers_weights():
 
 
 def test_fingerprints_tell_sets_apart():
-    asked = [(TASK, 0, 500), (TASK, 1, 500), (TASK, 0, 501), (tasks.get(OTHER), 0, 500)]
+    others = [tasks.get(name) for name in ("maze2d-large-v1", OTHER)]
+    asked = [(TASK, 0, 500), (TASK, 1, 500), (TASK, 0, 501)]
+    asked += [(other, 0, 500) for other in others]
     found = [generate.fingerprint(*one) for one in asked]
-    assert len(set(found)) == 4 and found == [generate.fingerprint(*a) for a in asked]
+    assert len(set(found)) == 5 and found == [generate.fingerprint(*a) for a in asked]
 
 
 def test_callers_script_is_not_run_again(tmp_path):

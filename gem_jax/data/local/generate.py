@@ -120,7 +120,8 @@ def fingerprint(task: tasks.Task, seed: int, num_transitions: int) -> str:
     Raises:
       UserError: bad size or seed.
     """
-    text = json.dumps(recipe_of(task, seed, num_transitions), sort_keys=True)
+    recipe = recipe_of(task, seed, num_transitions)
+    text = json.dumps({"task": task.name} | recipe, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
