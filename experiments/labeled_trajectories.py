@@ -23,7 +23,7 @@ def labels(dataset: data.OfflineDataset) -> np.ndarray:
     return dataset.policy[dataset.episode_offsets[:-1]]
 
 
-def some(
+def subsample(
     dataset: data.OfflineDataset, max_transitions: int
 ) -> tuple[clustering.Trajectories, np.ndarray]:
     """Every n-th trajectory, observations normalized, and their labels.

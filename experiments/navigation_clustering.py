@@ -27,17 +27,18 @@ def measure(path: pathlib.Path, dataset: data.OfflineDataset, config: Any) -> Ro
     M-step and ``None`` before: there weights are drawn or even, whatever was learned.
     The file at ``path`` is read if it holds the same data's and settings'.
     """
-    settings = config.clustering()
+    names = [field.name for field in dataclasses.fields(clustering.Settings)]
+    settings = {name: getattr(config, name) for name in names}
     identity = {
         "dataset": dataset.provenance.sha256,
-        "settings": json.loads(json.dumps(dataclasses.asdict(settings))),
+        "settings": json.loads(json.dumps(settings)),  # tuples as they are read
     }
     if path.exists():
         known = rundir.read_json(path)
         if {name: known.get(name) for name in identity} == identity:
             rows: Rows = known["epochs"]
             return rows
-    trajectories, truth = labeled_trajectories.some(dataset, _MAX_TRANSITIONS)
+    trajectories, truth = labeled_trajectories.subsample(dataset, _MAX_TRANSITIONS)
     rows = []
 
     def rand_index(epoch: clustering.Epoch) -> float:
@@ -54,7 +55,7 @@ def measure(path: pathlib.Path, dataset: data.OfflineDataset, config: Any) -> Ro
             }
         )
 
-    fit = clustering.fit(jax.random.key(0), trajectories, settings, on_epoch=note)
+    fit = clustering.fit(jax.random.key(0), trajectories, config, on_epoch=note)
     final = clustering.rand_index(truth, fit.assignment)
     rundir.write_json(path, identity | {"epochs": rows, "final_rand_index": final})
     return rows

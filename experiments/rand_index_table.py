@@ -67,7 +67,7 @@ def measure(
       UserError: a value is out of range, or a task's data are not labeled.
     """
     for setting in settings:
-        clusterer(setting)
+        cluster_settings(setting)
     known = {_cell(row): row for row in csv_rows.read(path, FIELDS)}
     rows = []
     for cell in itertools.product(settings, seeds):
@@ -84,7 +84,9 @@ def measure(
 def rand_index(setting: Setting, seed: int) -> float:
     """Clusters once; 1 is the truth."""
     trajectories, truth = _load(setting.env, setting.num_transitions)
-    found = clustering.fit(jax.random.key(seed), trajectories, clusterer(setting))
+    found = clustering.fit(
+        jax.random.key(seed), trajectories, cluster_settings(setting)
+    )
     return clustering.rand_index(truth, found.assignment)
 
 
@@ -97,10 +99,10 @@ def _load(env: str, num_transitions: int) -> tuple[clustering.Trajectories, np.n
         num_transitions=num_transitions,
         log=lambda line: None,
     )
-    return labeled_trajectories.some(dataset, num_transitions)
+    return labeled_trajectories.subsample(dataset, num_transitions)
 
 
-def clusterer(setting: Setting) -> clustering.Settings:
+def cluster_settings(setting: Setting) -> clustering.Settings:
     """The settings of a cell.
 
     Raises:

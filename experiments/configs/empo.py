@@ -5,8 +5,8 @@ Published, D4RL's files: medium-expert halfcheetah 92.6, hopper 110.2, walker2d 
     python -m experiments.train --algo=empo --env=navigation-v0
     python -m experiments.train --algo=empo --env=hopper-medium-expert-v2 --preset=paper
 
-``laptop`` takes fewer updates, and those of clustering in epochs of a thousand: with
-its momentum the posterior needs some forty E-steps to become sure. The targets of Q and
+``laptop`` takes fewer updates, and those of clustering in epochs of a thousand: after
+forty E-steps at momentum 0.9 the even posterior still weighs 1.5 %. Targets of Q and
 Q_H follow sooner, so that values still cross the horizon in fewer steps, and returns
 that a time limit cut end with Q.
 """

@@ -9,24 +9,15 @@ from gem_jax.algorithms import _config
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(clustering.Settings):
     """EMPO's settings; defaults are those of the paper's Table 4 for D4RL.
+
+    Those of clustering come first; its sizes, rate and batches serve the other parts
+    too. The paper's "4-layer" is read as three hidden layers.
 
     Attributes:
       num_steps: N_H, gradient steps of the high-level policy.
-      batch_size: transitions a step.
-      hidden_sizes: widths of every network; the paper's "4-layer" is read as three
-        hidden ones.
-      learning_rate: of Adam.
       discount: gamma.
-      num_clusters: K.
-      biased_epochs: N_b, passes on random assignments (heuristic III).
-      uniform_epochs: N_p, passes on even assignments (heuristic II).
-      em_epochs: N_E.
-      epoch_steps: gradients an epoch of these three; 0 is a pass over the data.
-      momentum: mu of the posterior (heuristic I).
-      log_std_min: lower bound of the policies' log-scales.
-      log_std_max: upper bound.
       critic_steps: N_Q.
       target_period: n_Q, steps between updates of the target of Q.
       polyak: tau_Q, rate of these updates.
@@ -48,18 +39,7 @@ class Config:
     """
 
     num_steps: int = 1_000_000
-    batch_size: int = 256
-    hidden_sizes: tuple[int, ...] = (256, 256, 256)
-    learning_rate: float = 3e-4
     discount: float = 0.99
-    num_clusters: int = 2
-    biased_epochs: int = 3
-    uniform_epochs: int = 20
-    em_epochs: int = 100
-    epoch_steps: int = 0
-    momentum: float = 0.9
-    log_std_min: float = -5.0
-    log_std_max: float = 0.0
     critic_steps: int = 1_500_000
     target_period: int = 2
     polyak: float = 0.005
@@ -77,6 +57,7 @@ class Config:
     normalize_observations: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _config.widths(self, "hidden_sizes")
         _config.ordered(self, "log_std_min", "log_std_max")
         _config.positive(self, "num_steps", "batch_size", "learning_rate")
@@ -89,9 +70,3 @@ class Config:
             raise ValueError(
                 f"support_ratio must be at least 1, got {self.support_ratio!r}"
             )
-        self.clustering()
-
-    def clustering(self) -> clustering.Settings:
-        """The settings of the first phases."""
-        names = (field.name for field in dataclasses.fields(clustering.Settings))
-        return clustering.Settings(**{name: getattr(self, name) for name in names})

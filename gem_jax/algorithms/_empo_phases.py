@@ -46,7 +46,7 @@ def _clustering_phases(
     config: Config, spec: EnvSpec, clusterer: clustering.Clusterer
 ) -> list[Phase]:
     """Biased start, even pretraining, EM; stages of no epochs are left out."""
-    epoch = config.clustering().steps_per_epoch(spec.num_transitions)
+    epoch = config.steps_per_epoch(spec.num_transitions)
     em_start = (config.biased_epochs + config.uniform_epochs) * epoch
 
     def bias(state: State, key: PRNGKey, dataset: Transition) -> State:

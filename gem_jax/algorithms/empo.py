@@ -115,7 +115,7 @@ def _make_parts(config: Config, spec: EnvSpec) -> Parts:
         hidden_sizes=config.hidden_sizes, num_clusters=config.num_clusters
     )
     clusterer = clustering.make(
-        config.clustering(), spec.observation_size, spec.action_size, spec.num_episodes
+        config, spec.observation_size, spec.action_size, spec.num_episodes
     )
     size = spec.num_transitions if config.full_batch else config.batch_size
     return Parts(

@@ -44,7 +44,7 @@ class Knobs:
       chunk_size: most candidates scored at a time (static); 0 suits the platform. It
         bounds memory and does not change the choice.
       critic_dtype: ``"float32"`` or ``"bfloat16"`` hidden layers of the critics
-        (static). The second halves their memory traffic where the machine has it.
+        (static).
       kappa: pessimism of the lower confidence bound.
       lambda_start: support weight at the first step of an episode.
       lambda_end: support weight from ``horizon`` on.

@@ -83,7 +83,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     algorithm, data, truth, ends, _ = trained
     state = ends["choose"]
     assert clustering.rand_index(truth, state.label) == 1.0
-    clusterer = clustering.make(SMALL.clustering(), 2, 1, EPISODES)
+    clusterer = clustering.make(SMALL, 2, 1, EPISODES)
     steps = clustering.Trajectories(
         state.normalizer(data.observation), data.action, data.extras["episode"]
     )

@@ -86,7 +86,7 @@ def test_table_has_mean_spread_share_and_rand_index(outcomes):
 
 
 def test_trajectories_for_the_figure_keep_their_labels(dataset):
-    steps, truth = labeled_trajectories.some(dataset, 5_000)
+    steps, truth = labeled_trajectories.subsample(dataset, 5_000)
     assert 2_000 < len(steps.episode) < 9_000
     assert int(steps.episode[-1]) + 1 == len(truth)
     assert np.unique(truth).tolist() == [0, 1]
