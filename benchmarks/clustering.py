@@ -63,7 +63,11 @@ def measure(num_transitions: int, num_clusters: int, repetitions: int) -> dict:
         )
     )
     clusterer = clustering.make(
-        settings, spec.observation_size, spec.action_size, spec.num_episodes
+        settings,
+        spec.observation_size,
+        spec.action_size,
+        spec.num_episodes,
+        spec.num_transitions,
     )
     state = jax.jit(clusterer.init)(jax.random.key(0))
     e_step = jax.jit(clusterer.e_step)

@@ -21,7 +21,8 @@ from gem_jax.data.local import generate
 
 FIELDS = (
     *("env", "num_transitions", "momentum", "uniform_epochs", "biased_epochs"),
-    *("em_epochs", "epoch_steps", "seed", "source", "recipe", "rand_index"),
+    *("em_epochs", "epoch_steps", "posterior_stride", "log_std_min"),
+    *("seed", "source", "recipe", "rand_index"),
 )
 _DATA_SEED = 0
 
@@ -37,6 +38,8 @@ class Setting(NamedTuple):
       biased_epochs: N_b, heuristic III.
       em_epochs: N_E.
       epoch_steps: gradients an epoch; 0 is a pass over the data.
+      posterior_stride: an E-step looks at every n-th step.
+      log_std_min: of the policies.
     """
 
     env: str
@@ -46,6 +49,8 @@ class Setting(NamedTuple):
     biased_epochs: int
     em_epochs: int
     epoch_steps: int
+    posterior_stride: int
+    log_std_min: float
 
 
 def measure(
@@ -109,13 +114,9 @@ def cluster_settings(setting: Setting) -> clustering.Settings:
       UserError: a value is out of range.
     """
     try:
-        return clustering.Settings(
-            momentum=setting.momentum,
-            uniform_epochs=setting.uniform_epochs,
-            biased_epochs=setting.biased_epochs,
-            em_epochs=setting.em_epochs,
-            epoch_steps=setting.epoch_steps,
-        )
+        values = setting._asdict()
+        del values["env"], values["num_transitions"]
+        return clustering.Settings(**values)
     except ValueError as error:
         raise errors.UserError(str(error)) from None
 
@@ -134,23 +135,25 @@ def format_table(rows: Sequence[Row]) -> str:
     """Markdown, a row a setting; standard deviations are over seeds."""
     elsewhere = published()
     groups: dict[tuple, list[float]] = {}
-    lengths = ("em_epochs", "epoch_steps", "num_transitions")
+    lengths = ("em_epochs", "epoch_steps", "posterior_stride", "num_transitions")
     for row in rows:
-        key = (*_heuristics(row), *(int(row[name]) for name in lengths))
+        lowest = float(row["log_std_min"])
+        key = (*_heuristics(row), *(int(row[name]) for name in lengths), lowest)
         groups.setdefault(key, []).append(100.0 * float(row["rand_index"]))
     lines: list[Sequence[str]] = [
         [
-            *("task", "mu", "N_p", "N_b", "N_E", "updates an epoch", "transitions"),
+            *("task", "mu", "N_p", "N_b", "N_E", "updates an epoch", "stride"),
+            *("lowest log-std", "transitions"),
             *("Rand index, %", "seeds", "published, %"),
         ],
-        ["---"] * 10,
+        ["---"] * 12,
     ]
-    for (*cell, em_epochs, steps, size), found in groups.items():
+    for (*cell, em_epochs, steps, stride, size, lowest), found in groups.items():
         env, momentum, uniform, biased = cell
         lines.append(
             [
                 *(env, f"{momentum:g}", str(uniform), str(biased), str(em_epochs)),
-                *(str(steps or "a pass"), f"{size:,}"),
+                *(str(steps or "a pass"), str(stride), f"{lowest:g}", f"{size:,}"),
                 *(f"{np.mean(found):.2f} ± {np.std(found):.2f}", str(len(found))),
                 elsewhere.get(tuple(cell), "-"),
             ]
@@ -160,7 +163,9 @@ def format_table(rows: Sequence[Row]) -> str:
 
 def _texts(setting: Setting, seed: int) -> tuple[str, ...]:
     """As the file has them: a momentum of 0 and of 0.0 are the same cell."""
-    setting = setting._replace(momentum=float(setting.momentum))
+    setting = setting._replace(
+        momentum=float(setting.momentum), log_std_min=float(setting.log_std_min)
+    )
     task = tasks.get(setting.env)
     recipe = generate.fingerprint(task, _DATA_SEED, setting.num_transitions)
     return (*map(str, setting), str(seed), "local", recipe)

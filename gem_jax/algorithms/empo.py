@@ -31,12 +31,13 @@ from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
 
 class ActorParams(NamedTuple):
-    """What acting reads."""
+    """What acting reads; ``occupied`` `[K]` tells which clusters have trajectories."""
 
     normalizer: normalize.Normalizer
     policy: Params
     classifier: Params
     choice: Params
+    occupied: Array
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
@@ -70,6 +71,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             policy=state.policy.params,
             classifier=state.clusters.classifier.params,
             choice=state.choice.q.params,
+            occupied=jnp.isin(jnp.arange(config.num_clusters), state.label),
         )
 
     def act(
@@ -78,9 +80,10 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         del key, t, knobs
         observation = params.normalizer(observation)
         means = parts.clusterer.policy(params.policy, observation).mean  # [K, A]
+        log_prob = parts.clusterer.classify(params.classifier, observation)
         cluster = _empo_choice.best_in_distribution(
             parts.choice.q_values(params.choice, observation),
-            parts.clusterer.classify(params.classifier, observation),
+            jnp.where(params.occupied, log_prob, -jnp.inf),  # Q_H of none is untrained
             config.support_ratio,
         )
         audit = {"cluster": cluster.astype(jnp.float32)}
@@ -109,13 +112,17 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
 
 def _make_parts(config: Config, spec: EnvSpec) -> Parts:
-    """The learners, all with Adam at the same rate."""
+    """The learners, all with Adam at the same rate, which may fall for the last."""
     adam = optax.adam(config.learning_rate)
     shared: dict[str, Any] = dict(
         hidden_sizes=config.hidden_sizes, num_clusters=config.num_clusters
     )
     clusterer = clustering.make(
-        config, spec.observation_size, spec.action_size, spec.num_episodes
+        config,
+        spec.observation_size,
+        spec.action_size,
+        spec.num_episodes,
+        spec.num_transitions,
     )
     size = spec.num_transitions if config.full_batch else config.batch_size
     return Parts(
@@ -138,7 +145,7 @@ def _make_parts(config: Config, spec: EnvSpec) -> Parts:
         ),
         choice=_empo_choice.make_choice_learner(
             spec,
-            adam,
+            config.optimizer(config.num_steps),
             discount=config.discount,
             expectile=config.expectile,
             n_step=config.n_step,

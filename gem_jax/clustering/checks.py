@@ -26,24 +26,16 @@ def check(
       log: takes a warning about what works but means nothing.
 
     Raises:
-      UserError: no steps; trajectories not one after the other; fewer trajectories than
-        clusters.
+      UserError: no steps, or not `[D, ...]` of finite numbers; trajectories not one
+        after the other; fewer trajectories than clusters.
     """
-    if not len(episode) == len(action) == len(observation) > 0:
-        raise errors.UserError(
-            f"clustering needs as many observations as actions and trajectory numbers, "
-            f"and at least one: got {len(observation)}, {len(action)}, {len(episode)}"
-        )
-    if episode[0] != 0 or not np.isin(np.diff(episode), (0, 1)).all():
-        raise errors.UserError(
-            "trajectories must be numbered 0, 1, 2, ... and follow each other"
-        )
+    _check_arrays(observation, action, episode)
     lengths = np.bincount(episode)
     if num_clusters > len(lengths):
         hint = "; are the ends of the episodes marked?" if len(lengths) == 1 else ""
         raise errors.UserError(
-            f"{num_clusters} clusters need at least as many trajectories, but there "
-            f"is {len(lengths)}{hint}"
+            f"{num_clusters} clusters need at least as many trajectories, got "
+            f"{len(lengths)}{hint}"
         )
     if num_clusters == 1:
         if len(lengths) == 1:
@@ -60,6 +52,32 @@ def check(
         log(
             "warning: all trajectories are identical; the clusters are not "
             "identifiable, and any assignment is as good as another"
+        )
+
+
+def _check_arrays(
+    observation: np.ndarray, action: np.ndarray, episode: np.ndarray
+) -> None:
+    """Refuses what are not finite steps of trajectories in order."""
+    if not len(episode) == len(action) == len(observation) > 0:
+        raise errors.UserError(
+            f"clustering needs as many observations as actions and trajectory numbers, "
+            f"and at least one: got {len(observation)}, {len(action)}, {len(episode)}"
+        )
+    if observation.ndim != 2 or action.ndim != 2:
+        raise errors.UserError(
+            f"observations and actions must be [steps, size], got {observation.shape} "
+            f"and {action.shape}"
+        )
+    if not (np.isfinite(observation).all() and np.isfinite(action).all()):
+        raise errors.UserError("observations and actions must be finite")
+    if not np.issubdtype(episode.dtype, np.integer):
+        raise errors.UserError(
+            f"trajectory numbers must be integers, got {episode.dtype}"
+        )
+    if episode[0] != 0 or not np.isin(np.diff(episode), (0, 1)).all():
+        raise errors.UserError(
+            "trajectories must be numbered 0, 1, 2, ... and follow each other"
         )
 
 

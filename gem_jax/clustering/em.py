@@ -9,6 +9,7 @@ posterior, mu its momentum, N_b, N_p and N_E the epochs of the three stages.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ class Trajectories(NamedTuple):
 
     Attributes:
       observation: `[D, O]`, best normalized.
-      action: `[D, A]`.
+      action: `[D, A]` in [-1, 1], where the policies' means lie.
       episode: `[D]` int32, number of each step's trajectory; ascending in a dataset.
     """
 
@@ -48,12 +49,18 @@ class Settings:
     num_clusters: K.
     hidden_sizes: widths of the policies and of the classifier.
     learning_rate: of Adam.
+    cosine_decay: whether the classifier's rate falls to 0 over the EM epochs, so that
+      its last step's noise does not decide; in the paper it is constant.
     batch_size: steps a gradient.
     biased_epochs: N_b, on random assignments; 0 switches heuristic III off.
     uniform_epochs: N_p, on even ones; 0 switches heuristic II off.
     em_epochs: N_E.
     epoch_steps: gradients an epoch; 0 is a pass over the data, as in the paper. Fewer
       on large data leave the posterior more E-steps for the same number of gradients.
+    posterior_stride: n, the i-th E-step looks at steps i mod n, i mod n + n, ... of the
+      data; a trajectory without any of them counts as even that time. With momentum
+      the posterior still comes to weigh all steps, and the final assignment always
+      does. 1 is all of them each time, as in the paper.
     momentum: mu of the posterior; 0 switches heuristic I off.
     log_std_min: lower bound of the policies' log-scales.
     log_std_max: upper bound.
@@ -62,28 +69,33 @@ class Settings:
     num_clusters: int = 2
     hidden_sizes: tuple[int, ...] = (256, 256, 256)
     learning_rate: float = 3e-4
+    cosine_decay: bool = False
     batch_size: int = 256
     biased_epochs: int = 3
     uniform_epochs: int = 20
     em_epochs: int = 100
     epoch_steps: int = 0
+    posterior_stride: int = 1
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("num_clusters", "batch_size", "learning_rate"):
-            if not getattr(self, name) > 0:
+        for name in (
+            *("num_clusters", "batch_size", "learning_rate"),
+            "posterior_stride",
+        ):
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not all(width > 0 for width in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
-        if not self.log_std_min < self.log_std_max:
+        if not -math.inf < self.log_std_min < self.log_std_max < math.inf:
             raise ValueError(
-                f"log_std_min must be below log_std_max, got {self.log_std_min} and "
-                f"{self.log_std_max}"
+                "log_std_min must be below log_std_max, both finite, got "
+                f"{self.log_std_min} and {self.log_std_max}"
             )
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
@@ -94,6 +106,13 @@ class Settings:
             num_transitions, self.batch_size
         )
 
+    def optimizer(self, num_steps: int) -> optax.GradientTransformation:
+        """Adam; with ``cosine_decay`` its rate falls to 0 over that many steps."""
+        rate: float | optax.Schedule = self.learning_rate
+        if self.cosine_decay:
+            rate = optax.cosine_decay_schedule(self.learning_rate, max(num_steps, 1))
+        return optax.adam(rate)
+
 
 @flax.struct.dataclass
 class State:
@@ -101,11 +120,13 @@ class State:
     policies: beta(a|s; theta_z), leading axis `K` on every leaf.
     classifier: q(z|s).
     posterior: `[J, K]` the Q(z|tau) that the M-step uses.
+    num_e_steps: `[]` int32, how many there were; tells which steps the next one takes.
     """
 
     policies: TrainState
     classifier: TrainState
     posterior: Array
+    num_e_steps: Array
 
 
 class Clusterer(NamedTuple):
@@ -116,7 +137,8 @@ class Clusterer(NamedTuple):
     e_step: (state, data) to a state with momentum applied to the posterior.
     m_step: (state, batch) to (state, metrics): one gradient step of the policies.
     classify_step: (state, batch) to (state, metrics): one of the classifier.
-    responsibilities: (policy params, data) to `[J, K]`, Q(z|tau) without momentum.
+    responsibilities: (policy params, data) to `[J, K]`, Q(z|tau) without momentum, of
+      all steps.
     policy: (policy params, observation `[..., O]`) to Gaussians `[K, ..., A]`.
     classify: (classifier params, observation `[..., O]`) to log q(z|s) `[..., K]`.
 
@@ -136,9 +158,21 @@ class Clusterer(NamedTuple):
 
 
 def make(
-    settings: Settings, observation_size: int, action_size: int, num_trajectories: int
+    settings: Settings,
+    observation_size: int,
+    action_size: int,
+    num_trajectories: int,
+    num_transitions: int,
 ) -> Clusterer:
-    """Binds the settings to the sizes of the data."""
+    """Binds the settings to the sizes of the data.
+
+    Args:
+      settings: which heuristics, how long, how large.
+      observation_size: O.
+      action_size: A.
+      num_trajectories: J.
+      num_transitions: D; sets how long the classifier's rate takes to fall.
+    """
     shape = (num_trajectories, settings.num_clusters)
     member = gaussian.GaussianNetwork(
         settings.hidden_sizes, action_size, settings.log_std_min, settings.log_std_max
@@ -146,7 +180,12 @@ def make(
     policies = gaussian.ensemble(bundle.from_module(member), settings.num_clusters)
     optimizer = optax.adam(settings.learning_rate)
     labeler = classifier.make_classifier(
-        observation_size, settings.num_clusters, settings.hidden_sizes, optimizer
+        observation_size,
+        settings.num_clusters,
+        settings.hidden_sizes,
+        settings.optimizer(
+            settings.em_epochs * settings.steps_per_epoch(num_transitions)
+        ),
     )
 
     def init(key: PRNGKey) -> State:
@@ -156,6 +195,7 @@ def make(
             policies=train_state.create(params, optimizer),
             classifier=labeler.init(classifier_key),
             posterior=jnp.full(shape, 1.0 / shape[1], jnp.float32),
+            num_e_steps=jnp.zeros((), jnp.int32),
         )
 
     def log_prob(params: Params, observation: Array, action: Array) -> Array:
@@ -163,22 +203,40 @@ def make(
         copies = jnp.broadcast_to(action, policy.mean.shape)
         return gaussian_ops.log_prob(policy, copies)
 
+    def posterior(
+        params: Params,
+        data: Trajectories,
+        transform: Callable,
+        first: Array | int,
+        stride: int,
+    ) -> Array:
+        sums = log_likelihoods(
+            lambda s, a: log_prob(params, transform(s), a),
+            data,
+            *shape,
+            first=first,
+            stride=stride,
+        )
+        return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
+
     def responsibilities(
         params: Params, data: Trajectories, transform: Callable = _unchanged
     ) -> Array:
-        sums = log_likelihoods(
-            lambda s, a: log_prob(params, transform(s), a), data, *shape
-        )
-        return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
+        return posterior(params, data, transform, 0, 1)
 
     def e_step(
         state: State, data: Trajectories, transform: Callable = _unchanged
     ) -> State:
-        fresh = responsibilities(state.policies.params, data, transform)
+        stride = settings.posterior_stride
+        first = state.num_e_steps % stride
+        fresh = posterior(state.policies.params, data, transform, first, stride)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
-        smooth = mu * state.posterior + (1.0 - mu) * fresh
-        return dataclasses.replace(state, posterior=smooth)
+        return dataclasses.replace(
+            state,
+            posterior=mu * state.posterior + (1.0 - mu) * fresh,
+            num_e_steps=state.num_e_steps + 1,
+        )
 
     def loss(params: Params, batch: Trajectories, weight: Array) -> Array:
         log_probs = log_prob(params, batch.observation, batch.action)  # [K, B]
@@ -219,8 +277,13 @@ def log_likelihoods(
     num_trajectories: int,
     num_clusters: int,
     chunk: int = CHUNK_SIZE,
+    *,
+    first: Array | int = 0,
+    stride: int = 1,
 ) -> Array:
     """L[tau, z] = sum over t in tau of log beta(a_t|s_t; theta_z), `[J, K]`.
+
+    With a ``stride`` the sum is over every n-th step of the data.
 
     Args:
       log_prob: (observation `[C, O]`, action `[C, A]`) to `[K, C]`.
@@ -228,11 +291,15 @@ def log_likelihoods(
       num_trajectories: J.
       num_clusters: K.
       chunk: steps at a time.
+      first: the first step that counts, `[]`, below ``stride``; may be traced.
+      stride: from one such step to the next, static; 1 takes all.
     """
     size = data.action.shape[0]
+    count = -(-size // stride)  # steps that count, at the most
+    chunk = min(chunk, count)
 
-    def add(sums: Array, first: Array) -> tuple[Array, None]:
-        row = first + jnp.arange(chunk)
+    def add(sums: Array, start: Array) -> tuple[Array, None]:
+        row = first + stride * (start + jnp.arange(chunk))
         place = jnp.minimum(row, size - 1)
         value = log_prob(data.observation[place], data.action[place])
         value = jnp.where((row < size)[None], value, 0.0)  # the last chunk is filled up
@@ -242,7 +309,7 @@ def log_likelihoods(
         return sums + by_trajectory, None
 
     sums = jnp.zeros((num_trajectories, num_clusters))
-    return jax.lax.scan(add, sums, jnp.arange(0, size, chunk))[0]
+    return jax.lax.scan(add, sums, jnp.arange(0, count, chunk))[0]
 
 
 def _assign_at_random(state: State, key: PRNGKey) -> State:

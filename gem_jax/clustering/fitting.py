@@ -63,7 +63,8 @@ def fit(
     """
     observation, action, episode = map(np.asarray, data)
     checks.check(observation, action, episode, settings.num_clusters, log)
-    sizes = (observation.shape[1], action.shape[1], int(episode[-1]) + 1)
+    num_steps, num_trajectories = len(episode), int(episode[-1]) + 1
+    sizes = (observation.shape[1], action.shape[1], num_trajectories, num_steps)
     clusterer = em.make(settings, *sizes)
     data = em.Trajectories(*map(jnp.asarray, data))
     init_key, loop_key = jax.random.split(key)

@@ -83,7 +83,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     algorithm, data, truth, ends, _ = trained
     state = ends["choose"]
     assert clustering.rand_index(truth, state.label) == 1.0
-    clusterer = clustering.make(SMALL, 2, 1, EPISODES)
+    clusterer = clustering.make(SMALL, 2, 1, EPISODES, 100)
     steps = clustering.Trajectories(
         state.normalizer(data.observation), data.action, data.extras["episode"]
     )
@@ -122,6 +122,33 @@ def test_acts_by_the_better_cluster_of_each_state(trained):
     label = ends["choose"].label
     expected = [label[truth == 0][0], label[truth == 1][0]]
     np.testing.assert_array_equal(output.audit["cluster"], expected)
+
+
+def test_a_cluster_without_trajectories_never_acts(trained):
+    algorithm, _, _, ends, _ = trained
+    state = ends["choose"]
+    for only in (0, 1):
+        state = dataclasses.replace(state, label=jnp.full_like(state.label, only))
+        params = algorithm.actor_params(state)
+        for side in (-0.6, 0.6):
+            observation = jnp.array([side, 0.0])
+            output = algorithm.act(params, jax.random.key(0), observation, 0, ())
+            assert output.audit["cluster"] == only
+
+
+def test_identical_trajectories_are_told_and_stay_finite():
+    data, spec, _ = two_behaviors()
+    first = jax.tree.map(lambda leaf: leaf[:STEPS], data._replace(extras={}))
+    same = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * EPISODES), first)
+    same = same._replace(extras=data.extras)
+    short = dataclasses.replace(SMALL, em_epochs=2, critic_steps=20, num_steps=20)
+    algorithm = algorithms.make("empo", short, spec)
+    lines = []
+    algorithm.check(same, lines.append)
+    assert len(lines) == 1 and "not identifiable" in lines[0]
+    keys = loop.seed_keys([0])
+    *_, last = loop.run(algorithm, keys, same, loop.init(algorithm, keys))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.state))
 
 
 def test_one_cluster_is_plain_ppo():

@@ -92,7 +92,7 @@ def test_epochs_may_be_shorter_than_a_pass():
 
 def test_momentum_recursion_by_hand():
     data, _ = two_policies(6, 20)
-    clusterer = clustering.make(SMALL, 3, 2, 6)
+    clusterer = clustering.make(SMALL, 3, 2, 6, 100)
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
     raw = np.asarray(clusterer.responsibilities(params, data), np.float64)
@@ -101,7 +101,7 @@ def test_momentum_recursion_by_hand():
         expected = 0.9 * expected + 0.1 * raw
         state = clusterer.e_step(state, data)
     np.testing.assert_allclose(state.posterior, expected, rtol=1e-5)
-    plain = clustering.make(dataclasses.replace(SMALL, momentum=0.0), 3, 2, 6)
+    plain = clustering.make(dataclasses.replace(SMALL, momentum=0.0), 3, 2, 6, 100)
     np.testing.assert_allclose(plain.e_step(state, data).posterior, raw, rtol=1e-5)
 
 
@@ -123,7 +123,7 @@ def numpy_posterior(clusterer, params, data):
 
 def test_e_step_equals_plain_sums(fitted):
     data, _ = two_policies(5, 30, seed=3)
-    clusterer = clustering.make(SMALL, 3, 2, 5)
+    clusterer = clustering.make(SMALL, 3, 2, 5, 100)
     params = clusterer.init(jax.random.key(2)).policies.params
     expected, _ = numpy_posterior(clusterer, params, data)
     found = clusterer.responsibilities(params, data)
@@ -144,9 +144,65 @@ def test_chunks_do_not_change_the_sums(chunk):
         np.testing.assert_allclose(sums[j], by_hand, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("first", "stride"), [(0, 3), (2, 3), (1, 1_000_000)])
+def test_every_nth_step_counts(first, stride):
+    data, _ = two_policies(4, 31)
+
+    def density(observation, action):
+        return jnp.stack([observation.sum(1), action.sum(1)])
+
+    sums = em.log_likelihoods(density, data, 4, 2, 7, first=first, stride=stride)
+    counts = np.arange(len(data.episode)) % stride == first
+    for j in range(4):
+        mine = counts & (np.asarray(data.episode) == j)
+        by_hand = [data.observation[mine].sum(), data.action[mine].sum()]
+        np.testing.assert_allclose(sums[j], by_hand, rtol=1e-4, atol=1e-4)
+
+
+def test_e_steps_take_turns_over_the_steps():
+    data, label = two_policies(6, 21)
+    settings = dataclasses.replace(SMALL, posterior_stride=2)
+    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    state = clusterer.init(jax.random.key(1))
+    params = state.policies.params
+    expected = np.full((6, 2), 0.5)
+    for turn in (0, 1, 0):
+        part = clustering.Trajectories(*(leaf[turn::2] for leaf in data))
+        expected = 0.9 * expected + 0.1 * numpy_posterior(clusterer, params, part)[0]
+        state = clusterer.e_step(state, data)
+        np.testing.assert_allclose(state.posterior, expected, rtol=1e-4)
+    whole, _ = numpy_posterior(clusterer, params, data)
+    found = clusterer.responsibilities(params, data)
+    np.testing.assert_allclose(found, whole, rtol=2e-4, atol=1e-6)
+    fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
+    assert clustering.rand_index(label, fit.assignment) == 1.0
+
+
+def test_the_classifier_s_rate_may_fall_to_zero():
+    data, _ = two_policies(4, 20)
+    settings = dataclasses.replace(SMALL, cosine_decay=True, em_epochs=2, epoch_steps=3)
+    clusterer = clustering.make(settings, 3, 2, 4, len(data.episode))
+    state = clusterer.init(jax.random.key(0))
+    moved = []
+    for _ in range(7):
+        old = state
+        state, _ = clusterer.m_step(clusterer.classify_step(old, data)[0], data)
+        pairs = [(old.classifier, state.classifier), (old.policies, state.policies)]
+        moved.append([_moved(one.params, other.params) for one, other in pairs])
+    of_classifier, of_policies = np.array(moved).T
+    assert of_classifier[0] > of_classifier[4] > of_classifier[6] == 0.0
+    assert of_policies.min() > 0.5 * of_policies.max()  # their rate stays
+
+
+def _moved(one, other):
+    """The largest change of a parameter."""
+    changes = jax.tree.map(lambda x, y: jnp.max(jnp.abs(x - y)), one, other)
+    return max(map(float, jax.tree.leaves(changes)))
+
+
 def test_long_trajectories_have_finite_posteriors():
     data, label = two_policies(4, 1000)
-    clusterer = clustering.make(SMALL, 3, 2, 4)
+    clusterer = clustering.make(SMALL, 3, 2, 4, 100)
     params = clusterer.init(jax.random.key(0)).policies.params
     far = jax.tree.map(lambda leaf: 30.0 * leaf, params)  # densities of e^-100000
     posterior = np.asarray(clusterer.responsibilities(far, data))
@@ -156,7 +212,7 @@ def test_long_trajectories_have_finite_posteriors():
 
 def test_m_step_is_weighted_cloning():
     data, _ = two_policies(4, 16)
-    clusterer = clustering.make(SMALL, 3, 2, 4)
+    clusterer = clustering.make(SMALL, 3, 2, 4, 100)
     state = clusterer.init(jax.random.key(0))
     weight = jnp.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5], [0.0, 1.0]])
     state = dataclasses.replace(state, posterior=weight)
@@ -171,7 +227,7 @@ def test_m_step_is_weighted_cloning():
 
 def test_classifier_loss_is_the_divergence():
     data, _ = two_policies(3, 10)
-    clusterer = clustering.make(SMALL, 3, 2, 3)
+    clusterer = clustering.make(SMALL, 3, 2, 3, 100)
     weight = jnp.array([[1.0, 0.0], [0.2, 0.8], [0.5, 0.5]])
     state = dataclasses.replace(clusterer.init(jax.random.key(0)), posterior=weight)
     log_q = np.asarray(
@@ -186,7 +242,7 @@ def test_classifier_loss_is_the_divergence():
 
 def test_members_differ_and_labels_may_be_permuted():
     data, _ = two_policies(6, 20)
-    clusterer = clustering.make(SMALL, 3, 2, 6)
+    clusterer = clustering.make(SMALL, 3, 2, 6, 100)
     params = clusterer.init(jax.random.key(0)).policies.params
     swapped = jax.tree.map(lambda leaf: leaf[::-1], params)
     one, other = (clusterer.responsibilities(p, data) for p in (params, swapped))
@@ -239,7 +295,7 @@ def test_log_density_of_a_gaussian():
 def test_more_clusters_than_trajectories_are_refused():
     data, _ = two_policies(2, 10)
     settings = dataclasses.replace(SMALL, num_clusters=3)
-    with pytest.raises(errors.UserError, match="3 clusters need .* there is 2"):
+    with pytest.raises(errors.UserError, match="3 clusters need .*, got 2"):
         clustering.fit(jax.random.key(0), data, settings)
 
 
@@ -254,6 +310,23 @@ def test_trajectories_out_of_order_are_refused(episode):
     data = clustering.Trajectories(jnp.zeros((3, 1)), jnp.zeros((3, 1)), episode)
     with pytest.raises(errors.UserError, match="follow each other"):
         clustering.fit(jax.random.key(0), data, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"observation": jnp.full((6, 3), jnp.nan)}, "must be finite"),
+        ({"observation": jnp.zeros(6)}, r"must be \[steps, size\]"),
+        ({"episode": np.repeat([0.0, 1.0], 3)}, "must be integers"),
+    ],
+    ids=["nan", "flat", "real numbers"],
+)
+def test_unfit_arrays_are_refused(change, message):
+    data = clustering.Trajectories(
+        jnp.zeros((6, 3)), jnp.zeros((6, 2)), np.repeat([0, 1], 3)
+    )
+    with pytest.raises(errors.UserError, match=message):
+        clustering.fit(jax.random.key(0), data._replace(**change), SMALL)
 
 
 def test_no_steps_are_refused():
@@ -292,7 +365,8 @@ def test_what_means_nothing_is_told_and_stays_finite(data, warning):
     ("field", "value"),
     [
         *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
-        *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0)),
+        *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_stride", 0)),
+        *(("log_std_max", float("inf")), ("learning_rate", float("inf"))),
     ],
 )
 def test_bad_settings_name_the_field(field, value):
