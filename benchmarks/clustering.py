@@ -18,7 +18,7 @@ from absl import flags
 from benchmarks import harness
 from experiments import cli
 from gem_jax import clustering
-from gem_jax.clustering import em, fitting
+from gem_jax.clustering import fitting, likelihood
 from gem_jax.data import tasks
 from gem_jax.training import rundir
 from gem_jax.types import EnvSpec
@@ -123,7 +123,7 @@ def operations(
         return harness.flops(compiled) * size / rows
 
     return (
-        count(clusterer.responsibilities, state.policies.params, em.CHUNK_SIZE)
+        count(clusterer.responsibilities, state.policies.params, likelihood.CHUNK_SIZE)
         + count(clusterer.m_step, state, settings.batch_size)
         + count(clusterer.classify_step, state, settings.batch_size)
     )

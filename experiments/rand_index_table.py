@@ -21,7 +21,7 @@ from gem_jax.data.local import generate
 
 FIELDS = (
     *("env", "num_transitions", "momentum", "uniform_epochs", "biased_epochs"),
-    *("em_epochs", "epoch_steps", "posterior_stride", "log_std_min"),
+    *("em_epochs", "epoch_steps", "posterior_window", "log_std_min"),
     *("seed", "source", "recipe", "rand_index"),
 )
 _DATA_SEED = 0
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
       biased_epochs: N_b, heuristic III.
       em_epochs: N_E.
       epoch_steps: gradients an epoch; 0 is a pass over the data.
-      posterior_stride: an E-step looks at every n-th step.
+      posterior_window: steps of each trajectory that an E-step looks at; 0 is all.
       log_std_min: of the policies.
     """
 
@@ -49,7 +49,7 @@ class Setting(NamedTuple):
     biased_epochs: int
     em_epochs: int
     epoch_steps: int
-    posterior_stride: int
+    posterior_window: int
     log_std_min: float
 
 
@@ -135,25 +135,30 @@ def format_table(rows: Sequence[Row]) -> str:
     """Markdown, a row a setting; standard deviations are over seeds."""
     elsewhere = published()
     groups: dict[tuple, list[float]] = {}
-    lengths = ("em_epochs", "epoch_steps", "posterior_stride", "num_transitions")
+    lengths = ("em_epochs", "epoch_steps", "posterior_window", "num_transitions")
     for row in rows:
         lowest = float(row["log_std_min"])
         key = (*_heuristics(row), *(int(row[name]) for name in lengths), lowest)
         groups.setdefault(key, []).append(100.0 * float(row["rand_index"]))
     lines: list[Sequence[str]] = [
         [
-            *("task", "mu", "N_p", "N_b", "N_E", "updates an epoch", "stride"),
+            *("task", "mu", "N_p", "N_b", "N_E", "updates an epoch", "window"),
             *("lowest log-std", "transitions"),
             *("Rand index, %", "seeds", "published, %"),
         ],
         ["---"] * 12,
     ]
-    for (*cell, em_epochs, steps, stride, size, lowest), found in groups.items():
+    for (*cell, em_epochs, steps, window, size, lowest), found in groups.items():
         env, momentum, uniform, biased = cell
         lines.append(
             [
                 *(env, f"{momentum:g}", str(uniform), str(biased), str(em_epochs)),
-                *(str(steps or "a pass"), str(stride), f"{lowest:g}", f"{size:,}"),
+                *(
+                    str(steps or "a pass"),
+                    str(window or "all"),
+                    f"{lowest:g}",
+                    f"{size:,}",
+                ),
                 *(f"{np.mean(found):.2f} ± {np.std(found):.2f}", str(len(found))),
                 elsewhere.get(tuple(cell), "-"),
             ]

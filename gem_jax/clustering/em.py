@@ -20,27 +20,12 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import sampling, train_state
-from gem_jax.clustering import classifier
+from gem_jax.clustering import classifier, likelihood
+from gem_jax.clustering.likelihood import Trajectories as Trajectories
 from gem_jax.networks import bundle, gaussian
 from gem_jax.ops import gaussian as gaussian_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, Metrics, Params, PRNGKey
-
-CHUNK_SIZE = 8192  # steps whose log-densities are in memory at a time
-
-
-class Trajectories(NamedTuple):
-    """Steps of trajectories, flat, or a batch of such steps.
-
-    Attributes:
-      observation: `[D, O]`, best normalized.
-      action: `[D, A]` in [-1, 1], where the policies' means lie.
-      episode: `[D]` int32, number of each step's trajectory; ascending in a dataset.
-    """
-
-    observation: Array
-    action: Array
-    episode: Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,10 +42,11 @@ class Settings:
     em_epochs: N_E.
     epoch_steps: gradients an epoch; 0 is a pass over the data, as in the paper. Fewer
       on large data leave the posterior more E-steps for the same number of gradients.
-    posterior_stride: n, the i-th E-step looks at steps i mod n, i mod n + n, ... of the
-      data; a trajectory without any of them counts as even that time. With momentum
-      the posterior still comes to weigh all steps, and the final assignment always
-      does. 1 is all of them each time, as in the paper.
+    posterior_window: steps of each trajectory that an E-step looks at, in a row, at a
+      place that moves from one E-step to the next; 0 is all steps, as in the paper.
+      With momentum the posterior becomes the mean over many places, so that a stretch
+      which one policy alone has learned cannot outweigh all others, as it does in a
+      sum. The final assignment looks at all steps.
     momentum: mu of the posterior; 0 switches heuristic I off.
     log_std_min: lower bound of the policies' log-scales.
     log_std_max: upper bound.
@@ -75,19 +61,19 @@ class Settings:
     uniform_epochs: int = 20
     em_epochs: int = 100
     epoch_steps: int = 0
-    posterior_stride: int = 1
+    posterior_window: int = 0
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (
-            *("num_clusters", "batch_size", "learning_rate"),
-            "posterior_stride",
-        ):
+        for name in ("num_clusters", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"):
+        for name in (
+            *("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"),
+            "posterior_window",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not all(width > 0 for width in self.hidden_sizes):
@@ -120,7 +106,7 @@ class State:
     policies: beta(a|s; theta_z), leading axis `K` on every leaf.
     classifier: q(z|s).
     posterior: `[J, K]` the Q(z|tau) that the M-step uses.
-    num_e_steps: `[]` int32, how many there were; tells which steps the next one takes.
+    num_e_steps: `[]` int32, how many there were; places the next one's window.
     """
 
     policies: TrainState
@@ -207,29 +193,26 @@ def make(
         params: Params,
         data: Trajectories,
         transform: Callable,
-        first: Array | int,
-        stride: int,
+        steps: likelihood.Steps | None,
     ) -> Array:
-        sums = log_likelihoods(
-            lambda s, a: log_prob(params, transform(s), a),
-            data,
-            *shape,
-            first=first,
-            stride=stride,
-        )
+        def density(observation: Array, action: Array) -> Array:
+            return log_prob(params, transform(observation), action)
+
+        sums = likelihood.log_likelihoods(density, data, *shape, steps=steps)
         return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
 
     def responsibilities(
         params: Params, data: Trajectories, transform: Callable = _unchanged
     ) -> Array:
-        return posterior(params, data, transform, 0, 1)
+        return posterior(params, data, transform, None)
 
     def e_step(
         state: State, data: Trajectories, transform: Callable = _unchanged
     ) -> State:
-        stride = settings.posterior_stride
-        first = state.num_e_steps % stride
-        fresh = posterior(state.policies.params, data, transform, first, stride)
+        steps = likelihood.window(
+            data.episode, shape[0], settings.posterior_window, state.num_e_steps
+        )
+        fresh = posterior(state.policies.params, data, transform, steps)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         return dataclasses.replace(
@@ -269,47 +252,6 @@ def make(
         policy=policies.apply,
         classify=labeler.log_prob,
     )
-
-
-def log_likelihoods(
-    log_prob: Callable[[Array, Array], Array],
-    data: Trajectories,
-    num_trajectories: int,
-    num_clusters: int,
-    chunk: int = CHUNK_SIZE,
-    *,
-    first: Array | int = 0,
-    stride: int = 1,
-) -> Array:
-    """L[tau, z] = sum over t in tau of log beta(a_t|s_t; theta_z), `[J, K]`.
-
-    With a ``stride`` the sum is over every n-th step of the data.
-
-    Args:
-      log_prob: (observation `[C, O]`, action `[C, A]`) to `[K, C]`.
-      data: the whole dataset, any lengths of trajectories.
-      num_trajectories: J.
-      num_clusters: K.
-      chunk: steps at a time.
-      first: the first step that counts, `[]`, below ``stride``; may be traced.
-      stride: from one such step to the next, static; 1 takes all.
-    """
-    size = data.action.shape[0]
-    count = -(-size // stride)  # steps that count, at the most
-    chunk = min(chunk, count)
-
-    def add(sums: Array, start: Array) -> tuple[Array, None]:
-        row = first + stride * (start + jnp.arange(chunk))
-        place = jnp.minimum(row, size - 1)
-        value = log_prob(data.observation[place], data.action[place])
-        value = jnp.where((row < size)[None], value, 0.0)  # the last chunk is filled up
-        by_trajectory = jax.ops.segment_sum(
-            value.T, data.episode[place], num_trajectories, indices_are_sorted=True
-        )
-        return sums + by_trajectory, None
-
-    sums = jnp.zeros((num_trajectories, num_clusters))
-    return jax.lax.scan(add, sums, jnp.arange(0, count, chunk))[0]
 
 
 def _assign_at_random(state: State, key: PRNGKey) -> State:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gem_jax import clustering, errors
-from gem_jax.clustering import em
+from gem_jax.clustering import likelihood
 from gem_jax.ops import gaussian
 
 SMALL = clustering.Settings(
@@ -137,37 +137,27 @@ def test_chunks_do_not_change_the_sums(chunk):
     def density(observation, action):
         return jnp.stack([observation.sum(1), action.sum(1)])
 
-    sums = em.log_likelihoods(density, data, 4, 2, chunk)
+    sums = likelihood.log_likelihoods(density, data, 4, 2, chunk)
     for j in range(4):
         mine = np.asarray(data.episode) == j
         by_hand = [data.observation[mine].sum(), data.action[mine].sum()]
         np.testing.assert_allclose(sums[j], by_hand, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("first", "stride"), [(0, 3), (2, 3), (1, 1_000_000)])
-def test_every_nth_step_counts(first, stride):
-    data, _ = two_policies(4, 31)
-
-    def density(observation, action):
-        return jnp.stack([observation.sum(1), action.sum(1)])
-
-    sums = em.log_likelihoods(density, data, 4, 2, 7, first=first, stride=stride)
-    counts = np.arange(len(data.episode)) % stride == first
-    for j in range(4):
-        mine = counts & (np.asarray(data.episode) == j)
-        by_hand = [data.observation[mine].sum(), data.action[mine].sum()]
-        np.testing.assert_allclose(sums[j], by_hand, rtol=1e-4, atol=1e-4)
-
-
-def test_e_steps_take_turns_over_the_steps():
+def test_an_e_step_may_look_at_a_window_that_moves():
     data, label = two_policies(6, 21)
-    settings = dataclasses.replace(SMALL, posterior_stride=2)
-    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    settings = dataclasses.replace(SMALL, posterior_window=5)
+    clusterer = clustering.make(settings, 3, 2, 6, len(data.episode))
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
+    lengths = np.bincount(data.episode)
+    begin = np.cumsum(lengths) - lengths
     expected = np.full((6, 2), 0.5)
-    for turn in (0, 1, 0):
-        part = clustering.Trajectories(*(leaf[turn::2] for leaf in data))
+    for turn in range(3):
+        place = turn * 0.6180339887 % 1
+        first = begin + np.floor(place * (lengths - 4)).astype(int)
+        row = (first[:, None] + np.arange(5)).ravel()
+        part = clustering.Trajectories(*(leaf[row] for leaf in data))
         expected = 0.9 * expected + 0.1 * numpy_posterior(clusterer, params, part)[0]
         state = clusterer.e_step(state, data)
         np.testing.assert_allclose(state.posterior, expected, rtol=1e-4)
@@ -176,6 +166,19 @@ def test_e_steps_take_turns_over_the_steps():
     np.testing.assert_allclose(found, whole, rtol=2e-4, atol=1e-6)
     fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
     assert clustering.rand_index(label, fit.assignment) == 1.0
+
+
+@pytest.mark.parametrize("turn", [0, 1, 500])
+def test_windows_stay_inside_their_trajectories(turn):
+    episode = jnp.repeat(jnp.arange(4), jnp.array([9, 1, 4, 6]))
+    steps = likelihood.window(episode, 4, 4, turn)
+    row, counts = (np.asarray(leaf).reshape(4, 4) for leaf in steps)
+    np.testing.assert_array_equal(counts.sum(1), [4, 1, 4, 4])
+    np.testing.assert_array_equal(
+        np.asarray(episode)[row], np.arange(4)[:, None] + np.zeros((4, 4))
+    )
+    assert (np.diff(row[[0, 2, 3]], axis=1) == 1).all() and row[2, 0] == 10
+    assert (np.diff(steps.row) >= 0).all()
 
 
 def test_the_classifier_s_rate_may_fall_to_zero():
@@ -365,7 +368,7 @@ def test_what_means_nothing_is_told_and_stays_finite(data, warning):
     ("field", "value"),
     [
         *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
-        *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_stride", 0)),
+        *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_window", -1)),
         *(("log_std_max", float("inf")), ("learning_rate", float("inf"))),
     ],
 )
