@@ -4,11 +4,11 @@
     python -m experiments.rand_index --envs=walker2d-medium-expert-v2 --ablations \
       --num_seeds=3 --output=rand_index.csv
 
-Clusters local data, whose policies are known. The defaults keep the paper's numbers of
-epochs, but for twenty more of EM, and make them short: a hundred updates, and a tenth
-of the steps for an E-step. ``--em_epochs=100 --epoch_steps=0 --posterior_window=0
---log_std_min=-5`` is the paper's form. What the file holds already is not measured
-again, so the same command continues.
+Clusters local data, whose policies are known. The defaults are the clusterer's part of
+EMPO's ``laptop`` settings: 250 EM epochs of a hundred updates, and E-steps on a moving
+window. Without momentum (mu = 0) such an E-step sees that window alone.
+``--em_epochs=100 --epoch_steps=0 --posterior_window=0 --log_std_min=-5`` is the paper's
+form. What the file holds already is not measured again, so the same command continues.
 """
 
 from __future__ import annotations

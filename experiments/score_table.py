@@ -24,7 +24,7 @@ def read_summary(folder: pathlib.Path) -> Summary:
 
 
 def published() -> dict[str, Mapping[str, str]]:
-    """Table of arXiv 2603.23232 by task: the scores it lists for each method."""
+    """By task what arXiv 2603.23232 lists for each method; EMPO's are its paper's."""
     path = resources.files("experiments").joinpath("published_scores.csv")
     with path.open() as file:
         return {row["dataset"]: row for row in csv.DictReader(file)}

@@ -25,6 +25,15 @@ def test_noisy_means_are_those_of_the_paper(label, steps, episode_return, in_box
     np.testing.assert_allclose(means, (steps, episode_return, in_box), rtol=0.03)
 
 
+def test_noisy_mean_of_the_best_route(monkeypatch):
+    stitched = (*navigation.SUBGOALS[1][:3], (20, 30), navigation.navigation.GOAL)
+    monkeypatch.setattr(navigation, "SUBGOALS", (stitched,))
+    found = navigation.walk(0, 60, np.random.default_rng(0))
+    means = np.mean([(len(e), e.rewards.sum()) for e in found], axis=0)
+    np.testing.assert_allclose(means, (377, -376), rtol=0.03)
+    assert not any((e.rewards == -2).any() for e in found)
+
+
 def test_a_shard_holds_whole_episodes_and_at_least_what_was_asked():
     found = navigation.generate_shard(
         "navigation-v0@1", 3_000, np.random.SeedSequence(0)

@@ -1,5 +1,6 @@
 """Returns by hand, and against loops over each trajectory in float64."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -57,3 +58,10 @@ def test_clipped_surrogate_by_hand():
     advantage = jnp.array([2.0, 2.0, 2.0, -2.0, -2.0])
     found = value_ops.clipped_surrogate(jnp.log(jnp.asarray(ratio)), advantage, 0.25)
     np.testing.assert_allclose(found, [2.0, 2.5, 1.0, -3.0, -1.5], rtol=1e-6)
+
+    def total(log_ratio):
+        return value_ops.clipped_surrogate(log_ratio, advantage, 0.25).sum()
+
+    # Clipped are a ratio too high where more is better, and one too low where less is.
+    slope = jax.grad(total)(jnp.log(jnp.asarray(ratio)))
+    np.testing.assert_allclose(slope, [2.0, 0.0, 1.0, -3.0, 0.0], rtol=1e-6)
