@@ -21,7 +21,7 @@ import optax
 
 from gem_jax import sampling, train_state
 from gem_jax.clustering import classifier, likelihood
-from gem_jax.clustering.likelihood import Trajectories as Trajectories
+from gem_jax.clustering.likelihood import Trajectories
 from gem_jax.networks import bundle, gaussian
 from gem_jax.ops import gaussian as gaussian_ops
 from gem_jax.train_state import TrainState

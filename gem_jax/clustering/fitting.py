@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax.clustering import checks, em
+from gem_jax.clustering import checks, em, likelihood
 from gem_jax.types import Metrics, PRNGKey
 
 
@@ -43,7 +43,7 @@ class Fit(NamedTuple):
 
 def fit(
     key: PRNGKey,
-    data: em.Trajectories,
+    data: likelihood.Trajectories,
     settings: em.Settings,
     *,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -66,7 +66,7 @@ def fit(
     num_steps, num_trajectories = len(episode), int(episode[-1]) + 1
     sizes = (observation.shape[1], action.shape[1], num_trajectories, num_steps)
     clusterer = em.make(settings, *sizes)
-    data = em.Trajectories(*map(jnp.asarray, data))
+    data = likelihood.Trajectories(*map(jnp.asarray, data))
     init_key, loop_key = jax.random.split(key)
     state = jax.jit(clusterer.init)(init_key)
     run_epoch = make_epoch(clusterer, settings)
@@ -103,7 +103,7 @@ def make_epoch(clusterer: em.Clusterer, settings: em.Settings) -> Callable:
     """``(state, key, data, classify) -> (state, mean metrics)``, jitted."""
 
     def epoch(
-        state: em.State, key: PRNGKey, data: em.Trajectories, classify: bool
+        state: em.State, key: PRNGKey, data: likelihood.Trajectories, classify: bool
     ) -> tuple[em.State, Metrics]:
         size = data.action.shape[0]
 
