@@ -16,9 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from gem_jax import errors
+from gem_jax.data import tasks
 from gem_jax.types import EnvSpec, Transition
 
 _PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
+_NUM_TRANSITIONS = 100_000
+_EPISODE_STEPS = 1_000
 
 
 def interleaved(
@@ -66,6 +69,17 @@ def products(size: int = 1024) -> tuple[Callable[[], Any], float]:
         return jax.lax.fori_loop(0, count, lambda _, x: x @ matrix, matrix)
 
     return waited(chain, matrix), count * 2.0 * size**3
+
+
+def nominal_spec(task: tasks.Task) -> EnvSpec:
+    """A task's shapes with a dataset's sizes, where no data is read."""
+    return EnvSpec(
+        task.observation_size,
+        task.action_size,
+        task.horizon,
+        num_transitions=_NUM_TRANSITIONS,
+        num_episodes=_NUM_TRANSITIONS // _EPISODE_STEPS,
+    )
 
 
 def synthetic(spec: EnvSpec) -> Transition:

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import harness
 from experiments import configs
 from gem_jax import algorithms, errors, policy
 from gem_jax.algorithm import Algorithm
@@ -88,7 +89,7 @@ def build(setting: Setting) -> tuple[Algorithm, EnvSpec, Any]:
     else:
         task = tasks.get(setting.env)
         config = configs.get_config(setting.method, task, setting.preset)
-        spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
+        spec = harness.nominal_spec(task)
     return algorithms.make(setting.method, config, spec), spec, config
 
 

@@ -16,10 +16,7 @@ from gem_jax import algorithms, sampling
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
 from gem_jax.training import loop
-from gem_jax.types import EnvSpec, Transition
-
-_NUM_TRANSITIONS = 100_000
-_EPISODE_STEPS = 1_000
+from gem_jax.types import Transition
 
 
 def measure(
@@ -36,13 +33,7 @@ def measure(
     Loop, scan and peers take turns. Rates are those of one seed; FLOP/s count all.
     """
     task = tasks.get(env)
-    spec = EnvSpec(
-        task.observation_size,
-        task.action_size,
-        task.horizon,
-        num_transitions=_NUM_TRANSITIONS,
-        num_episodes=_NUM_TRANSITIONS // _EPISODE_STEPS,
-    )
+    spec = harness.nominal_spec(task)
     config = configs.get_config(method, task, preset)
     algorithm = algorithms.make(method, config, spec)
     data = harness.synthetic(spec)

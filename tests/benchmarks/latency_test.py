@@ -1,5 +1,6 @@
 """The latency command: one small measurement, and its bad-input lines."""
 
+import collections
 import dataclasses
 import json
 
@@ -55,6 +56,21 @@ def test_bad_input_is_one_line_and_exit_2(run_benchmark, flags, named):
     assert result.returncode == 2, result.stderr
     (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert named in line and "Traceback" not in result.stderr
+
+
+def test_the_grid_covers_every_algorithm():
+    settings = latency_settings.grid(
+        sorted(algorithms.ALGORITHMS),
+        {"num_candidates": [0, 2]},
+        batch_sizes=[1, 3],
+        env="maze2d-umaze-v1",
+        preset="smoke",
+        workdir=None,
+        calls=2,
+        seconds=0.0,
+    )
+    asked = collections.Counter(setting.method for setting in settings)
+    assert asked == {"bc": 2, "empo": 2, "gem": 4, "iql": 2, "td3_bc": 2}
 
 
 def test_a_runs_own_weights_can_act(tmp_path):
