@@ -22,10 +22,15 @@ from gem_jax.types import EnvSpec, Transition
 _PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
 _NUM_TRANSITIONS = 100_000
 _EPISODE_STEPS = 1_000
+_PEAK_CALLS = 20  # the fastest of fewer would often be slow, and shares above one
 
 
 def interleaved(
-    functions: Mapping[str, Callable[[], Any]], *, calls: int, seconds: float
+    functions: Mapping[str, Callable[[], Any]],
+    *,
+    calls: int,
+    seconds: float,
+    warm_up: int = 1,
 ) -> dict[str, np.ndarray]:
     """Seconds of each call, all functions taking turns.
 
@@ -34,11 +39,16 @@ def interleaved(
     Args:
       functions: each does its work and waits for it.
       calls: of each function, at most.
-      seconds: after which no further round begins; two rounds are always made, after
-        one that is not counted.
+      seconds: after which no further round begins; two rounds are always made.
+      warm_up: rounds before them that are not counted, at most: after the first they
+        end with a tenth of ``seconds``.
     """
-    for function in functions.values():
-        function()
+    begin = time.perf_counter()
+    for done in range(warm_up):
+        if done >= 1 and time.perf_counter() - begin > seconds / 10:
+            break
+        for function in functions.values():
+            function()
     times: dict[str, list[float]] = {name: [] for name in functions}
     begin = time.perf_counter()
     for done in range(calls):
@@ -69,6 +79,30 @@ def products(size: int = 1024) -> tuple[Callable[[], Any], float]:
         return jax.lax.fori_loop(0, count, lambda _, x: x @ matrix, matrix)
 
     return waited(chain, matrix), count * 2.0 * size**3
+
+
+def peak(
+    products: Callable[[], Any], operations: float, times: Sequence[float] | np.ndarray
+) -> float:
+    """Operations a second of the fastest product: others can only slow one down.
+
+    Args:
+      products: the call; made again until there are `_PEAK_CALLS` times.
+      operations: of a call.
+      times: seconds of the calls that took turns with what was measured.
+    """
+    more = max(0, _PEAK_CALLS - len(times))
+    if more:
+        extra = interleaved({"products": products}, calls=more, seconds=np.inf)
+        times = [*times, *extra["products"]]
+    return operations / float(min(times))
+
+
+def quantile(times: Sequence[float] | np.ndarray, percent: int) -> float | None:
+    """The quantile of as many times as it takes to have one beyond it, or ``None``."""
+    if len(times) * (100 - percent) < 100:
+        return None
+    return float(np.percentile(times, percent))
 
 
 def nominal_spec(task: tasks.Task) -> EnvSpec:

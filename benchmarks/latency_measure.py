@@ -21,6 +21,7 @@ from gem_jax.policy import Policy
 # Activations of all critics at once, in numbers; beyond it they take turns only.
 _MOST_AT_ONCE = 2**28
 _QUANTILES = (50, 95, 99)
+_WARM_UP = 50  # calls before the timed ones, where there is time for them
 
 
 def measure(setting: latency_settings.Setting) -> dict[str, Any]:
@@ -46,18 +47,19 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
         {**parts, **bare, "products": products},
         calls=setting.calls,
         seconds=setting.seconds,
+        warm_up=_WARM_UP,
     )
     medians = {name: float(np.median(taken)) for name, taken in times.items()}
     operations = program_flops(policy, inputs)
     rate = operations / times["program"]
-    peak = product_flops / times["products"]
+    peak = harness.peak(products, product_flops, times["products"])
     return {
         **dataclasses.asdict(setting),
         "load_seconds": loaded - start,
         "compile_seconds": compiled - loaded,
         "first_run_seconds": acted - compiled,
         "calls": len(times["call"]),
-        **{f"p{q}": float(np.percentile(times["call"], q)) for q in _QUANTILES},
+        **{f"p{q}": harness.quantile(times["call"], q) for q in _QUANTILES},
         "dispatch": medians["dispatch"],
         "transfer": medians["transfer"],
         "compute": max(medians["program"] - medians["dispatch"], 0.0),
@@ -68,7 +70,7 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
         "allocator_peak_bytes": peak_bytes,
         "flops": operations,
         "flops_per_second": float(np.median(rate)),
-        "matmul_peak": float(np.median(peak)),
+        "matmul_peak": peak,
         "share_of_peak": float(np.median(rate / peak)),
     }
 

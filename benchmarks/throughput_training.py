@@ -64,7 +64,7 @@ def measure(
             peer, data, batch_size, chunk_size
         )
     times = harness.interleaved(functions, calls=repetitions, seconds=np.inf)
-    peak = product_flops / times.pop("products")
+    peak = harness.peak(products, product_flops, times.pop("products"))
     rates = {name: chunk_size / taken for name, taken in times.items()}
     operations = update_flops(algorithm, data)
     achieved = operations * num_seeds * rates["loop"]
@@ -76,10 +76,9 @@ def measure(
         "ratio": float(np.median(rates["loop"] / rates["scan"])),
         "compile_seconds": compile_seconds,
         **harness.program_bytes(program),
-        "allocator_peak_bytes": harness.allocator_peak(),
         "update_flops": operations,
         "flops_per_second": float(np.median(achieved)),
-        "matmul_peak": float(np.median(peak)),
+        "matmul_peak": peak,
         "share_of_peak": float(np.median(achieved / peak)),
     }
 

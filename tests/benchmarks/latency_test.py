@@ -33,7 +33,8 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
     heads, head = 257 * 8 + 257 * 64 + 64, 257
     assert gem["parameters"] == 2 * (trunk + heads) + 2 * (critic + head) + 2 * 29
     assert gem["flops"] >= 2 * 3 * (2 * 256 * 256)  # two critics, three candidates
-    for name in ("p50", "p99", "compile_seconds", "import_seconds", "matmul_peak"):
+    assert gem["p95"] is None and gem["p99"] is None  # of two calls
+    for name in ("p50", "compile_seconds", "import_seconds", "matmul_peak"):
         assert gem[name] > 0
     assert (tmp_path / "latency.png").stat().st_size > 0
 
