@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import errors
+from gem_jax import algorithms, errors
 from gem_jax.data import tasks
 from gem_jax.types import EnvSpec, Transition
 
@@ -212,6 +212,18 @@ def whole_numbers(name: str, texts: Sequence[str], least: int) -> list[int]:
                 f"--{name} takes whole numbers from {least} on, got {text!r}"
             )
     return [int(text) for text in texts]
+
+
+def require_methods(names: Sequence[str]) -> None:
+    """Checks ``--methods``.
+
+    Raises:
+      UserError: one is no algorithm.
+    """
+    for name in names:
+        if name not in algorithms.ALGORITHMS:
+            known = ", ".join(sorted(algorithms.ALGORITHMS))
+            raise errors.UserError(f"unknown --methods={name!r}; choose one of {known}")
 
 
 def waited(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

@@ -91,6 +91,8 @@ def asked_settings() -> list[latency_settings.Setting]:
     if _WORKDIR.value:
         record = rundir.read_json(pathlib.Path(_WORKDIR.value) / rundir.CONFIG)
         methods, env = [record.get("algo", "")], record.get("env", "")
+    else:
+        harness.require_methods(methods or [""])
     knobs = {
         name: harness.whole_numbers(name, flag.value, 0)
         for name, flag in _KNOBS.items()

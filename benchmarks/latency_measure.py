@@ -113,10 +113,11 @@ def bare_critics(
 
     The state's part of the first layer is not among them, since it does not grow with
     the candidates. Two layouts, of which the faster counts: all members at once, and
-    one after the other. Without samples there is nothing to compare.
+    one after the other. Without samples, or an ensemble of critics, there is nothing to
+    compare.
     """
     size = getattr(policy.knobs, "set_size", 1)
-    if size == 1:
+    if size == 1 or not hasattr(config, "num_critics"):
         return {}
     rows, members = setting.batch_size * size, config.num_critics
     widths = (policy.spec.action_size, *config.hidden_sizes, 1)

@@ -118,20 +118,24 @@ def refuse_too_large(
 
 
 def estimated_bytes(setting: Setting, *, on_cpu: bool) -> int:
-    """Memory of a call: activations of a chunk, and what is kept of each candidate."""
+    """Memory of a call: activations of a chunk, and what is kept of each candidate.
+
+    Of a method without an ensemble of critics only the latter is known.
+    """
     algorithm, spec, config = build(setting)
     if "num_candidates" not in setting.knobs:
         return 0
     knobs = policy.change_knobs(algorithm.knobs, dict(setting.knobs))
-    size = knobs.set_size
+    size = getattr(knobs, "set_size", knobs.num_candidates)
     automatic = chunks.CPU_CHUNK if on_cpu else chunks.ACCELERATOR_CHUNK
     rows = setting.batch_size
     if on_cpu:
         rows = min(rows, max(1, automatic // size))
-    layers = 2 * config.num_critics * max(config.hidden_sizes)
-    chunk = min(size, knobs.chunk_size or automatic)
+    critics = getattr(config, "num_critics", 0)
+    layers = 2 * critics * max(config.hidden_sizes) if critics else 0
+    chunk = min(size, getattr(knobs, "chunk_size", 0) or automatic)
     # The candidate, its noise and random bits; its values, and a copy of them.
-    kept = 5 * spec.action_size + 2 * config.num_critics + 4
+    kept = 5 * spec.action_size + 2 * critics + 4
     return _BYTES * rows * (chunk * layers + size * kept)
 
 

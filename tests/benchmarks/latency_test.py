@@ -42,7 +42,8 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--methods=gen"], "choose one of bc, empo, gem, iql, td3_bc"),
+        (["--methods=gen"], "unknown --methods='gen'; choose one of bc, empo, gem,"),
+        (["--methods="], "unknown --methods=''; choose one of bc, empo, gem,"),
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),
