@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -157,16 +156,6 @@ def allocator_peak() -> int | None:
     """Most bytes that the device held since the process began, where it counts them."""
     statistics = jax.devices()[0].memory_stats() or {}
     return statistics.get("peak_bytes_in_use")
-
-
-def free_bytes() -> int:
-    """Memory that a program may still take."""
-    statistics = jax.devices()[0].memory_stats() or {}
-    if "bytes_limit" in statistics:
-        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
-    lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = dict(line.split(":") for line in lines)["MemAvailable"]
-    return 1024 * int(kilobytes.split()[0])
 
 
 def count_parameters(params: Any) -> int:

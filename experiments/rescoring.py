@@ -11,7 +11,9 @@ from typing import Any
 import jax
 
 import gem_jax
+from experiments import candidate_memory
 from gem_jax import errors
+from gem_jax import policy as policies
 from gem_jax.data import tasks
 from gem_jax.inference.knobs import schedule_ends
 from gem_jax.policy import Policy
@@ -117,7 +119,11 @@ def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, A
     side that one program can serve. Neighbors with equal settings share the compiled
     programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
     of all episodes.
+
+    Raises:
+      UserError: a run's candidates do not fit in memory.
     """
+    _require_memory(runs)
     size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
     for _, group in itertools.groupby(runs, lambda r: rundir.settings_hash(r.record)):
         alike = list(group)
@@ -126,6 +132,14 @@ def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, A
         with evaluation.make_evaluator(task.env_id, act) as evaluate:
             for batch in _batches(alike, size):
                 yield from _play_batch(evaluate, batch, task, episodes)
+
+
+def _require_memory(runs: Sequence[TrainedRun]) -> None:
+    on_cpu, free = jax.default_backend() == "cpu", candidate_memory.free_bytes()
+    for run in runs:
+        config, spec = policies.settings(run.record)
+        knobs, rows = run.policies[0].knobs, evaluation.MAX_ENVS
+        candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)
 
 
 def _play_batch(
@@ -137,10 +151,9 @@ def _play_batch(
     """The rows of one run with several knobs."""
     by_seed = []
     for index, seed in enumerate(batch[0].record["seeds"]):
-        policies = [run.policies[index] for run in batch]
-        knobs = [policy.knobs for policy in policies]
-        key = evaluation.seed_key(seed)
-        by_seed.append(evaluate(policies[0].params, key, knobs, episodes))
+        knobs = [run.policies[index].knobs for run in batch]
+        params, key = batch[0].policies[index].params, evaluation.seed_key(seed)
+        by_seed.append(evaluate(params, key, knobs, episodes))
     for i, run in enumerate(batch):
         yield [
             origin

@@ -30,6 +30,7 @@ _WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
 _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
 _OUTPUT = flags.DEFINE_string("output", None, "Default: the first WORKDIR/sweep.csv.")
+_CHUNK = flags.DEFINE_integer("chunk_size", None, "Most candidates at a time.")
 _ABLATIONS = flags.DEFINE_bool("ablations", False, "Also play the paper's ablations.")
 _TYPES: dict[str, type] = {
     field.name: type(field.default)
@@ -49,6 +50,8 @@ def main(argv: list[str]) -> None:
     settings = asked_settings()
     runs = [rescoring.load(folder, _CHECKPOINT.value) for folder in folders]
     rescoring.require_one_task(runs)
+    if _CHUNK.value is not None:
+        runs = [run.with_knobs({"chunk_size": _CHUNK.value}) for run in runs]
     variants = distinct(runs, settings)
     table = sweep_table.Table(
         pathlib.Path(_OUTPUT.value or folders[0] / "sweep.csv"), _EPISODES.value

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks import latency_measure, latency_plot, latency_settings
-from experiments import configs
+from experiments import candidate_memory, configs
 from gem_jax import algorithms
 from gem_jax.algorithm import Algorithm
 from gem_jax.types import ActOutput
@@ -60,9 +60,11 @@ def test_it_takes_its_own_knobs_and_has_no_bare_critics(settings):
     ]
     policy, config = latency_measure.make_policy(settings[3])
     assert policy.knobs == Knobs(num_candidates=8, num_steps=20)
-    assert latency_measure.bare_critics(policy, config, settings[3]) == {}
+    assert latency_measure.bare_critics(policy, config, settings[3], 10**12) == {}
     # Three rows of eight candidates with two numbers each, kept five times, and four.
-    needed = latency_settings.estimated_bytes(settings[3], on_cpu=True)
+    needed = candidate_memory.estimate(
+        policy.knobs, config, policy.spec, 3, on_cpu=True
+    )
     assert needed == 4 * 3 * 8 * (5 * 2 + 4)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import latency_measure, latency_settings
-from gem_jax import algorithms
+from gem_jax import algorithms, policy
 from gem_jax.algorithms import gem
 from gem_jax.testing import fakes
 from gem_jax.training import checkpoint, loop, rundir
@@ -108,25 +108,17 @@ def test_a_runs_own_weights_can_act(tmp_path):
     )
 
 
-def estimate(num_candidates, chunk_size):
-    setting = latency_settings.Setting(
-        method="gem",
-        env="antmaze-umaze-v2",
-        preset="paper",
-        workdir=None,
-        knobs={"num_candidates": num_candidates, "chunk_size": chunk_size},
-        batch_size=1,
-        calls=2,
-        seconds=0.0,
-    )
-    free = 8 * 2**30
-    needed = latency_settings.estimated_bytes(setting, on_cpu=True)
-    return needed, latency_settings.largest_that_fits(setting, free, on_cpu=True)
-
-
-def test_a_million_candidates_fit_in_chunks_and_not_at_once():
-    at_once, fits_at_once = estimate(1_000_000, 1_000_000_000)
-    assert at_once > 2 * 10 * 256 * 4 * 1_000_000  # two activation buffers
-    in_chunks, fits_in_chunks = estimate(1_000_000, 0)
-    assert in_chunks < 0.5e9
-    assert fits_at_once < 1_000_000 < fits_in_chunks
+@pytest.mark.parametrize(
+    ("free", "layouts"),
+    [
+        (4 * 4 * (2 + 2 * 8) - 1, set()),
+        (4 * 4 * (2 + 2 * 8), {"bare_in_turn"}),
+        (4 * 4 * (2 + 2 * 2 * 8), {"bare_in_turn", "bare_at_once"}),
+    ],
+)
+def test_bare_products_are_made_where_they_fit(free, layouts):
+    config = gem.Config(hidden_sizes=(8, 8), num_critics=2, num_candidates=3)
+    bound = policy.bind(gem.make(config, fakes.SPEC), None, fakes.SPEC, 0)
+    setting = latency_settings.Setting("gem", "", "", None, {}, 1, 2, 0.0)
+    found = latency_measure.bare_critics(bound, config, setting, free)
+    assert found.keys() == layouts

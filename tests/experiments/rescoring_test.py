@@ -145,6 +145,7 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
         ([], "nothing to sweep"),
         (["--kappa=1", "--workdir={finished},{finished}"], "two runs share a seed"),
         (["--kappa=1,high"], "--kappa takes numbers"),
+        (["--kappa=1", "--chunk_size=-1"], "chunk_size must be at least 0"),
         (["--num_candidates=1,-2"], "num_candidates must be at least 0"),
         (["--kappa=1", "--output=README.md"], "not a table of this program"),
     ],
@@ -154,6 +155,13 @@ def test_sweep_refuses_bad_lists_before_playing(run, finished, flags, named):
     result = run("sweep", f"--workdir={finished}", *flags)
     assert result.returncode == 2, result.stderr
     assert named in result.stderr
+
+
+def test_more_candidates_than_fit_are_refused_before_any_is_made(finished):
+    run = rescoring.load(finished)
+    settings = {}, {"num_candidates": 10**12}
+    with pytest.raises(errors.UserError, match="num_candidates=1000000000000 for 128"):
+        next(rescoring.play([run.with_knobs(setting) for setting in settings], 1))
 
 
 @pytest.mark.parametrize("seeds", [[[0, 1]], [[0, 1], [7, 8]]])
