@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +14,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import errors
+from gem_jax import algorithms, errors
+from gem_jax.data import tasks
 from gem_jax.types import EnvSpec, Transition
 
 _PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
+_NUM_TRANSITIONS = 100_000
+_EPISODE_STEPS = 1_000
+_PEAK_CALLS = 20  # the fastest of fewer would often be slow, and shares above one
 
 
 def interleaved(
-    functions: Mapping[str, Callable[[], Any]], *, calls: int, seconds: float
+    functions: Mapping[str, Callable[[], Any]],
+    *,
+    calls: int,
+    seconds: float,
+    warm_up: int = 1,
 ) -> dict[str, np.ndarray]:
     """Seconds of each call, all functions taking turns.
 
@@ -31,11 +38,16 @@ def interleaved(
     Args:
       functions: each does its work and waits for it.
       calls: of each function, at most.
-      seconds: after which no further round begins; two rounds are always made, after
-        one that is not counted.
+      seconds: after which no further round begins; two rounds are always made.
+      warm_up: rounds before them that are not counted, at most: after the first they
+        end with a tenth of ``seconds``.
     """
-    for function in functions.values():
-        function()
+    begin = time.perf_counter()
+    for done in range(warm_up):
+        if done >= 1 and time.perf_counter() - begin > seconds / 10:
+            break
+        for function in functions.values():
+            function()
     times: dict[str, list[float]] = {name: [] for name in functions}
     begin = time.perf_counter()
     for done in range(calls):
@@ -66,6 +78,41 @@ def products(size: int = 1024) -> tuple[Callable[[], Any], float]:
         return jax.lax.fori_loop(0, count, lambda _, x: x @ matrix, matrix)
 
     return waited(chain, matrix), count * 2.0 * size**3
+
+
+def peak(
+    products: Callable[[], Any], operations: float, times: Sequence[float] | np.ndarray
+) -> float:
+    """Operations a second of the fastest product: others can only slow one down.
+
+    Args:
+      products: the call; made again until there are `_PEAK_CALLS` times.
+      operations: of a call.
+      times: seconds of the calls that took turns with what was measured.
+    """
+    more = max(0, _PEAK_CALLS - len(times))
+    if more:
+        extra = interleaved({"products": products}, calls=more, seconds=np.inf)
+        times = [*times, *extra["products"]]
+    return operations / float(min(times))
+
+
+def quantile(times: Sequence[float] | np.ndarray, percent: int) -> float | None:
+    """The quantile of as many times as it takes to have one beyond it, or ``None``."""
+    if len(times) * (100 - percent) < 100:
+        return None
+    return float(np.percentile(times, percent))
+
+
+def nominal_spec(task: tasks.Task) -> EnvSpec:
+    """A task's shapes with a dataset's sizes, where no data is read."""
+    return EnvSpec(
+        task.observation_size,
+        task.action_size,
+        task.horizon,
+        num_transitions=_NUM_TRANSITIONS,
+        num_episodes=_NUM_TRANSITIONS // _EPISODE_STEPS,
+    )
 
 
 def synthetic(spec: EnvSpec) -> Transition:
@@ -111,16 +158,6 @@ def allocator_peak() -> int | None:
     return statistics.get("peak_bytes_in_use")
 
 
-def free_bytes() -> int:
-    """Memory that a program may still take."""
-    statistics = jax.devices()[0].memory_stats() or {}
-    if "bytes_limit" in statistics:
-        return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
-    lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = dict(line.split(":") for line in lines)["MemAvailable"]
-    return 1024 * int(kilobytes.split()[0])
-
-
 def count_parameters(params: Any) -> int:
     """Numbers in a pytree of arrays."""
     return sum(jnp.size(leaf) for leaf in jax.tree.leaves(params))
@@ -164,6 +201,18 @@ def whole_numbers(name: str, texts: Sequence[str], least: int) -> list[int]:
                 f"--{name} takes whole numbers from {least} on, got {text!r}"
             )
     return [int(text) for text in texts]
+
+
+def require_methods(names: Sequence[str]) -> None:
+    """Checks ``--methods``.
+
+    Raises:
+      UserError: one is no algorithm.
+    """
+    for name in names:
+        if name not in algorithms.ALGORITHMS:
+            known = ", ".join(sorted(algorithms.ALGORITHMS))
+            raise errors.UserError(f"unknown --methods={name!r}; choose one of {known}")
 
 
 def waited(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:

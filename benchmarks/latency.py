@@ -4,9 +4,10 @@
 
 Every setting runs in a process of its own, so that the time to the first action counts
 everything, and the allocator's peak one setting alone. A row has the time to the first
-action, quantiles of the whole call from numpy to numpy, the medians of its parts, and
-the ratio of the program to the bare matrix products of its critics. Calls and parts
-take turns, so that a busy moment of the machine meets all of them.
+action, quantiles of the whole call from numpy to numpy, where enough calls were timed
+for them, the medians of its parts, and the ratio of the program to the bare matrix
+products of its critics. Calls and parts take turns, so that a busy moment of the
+machine meets all of them.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ def asked_settings() -> list[latency_settings.Setting]:
     if _WORKDIR.value:
         record = rundir.read_json(pathlib.Path(_WORKDIR.value) / rundir.CONFIG)
         methods, env = [record.get("algo", "")], record.get("env", "")
+    else:
+        harness.require_methods(methods or [""])
     knobs = {
         name: harness.whole_numbers(name, flag.value, 0)
         for name, flag in _KNOBS.items()

@@ -14,13 +14,16 @@ import numpy as np
 
 import gem_jax
 from benchmarks import harness, latency_settings
+from experiments import candidate_memory
 from gem_jax import policy as policies
 from gem_jax.algorithm import batched_act
 from gem_jax.policy import Policy
 
 # Activations of all critics at once, in numbers; beyond it they take turns only.
 _MOST_AT_ONCE = 2**28
+_BYTES = 4  # of a float
 _QUANTILES = (50, 95, 99)
+_WARM_UP = 50  # calls before the timed ones, where there is time for them
 
 
 def measure(setting: latency_settings.Setting) -> dict[str, Any]:
@@ -40,24 +43,25 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
     peak_bytes = harness.allocator_peak()  # of this setting: nothing else ran yet
 
     parts = calls(policy, inputs)
-    bare = bare_critics(policy, config, setting)
+    bare = bare_critics(policy, config, setting, candidate_memory.free_bytes())
     products, product_flops = harness.products()
     times = harness.interleaved(
         {**parts, **bare, "products": products},
         calls=setting.calls,
         seconds=setting.seconds,
+        warm_up=_WARM_UP,
     )
     medians = {name: float(np.median(taken)) for name, taken in times.items()}
     operations = program_flops(policy, inputs)
     rate = operations / times["program"]
-    peak = product_flops / times["products"]
+    peak = harness.peak(products, product_flops, times["products"])
     return {
         **dataclasses.asdict(setting),
         "load_seconds": loaded - start,
         "compile_seconds": compiled - loaded,
         "first_run_seconds": acted - compiled,
         "calls": len(times["call"]),
-        **{f"p{q}": float(np.percentile(times["call"], q)) for q in _QUANTILES},
+        **{f"p{q}": harness.quantile(times["call"], q) for q in _QUANTILES},
         "dispatch": medians["dispatch"],
         "transfer": medians["transfer"],
         "compute": max(medians["program"] - medians["dispatch"], 0.0),
@@ -68,7 +72,7 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
         "allocator_peak_bytes": peak_bytes,
         "flops": operations,
         "flops_per_second": float(np.median(rate)),
-        "matmul_peak": float(np.median(peak)),
+        "matmul_peak": peak,
         "share_of_peak": float(np.median(rate / peak)),
     }
 
@@ -105,19 +109,27 @@ def calls(policy: Policy, inputs: tuple[Any, ...]) -> dict[str, Callable[[], Any
 
 
 def bare_critics(
-    policy: Policy, config: Any, setting: latency_settings.Setting
+    policy: Policy, config: Any, setting: latency_settings.Setting, free: int
 ) -> dict[str, Callable[[], Any]]:
     """The critics' matrix products alone, in one program: the floor of selection.
 
     The state's part of the first layer is not among them, since it does not grow with
     the candidates. Two layouts, of which the faster counts: all members at once, and
-    one after the other. Without samples there is nothing to compare.
+    one after the other. Without samples, or an ensemble of critics, there is nothing to
+    compare; nor where all candidates at once, which these products take, exceed the
+    ``free`` bytes.
     """
     size = getattr(policy.knobs, "set_size", 1)
-    if size == 1:
+    if size == 1 or not hasattr(config, "num_critics"):
         return {}
     rows, members = setting.batch_size * size, config.num_critics
     widths = (policy.spec.action_size, *config.hidden_sizes, 1)
+
+    def fits(at_once: int) -> bool:
+        return _BYTES * rows * (widths[0] + 2 * at_once * max(widths)) <= free
+
+    if not fits(1):
+        return {}
     keys = jax.random.split(jax.random.key(0), len(widths))
     actions = jax.random.normal(keys[0], (rows, widths[0]))
     weights = [
@@ -129,7 +141,7 @@ def bare_critics(
         return functools.reduce(jnp.matmul, weights, actions)
 
     layouts = {"bare_in_turn": lambda weights: jax.lax.map(one, weights)}
-    if rows * members * max(widths) <= _MOST_AT_ONCE:
+    if rows * members * max(widths) <= _MOST_AT_ONCE and fits(members):
         layouts["bare_at_once"] = jax.vmap(one)
     return {
         name: harness.waited(jax.jit(layout), weights)

@@ -8,15 +8,13 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments import configs
-from gem_jax import algorithms, errors, policy
+from benchmarks import harness
+from experiments import candidate_memory, configs
+from gem_jax import algorithms, policy
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
-from gem_jax.inference import chunks
 from gem_jax.training import rundir
 from gem_jax.types import EnvSpec
-
-_BYTES = 4  # of a float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,59 +86,18 @@ def build(setting: Setting) -> tuple[Algorithm, EnvSpec, Any]:
     else:
         task = tasks.get(setting.env)
         config = configs.get_config(setting.method, task, setting.preset)
-        spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
+        spec = harness.nominal_spec(task)
     return algorithms.make(setting.method, config, spec), spec, config
 
 
-def refuse_too_large(
-    settings: Sequence[Setting], free_bytes: int, *, on_cpu: bool
-) -> None:
+def refuse_too_large(settings: Sequence[Setting], free: int, *, on_cpu: bool) -> None:
     """Estimates every setting's memory before any of them runs.
 
     Raises:
       UserError: one does not fit; the message says what would.
     """
     for setting in settings:
-        needed = estimated_bytes(setting, on_cpu=on_cpu)
-        if needed <= free_bytes:
-            continue
-        in_chunks = dataclasses.replace(
-            setting, knobs=setting.knobs | {"chunk_size": 0}
-        )
-        fits = largest_that_fits(in_chunks, free_bytes, on_cpu=on_cpu)
-        raise errors.UserError(
-            f"--num_candidates={setting.knobs['num_candidates']} with "
-            f"--batch_size={setting.batch_size} needs about {needed / 1e9:.1f} GB and "
-            f"{free_bytes / 1e9:.1f} are free; in chunks (--chunk_size=0) up to "
-            f"{fits} candidates fit"
-        )
-
-
-def estimated_bytes(setting: Setting, *, on_cpu: bool) -> int:
-    """Memory of a call: activations of a chunk, and what is kept of each candidate."""
-    algorithm, spec, config = build(setting)
-    if "num_candidates" not in setting.knobs:
-        return 0
-    knobs = policy.change_knobs(algorithm.knobs, dict(setting.knobs))
-    size = knobs.set_size
-    automatic = chunks.CPU_CHUNK if on_cpu else chunks.ACCELERATOR_CHUNK
-    rows = setting.batch_size
-    if on_cpu:
-        rows = min(rows, max(1, automatic // size))
-    layers = 2 * config.num_critics * max(config.hidden_sizes)
-    chunk = min(size, knobs.chunk_size or automatic)
-    # The candidate, its noise and random bits; its values, and a copy of them.
-    kept = 5 * spec.action_size + 2 * config.num_critics + 4
-    return _BYTES * rows * (chunk * layers + size * kept)
-
-
-def largest_that_fits(setting: Setting, free_bytes: int, *, on_cpu: bool) -> int:
-    """The largest power of two candidates whose estimate fits; 0 if none does."""
-
-    def needed(count: int) -> int:
-        knobs = setting.knobs | {"num_candidates": count}
-        changed = dataclasses.replace(setting, knobs=knobs)
-        return estimated_bytes(changed, on_cpu=on_cpu)
-
-    fitting = (2**power for power in range(40, -1, -1))
-    return next((count for count in fitting if needed(count) <= free_bytes), 0)
+        algorithm, spec, config = build(setting)
+        knobs = policy.change_knobs(algorithm.knobs, dict(setting.knobs))
+        rows = setting.batch_size
+        candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)

@@ -46,8 +46,7 @@ def main(argv: list[str]) -> None:
     candidates = harness.whole_numbers("num_candidates", _CANDIDATES.value, 0)
     for env in _ENVS.value:
         tasks.get(env)
-    for method in _METHODS.value:
-        algorithms.config_class(method)
+    harness.require_methods(_METHODS.value)
     record = harness.machine() | {"rows": [], "evaluation": []}
     for line in throughput_peers.absent(_METHODS.value):
         print(line)

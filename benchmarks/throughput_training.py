@@ -16,10 +16,7 @@ from gem_jax import algorithms, sampling
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
 from gem_jax.training import loop
-from gem_jax.types import EnvSpec, Transition
-
-_NUM_TRANSITIONS = 100_000
-_EPISODE_STEPS = 1_000
+from gem_jax.types import Transition
 
 
 def measure(
@@ -36,13 +33,7 @@ def measure(
     Loop, scan and peers take turns. Rates are those of one seed; FLOP/s count all.
     """
     task = tasks.get(env)
-    spec = EnvSpec(
-        task.observation_size,
-        task.action_size,
-        task.horizon,
-        num_transitions=_NUM_TRANSITIONS,
-        num_episodes=_NUM_TRANSITIONS // _EPISODE_STEPS,
-    )
+    spec = harness.nominal_spec(task)
     config = configs.get_config(method, task, preset)
     algorithm = algorithms.make(method, config, spec)
     data = harness.synthetic(spec)
@@ -73,7 +64,7 @@ def measure(
             peer, data, batch_size, chunk_size
         )
     times = harness.interleaved(functions, calls=repetitions, seconds=np.inf)
-    peak = product_flops / times.pop("products")
+    peak = harness.peak(products, product_flops, times.pop("products"))
     rates = {name: chunk_size / taken for name, taken in times.items()}
     operations = update_flops(algorithm, data)
     achieved = operations * num_seeds * rates["loop"]
@@ -85,10 +76,9 @@ def measure(
         "ratio": float(np.median(rates["loop"] / rates["scan"])),
         "compile_seconds": compile_seconds,
         **harness.program_bytes(program),
-        "allocator_peak_bytes": harness.allocator_peak(),
         "update_flops": operations,
         "flops_per_second": float(np.median(achieved)),
-        "matmul_peak": float(np.median(peak)),
+        "matmul_peak": peak,
         "share_of_peak": float(np.median(achieved / peak)),
     }
 

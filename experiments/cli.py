@@ -65,6 +65,17 @@ def no_arguments(argv: Sequence[str]) -> None:
         raise errors.UserError(f"unexpected argument {argv[1]!r}; flags begin with --")
 
 
+def folders(names: Sequence[str] | None) -> list[pathlib.Path]:
+    """The run folders of a ``--workdir`` that takes a list.
+
+    Raises:
+      UserError: there is none.
+    """
+    if not names or not all(names):
+        raise errors.UserError("no run given; name its folder, --workdir=FOLDER")
+    return [pathlib.Path(name) for name in names]
+
+
 def _fail(error: Exception) -> NoReturn:
     line = " ".join(str(error).split())
     print(f"{_name()}: error: {line}", file=sys.stderr)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 import gem_jax
+from experiments import candidate_memory
 from gem_jax import errors
+from gem_jax import policy as policies
 from gem_jax.data import tasks
 from gem_jax.inference.knobs import schedule_ends
 from gem_jax.policy import Policy
@@ -112,37 +114,61 @@ def require_one_task(runs: Sequence[TrainedRun]) -> None:
 def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, Any]]]:
     """Yields a list of rows for each run, a row a seed, in order.
 
-    All runs are one run with different knobs, and play the same episodes with the
-    same random numbers, those side by side that one program can serve. Rows have the
-    fields of ``eval.jsonl``, their origin, and the ``returns`` of all episodes.
+    All runs are of one task; a run with other knobs counts as another. Each plays the
+    same episodes with the same random numbers under all of its knobs, those side by
+    side that one program can serve. Neighbors with equal settings share the compiled
+    programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
+    of all episodes.
+
+    Raises:
+      UserError: a run's candidates do not fit in memory.
     """
-    if not runs:
-        return
-    task = tasks.get(runs[0].record["env"])
-    act = runs[0].policies[0].algorithm.act
-    with evaluation.make_evaluator(task.env_id, act) as evaluate:
-        for batch in _batches(runs, max(1, _EPISODES_AT_A_TIME // max(1, episodes))):
-            by_seed = []
-            for index, seed in enumerate(batch[0].record["seeds"]):
-                policies = [run.policies[index] for run in batch]
-                knobs = [policy.knobs for policy in policies]
-                key = evaluation.seed_key(seed)
-                by_seed.append(evaluate(policies[0].params, key, knobs, episodes))
-            for i, run in enumerate(batch):
-                yield [
-                    origin
-                    | evaluation.to_row(results[i], task, run.policies[0].knobs)
-                    | {"returns": results[i].returns.tolist()}
-                    for origin, results in zip(run.origins(), by_seed, strict=True)
-                ]
+    _require_memory(runs)
+    size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
+    for _, group in itertools.groupby(runs, lambda r: rundir.settings_hash(r.record)):
+        alike = list(group)
+        task = tasks.get(alike[0].record["env"])
+        act = alike[0].policies[0].algorithm.act
+        with evaluation.make_evaluator(task.env_id, act) as evaluate:
+            for batch in _batches(alike, size):
+                yield from _play_batch(evaluate, batch, task, episodes)
+
+
+def _require_memory(runs: Sequence[TrainedRun]) -> None:
+    on_cpu, free = jax.default_backend() == "cpu", candidate_memory.free_bytes()
+    for run in runs:
+        config, spec = policies.settings(run.record)
+        knobs, rows = run.policies[0].knobs, evaluation.MAX_ENVS
+        candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)
+
+
+def _play_batch(
+    evaluate: Callable[..., list[evaluation.EvalResult]],
+    batch: Sequence[TrainedRun],
+    task: tasks.Task,
+    episodes: int,
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of one run with several knobs."""
+    by_seed = []
+    for index, seed in enumerate(batch[0].record["seeds"]):
+        knobs = [run.policies[index].knobs for run in batch]
+        params, key = batch[0].policies[index].params, evaluation.seed_key(seed)
+        by_seed.append(evaluate(params, key, knobs, episodes))
+    for i, run in enumerate(batch):
+        yield [
+            origin
+            | evaluation.to_row(results[i], task, run.policies[0].knobs)
+            | {"returns": results[i].returns.tolist()}
+            for origin, results in zip(run.origins(), by_seed, strict=True)
+        ]
 
 
 def _batches(runs: Sequence[TrainedRun], size: int) -> Iterator[tuple[TrainedRun, ...]]:
-    """Neighbors whose knobs differ in traced numbers only, ``size`` at most."""
+    """Neighbors whose knobs alone differ, in traced numbers; ``size`` at most."""
 
-    def structure(run: TrainedRun) -> Any:
-        return jax.tree.structure(run.policies[0].knobs)
+    def kind(run: TrainedRun) -> Any:
+        return run.record["seeds"], jax.tree.structure(run.policies[0].knobs)
 
-    for _, alike in itertools.groupby(runs, structure):
+    for _, alike in itertools.groupby(runs, kind):
         while batch := tuple(itertools.islice(alike, size)):
             yield batch

@@ -21,14 +21,16 @@ from typing import Any
 from absl import flags
 
 from experiments import cli, rescoring, sweep_report, sweep_table
+from experiments.rescoring import TrainedRun
 from gem_jax import errors
 from gem_jax.data import progress
 from gem_jax.inference import Knobs
 
-_WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.", required=True)
+_WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
 _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
 _OUTPUT = flags.DEFINE_string("output", None, "Default: the first WORKDIR/sweep.csv.")
+_CHUNK = flags.DEFINE_integer("chunk_size", None, "Most candidates at a time.")
 _ABLATIONS = flags.DEFINE_bool("ablations", False, "Also play the paper's ablations.")
 _TYPES: dict[str, type] = {
     field.name: type(field.default)
@@ -44,23 +46,33 @@ Setting = Mapping[str, Any]  # knobs that differ from the run's own
 def main(argv: list[str]) -> None:
     """Plays what the table lacks, then prints and draws what came out."""
     cli.no_arguments(argv)
+    folders = cli.folders(_WORKDIR.value)
     settings = asked_settings()
-    folders = [pathlib.Path(name) for name in _WORKDIR.value]
     runs = [rescoring.load(folder, _CHECKPOINT.value) for folder in folders]
     rescoring.require_one_task(runs)
-    variants = [[run.with_knobs(setting) for setting in settings] for run in runs]
+    if _CHUNK.value is not None:
+        runs = [run.with_knobs({"chunk_size": _CHUNK.value}) for run in runs]
+    variants = distinct(runs, settings)
     table = sweep_table.Table(
         pathlib.Path(_OUTPUT.value or folders[0] / "sweep.csv"), _EPISODES.value
     )
-    missing = [[v for v in mine if not table.holds(v)] for mine in variants]
-    bar = progress.Progress("sweep", sum(map(len, missing)), "settings")
-    for mine in missing:
-        for rows in rescoring.play(mine, _EPISODES.value):
-            table.append(rows)
-            bar.add(1)
+    missing = [
+        changed[i]
+        for i in range(len(runs))
+        for _, changed in variants
+        if not table.holds(changed[i])
+    ]
+    bar = progress.Progress("sweep", len(missing), "settings")
+    for rows in rescoring.play(missing, _EPISODES.value):
+        table.append(rows)
+        bar.add(1)
     found = [
-        sweep_report.Result(setting, [r for v in same for r in table.rows(v)])
-        for setting, same in zip(settings, zip(*variants, strict=True), strict=True)
+        sweep_report.Result(
+            setting,
+            [row for run in changed for row in table.rows(run)],
+            [run.policies[0].knobs for run in changed],
+        )
+        for setting, changed in variants
     ]
     print(sweep_report.format_results(found))
     drawn = sweep_report.draw(found, table.path)
@@ -68,7 +80,7 @@ def main(argv: list[str]) -> None:
 
 
 def asked_settings() -> list[Setting]:
-    """The settings on the command line, the runs' own first, none twice.
+    """The settings on the command line, the runs' own first.
 
     Raises:
       UserError: nothing is asked for, or a value has another type.
@@ -77,11 +89,22 @@ def asked_settings() -> list[Setting]:
     if not asked and not _ABLATIONS.value:
         raise errors.UserError("nothing to sweep; give a list, say --kappa=0,1,2")
     ablations = sweep_report.ABLATIONS.values() if _ABLATIONS.value else ()
-    found: list[Setting] = []
-    for setting in ({}, *product(asked), *ablations):
-        if setting not in found:
-            found.append(setting)
-    return found
+    return [{}, *product(asked), *ablations]
+
+
+def distinct(
+    runs: Sequence[TrainedRun], settings: Sequence[Setting]
+) -> list[tuple[Setting, tuple[TrainedRun, ...]]]:
+    """Each setting with the runs that have it; of those with equal knobs the first.
+
+    A value that is the runs' own makes another setting, and the same knobs.
+    """
+    found: dict[tuple[Any, ...], tuple[Setting, tuple[TrainedRun, ...]]] = {}
+    for setting in settings:
+        changed = tuple(run.with_knobs(setting) for run in runs)
+        knobs = tuple(run.policies[0].knobs for run in changed)
+        found.setdefault(knobs, (setting, changed))
+    return list(found.values())
 
 
 def asked_values() -> dict[str, list[Any]]:

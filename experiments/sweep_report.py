@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from experiments.sweep_table import Row
 from gem_jax.data import tasks
+from gem_jax.inference import Knobs
 
 # The paper's ablations of acting, as changes of knobs.
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -27,12 +29,14 @@ _RESAMPLES = 2_000  # of the bootstrap
 
 class Result(NamedTuple):
     """Attributes:
-    setting: the knobs that differ from the run's own; empty for these.
+    setting: the knobs that were asked for; empty for the runs' own.
     rows: of the table, one a seed.
+    knobs: all that were in effect, one record a run.
     """
 
     setting: Mapping[str, Any]
     rows: Sequence[Row]
+    knobs: Sequence[Knobs]
 
     def column(self, name: str) -> np.ndarray:
         """`[seeds]` of one measured quantity; NaN where it was not measured."""
@@ -95,63 +99,65 @@ def draw(results: Sequence[Result], table: pathlib.Path) -> list[pathlib.Path]:
     """Draws the figures that the settings allow, as PNG beside the table.
 
     Score, violations and collapse against N; score against violations along lambda; the
-    ablations' differences. Each takes the settings that differ from the run's own in
-    nothing else.
+    ablations' differences. Each takes the settings whose knobs differ from the run's
+    own in nothing else; a line on stdout names a figure for which there are too few.
     """
     task = results[0].rows[0]
     title = f"{task['env']}, {task['algo']}, data: {task['source']}"
     drawn = []
     for name, function in _FIGURES.items():
         figure = Figure(figsize=(10, 3.5), layout="constrained")
-        if function(figure, results):
-            figure.suptitle(title)
-            path = table.with_name(f"{table.stem}_{name}.png")
-            figure.savefig(path, dpi=100, metadata={"Software": None})
-            drawn.append(path)
+        if lacking := function(figure, results):
+            print(f"no figure {table.stem}_{name}.png: {lacking}")
+            continue
+        figure.suptitle(title)
+        path = table.with_name(f"{table.stem}_{name}.png")
+        figure.savefig(path, dpi=100, metadata={"Software": None})
+        drawn.append(path)
     return drawn
 
 
-def _against_candidates(figure: Figure, results: Sequence[Result]) -> bool:
-    found = _differing_in(results, {"num_candidates"})
+def _against_candidates(figure: Figure, results: Sequence[Result]) -> str:
+    found = _differing_in(results, ("num_candidates",))
     if len(found) < 2:
-        return False
-    found.sort(key=lambda result: float(result.rows[0]["num_candidates"]))
-    n = [float(result.rows[0]["num_candidates"]) for result in found]
+        return "no other num_candidates with the run's own other knobs"
+    found.sort(key=lambda result: result.knobs[0].num_candidates)
+    n = [result.knobs[0].num_candidates for result in found]
     names = ("normalized_score", "violation_rate", "collapse_dist")
     for axes, name in zip(figure.subplots(1, 3), names, strict=True):
         values = np.array([result.column(name) for result in found])
         axes.errorbar(n, values.mean(axis=1), values.std(axis=1), marker="o", capsize=3)
         axes.set_xscale("symlog", linthresh=1)
         axes.set(xlabel="N", ylabel=name)
-    return True
+    return ""
 
 
-def _lambda_frontier(figure: Figure, results: Sequence[Result]) -> bool:
-    found = _differing_in(results, {"lambda_start", "lambda_end"})
+def _lambda_frontier(figure: Figure, results: Sequence[Result]) -> str:
+    found = _differing_in(results, ("lambda_start", "lambda_end"))
     if len(found) < 2:
-        return False
-    found.sort(key=lambda result: float(result.rows[0]["lambda_end"]))
+        return "no other lambda with the run's own other knobs"
+    found.sort(key=lambda result: float(result.knobs[0].lambda_end))
     axes = figure.subplots()
     x = [result.column("violation_rate").mean() for result in found]
     y = [result.column("normalized_score").mean() for result in found]
     axes.plot(x, y, marker="o")
     for result, place in zip(found, zip(x, y, strict=True), strict=True):
-        row = result.rows[0]
-        axes.annotate(f"{row['lambda_start']} to {row['lambda_end']}", place)
+        knobs = result.knobs[0]
+        axes.annotate(f"{knobs.lambda_start} to {knobs.lambda_end}", place)
     axes.set(xlabel="violation_rate; labels: lambda", ylabel="normalized_score")
-    return True
+    return ""
 
 
-def _ablation_deltas(figure: Figure, results: Sequence[Result]) -> bool:
-    own = results[0].scores()
+def _ablation_deltas(figure: Figure, results: Sequence[Result]) -> str:
+    own = results[0]
     found = [
-        (name, result.scores() - own)  # the same episodes
+        (name, result.scores() - own.scores())  # the same episodes
         for name, setting in ABLATIONS.items()
         for result in results
-        if result.setting == setting
+        if list(result.knobs) == [_changed(knobs, setting) for knobs in own.knobs]
     ]
     if not found:
-        return False
+        return "no ablation among the settings; --ablations adds them"
     axes = figure.subplots()
     means = np.array([delta.mean() for _, delta in found])
     bounds = np.array([bootstrap(delta, np.mean) for _, delta in found]).T
@@ -159,23 +165,32 @@ def _ablation_deltas(figure: Figure, results: Sequence[Result]) -> bool:
     axes.bar([name for name, _ in found], means, yerr=errors, capsize=3)
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.set(ylabel="change of mean score, 95 %")
-    return True
+    return ""
 
 
-_FIGURES: Mapping[str, Callable[[Figure, Sequence[Result]], bool]] = {
+# Each returns what the settings lack for it, if anything.
+_FIGURES: Mapping[str, Callable[[Figure, Sequence[Result]], str]] = {
     "candidates": _against_candidates,
     "lambda": _lambda_frontier,
     "ablations": _ablation_deltas,
 }
 
 
-def _differing_in(results: Sequence[Result], names: set[str]) -> list[Result]:
-    """The run's own setting and those that change only the named knobs, none twice."""
-    found = {}
-    for result in results:
-        if result.setting.keys() <= names:
-            found[tuple(result.rows[0][name] for name in sorted(names))] = result
-    return list(found.values())
+def _differing_in(results: Sequence[Result], names: Sequence[str]) -> list[Result]:
+    """The run's own setting and those whose knobs differ in the named ones alone."""
+
+    def others(result: Result) -> list[Knobs]:
+        pairs = zip(result.knobs, results[0].knobs, strict=True)
+        return [
+            _changed(knobs, {name: getattr(own, name) for name in names})
+            for knobs, own in pairs
+        ]
+
+    return [result for result in results if others(result) == list(results[0].knobs)]
+
+
+def _changed(knobs: Knobs, changes: Mapping[str, Any]) -> Knobs:
+    return dataclasses.replace(knobs, **changes)
 
 
 def _line(result: Result) -> str:

@@ -8,19 +8,17 @@ seeds. GEM's paper's table stands to the right: other data, other updates.
 
 from __future__ import annotations
 
-import pathlib
-
 from absl import flags
 
 from experiments import cli, score_table
 
-_WORKDIR = flags.DEFINE_list("workdir", None, "Finished run folders.", required=True)
+_WORKDIR = flags.DEFINE_list("workdir", None, "Finished run folders.")
 
 
 def main(argv: list[str]) -> None:
     """Reads every ``summary.json`` and prints the table."""
     cli.no_arguments(argv)
-    folders = [pathlib.Path(name) for name in _WORKDIR.value]
+    folders = cli.folders(_WORKDIR.value)
     print(
         score_table.format_table(
             [score_table.read_summary(folder) for folder in folders],

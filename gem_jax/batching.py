@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -23,6 +24,19 @@ def rows_at_a_time(knobs: Any, most: int) -> int:
     return min(max(rows, 1), most)
 
 
+def share_chunk(knobs: Any, rows: int) -> Any:
+    """The knobs with the automatic chunk of candidates divided among the rows.
+
+    The activations of rows that act together lie in memory together. On a CPU, which
+    takes that many rows only where they fill one chunk, nothing changes.
+    """
+    if getattr(knobs, "chunk_size", None) != 0:
+        return knobs
+    return dataclasses.replace(
+        knobs, chunk_size=max(1, chunks.automatic_chunk() // rows)
+    )
+
+
 def tiled_act(act: ActFn) -> ActFn:
     """``act`` over `[B, O]` observations, `[B]` keys and `[B]` steps."""
     at_once = batched_act(act)
@@ -31,6 +45,7 @@ def tiled_act(act: ActFn) -> ActFn:
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         rows = rows_at_a_time(knobs, len(observation))
+        knobs = share_chunk(knobs, rows)
         if rows == len(observation):
             return at_once(params, key, observation, t, knobs)
         return jax.lax.map(

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax import algorithms, batching
+from gem_jax import algorithms, batching, inference
 from gem_jax.algorithm import batched_act
 from gem_jax.algorithms import gem
 from gem_jax.testing import fakes
+from gem_jax.types import ActOutput
 
 
 @pytest.mark.parametrize("rows", [1, 5, 9])
@@ -43,3 +44,24 @@ def test_algorithms_without_candidates_are_batched_too(key, name):
         act, params, keys, observations, jnp.zeros(300), algorithm.knobs
     )
     assert output.action.shape == (300, 2)
+
+
+def test_rows_on_an_accelerator_share_its_chunk(key, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    shapes = []
+
+    def act(params, key, observation, t, knobs):
+        def score(candidates):
+            shapes.append(candidates.shape)
+            return candidates[:, 0] * observation[0]
+
+        candidates = jnp.zeros((knobs.set_size, 2))
+        scores = inference.map_chunks(score, candidates, knobs.chunk_size)
+        return ActOutput(candidates[jnp.argmax(scores)], {})
+
+    inputs = None, jax.random.split(key, 4), jnp.ones((4, 3)), jnp.zeros(4)
+    for chunk_size in (0, 50_000):
+        knobs = inference.Knobs(num_candidates=99_999, chunk_size=chunk_size)
+        jax.eval_shape(batching.tiled_act(act), *inputs, knobs)
+    # 65,536 candidates over four rows; what the caller asks for is for each row.
+    assert set(shapes) == {(100_000 // 7 + 1, 2), (50_000, 2)}

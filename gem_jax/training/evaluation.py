@@ -27,7 +27,7 @@ from gem_jax.algorithm import ActFn
 from gem_jax.data import tasks
 from gem_jax.types import ActOutput, Array, Params, PRNGKey
 
-_MAX_ENVS = 128  # environments alive at a time
+MAX_ENVS = 128  # environments alive at a time
 _AUDITS = ("support_z", "violation_rate", "collapse_dist")
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
 
@@ -86,7 +86,7 @@ def make_evaluator(
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         total = len(variants) * num_episodes
-        while len(environments) < min(total, _MAX_ENVS):
+        while len(environments) < min(total, MAX_ENVS):
             environments.append(envs.make(env_id))
         start = time.perf_counter()
         reset_key, action_key = jax.random.split(key)
@@ -101,14 +101,14 @@ def make_evaluator(
         waves = [
             _play(
                 environments,
-                np.arange(first, min(first + _MAX_ENVS, total), dtype=np.int32),
+                np.arange(first, min(first + MAX_ENVS, total), dtype=np.int32),
                 num_episodes,
                 decide_rows,
                 reset_seed,
                 step_slices,
                 should_stop,
             )
-            for first in range(0, total, _MAX_ENVS)
+            for first in range(0, total, MAX_ENVS)
         ]
         return _summarize(waves, len(variants), time.perf_counter() - start)
 
@@ -121,15 +121,16 @@ def make_evaluator(
 
 
 def _decide_fn(act: ActFn) -> Callable[..., Any]:
-    """``act`` for the first ``count`` of `_MAX_ENVS` rows, one program for any."""
+    """``act`` for the first ``count`` of ``MAX_ENVS`` rows, one program for any."""
 
     def decide(params, key, count, episodes, steps, observations, knobs):
+        size = batching.rows_at_a_time(knobs, MAX_ENVS)
+
         def act_one(episode, step, observation, knobs):
             row_key = jax.random.fold_in(jax.random.fold_in(key, episode), step)
             return act(params, row_key, observation, step, knobs)
 
-        rows = episodes, steps, observations, knobs
-        size = batching.rows_at_a_time(knobs, _MAX_ENVS)
+        rows = episodes, steps, observations, batching.share_chunk(knobs, size)
 
         def act_block(i: Array, done: ActOutput) -> ActOutput:
             start = i * size  # the last block begins earlier if it would not fit
@@ -192,7 +193,7 @@ def _play(
     while alive.size:
         if should_stop():
             raise Cancelled
-        rows = np.resize(alive, _MAX_ENVS)  # filled up with repetitions
+        rows = np.resize(alive, MAX_ENVS)  # filled up with repetitions
         steps = np.full(len(rows), step, np.int32)
         output = decide(alive.size, numbers[rows], steps, observations[rows])
         actions = np.asarray(output.action)[: alive.size]

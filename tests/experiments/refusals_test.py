@@ -42,6 +42,16 @@ def test_bad_flags_are_one_line_and_exit_2(run, tmp_path, flags, named):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("module", ["sweep", "table"])
+@pytest.mark.parametrize("flags", [[], ["--workdir="]])
+def test_a_list_of_runs_must_not_be_empty(run, module, flags):
+    result = run(module, *flags, *(["--kappa=1"] if module == "sweep" else []))
+    assert result.returncode == 2, result.stdout
+    assert result.stderr == (
+        f"{module}: error: no run given; name its folder, --workdir=FOLDER\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("module", "flags", "named"),
     [

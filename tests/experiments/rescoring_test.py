@@ -1,6 +1,7 @@
 """Trained runs, loaded and played again."""
 
 import csv
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 import gem_jax
 from experiments import rescoring, sweep_report
-from gem_jax import errors
+from gem_jax import errors, inference
 from gem_jax.training import rundir
 
 
@@ -105,18 +106,19 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     run, finished, tmp_path
 ):
     table = tmp_path / "table.csv"
-    grid = ["--num_candidates=0,4", "--kappa=0,2", "--ablations", "--episodes=4"]
+    grid = ["--num_candidates=0,4", "--kappa=1,2", "--lambda_end=3,1"]
+    grid += ["--ablations", "--episodes=4"]
     common = [f"--workdir={finished}", f"--output={table}"]
     whole = run("sweep", *common, *grid)
     assert whole.returncode == 0, whole.stderr
     lines = table.read_text().splitlines()
-    # Header; the run's own (N = 4, kappa = 1), N and kappa, six ablations that are not
-    # among these already, each for both seeds.
-    assert len(lines) == 1 + (1 + 2 * 2 + 6) * 2
+    # Header; the grid, with the run's own (N = 4, kappa = 1, lambda = 3) in it, and the
+    # ablations, each for both seeds.
+    assert len(lines) == 1 + (2 * 2 * 2 + 7) * 2
+    assert whole.stdout.count("the run's own knobs: score") == 1
     assert "best by half of the episodes" in whole.stdout
     for name in ("candidates", "lambda", "ablations"):
-        drawn = table.with_name(f"table_{name}.png")
-        assert drawn.exists() == (name != "candidates")  # no two N at the own kappa
+        assert table.with_name(f"table_{name}.png").exists()
     with table.open() as file:
         rows = list(csv.DictReader(file))
     own = rows[:2]
@@ -143,6 +145,7 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
         ([], "nothing to sweep"),
         (["--kappa=1", "--workdir={finished},{finished}"], "two runs share a seed"),
         (["--kappa=1,high"], "--kappa takes numbers"),
+        (["--kappa=1", "--chunk_size=-1"], "chunk_size must be at least 0"),
         (["--num_candidates=1,-2"], "num_candidates must be at least 0"),
         (["--kappa=1", "--output=README.md"], "not a table of this program"),
     ],
@@ -154,10 +157,70 @@ def test_sweep_refuses_bad_lists_before_playing(run, finished, flags, named):
     assert named in result.stderr
 
 
+def test_more_candidates_than_fit_are_refused_before_any_is_made(finished):
+    run = rescoring.load(finished)
+    settings = {}, {"num_candidates": 10**12}
+    with pytest.raises(errors.UserError, match="num_candidates=1000000000000 for 128"):
+        next(rescoring.play([run.with_knobs(setting) for setting in settings], 1))
+
+
+@pytest.mark.parametrize("seeds", [[[0, 1]], [[0, 1], [7, 8]]])
+def test_each_number_of_candidates_is_compiled_once(finished, seeds):
+    traces = []
+    whole = rescoring.load(finished)
+    algorithm = whole.policies[0].algorithm
+
+    def act(*inputs):
+        traces.append(inputs)
+        return algorithm.act(*inputs)
+
+    counted = [
+        dataclasses.replace(policy, algorithm=algorithm._replace(act=act))
+        for policy in whole.policies
+    ]
+    runs = [
+        rescoring.TrainedRun(whole.record | {"seeds": names}, tuple(counted))
+        for names in seeds
+    ]
+    grid = [
+        {"num_candidates": n, "kappa": kappa, "lambda_end": end}
+        for n in (1, 2)
+        for kappa in (0.0, 2.0)
+        for end in (0.5, 3.0)
+    ]
+    list(rescoring.play([runs[0].with_knobs(grid[0])], 1))
+    once = len(traces)
+    traces.clear()
+    changed = [run.with_knobs(setting) for run in runs for setting in grid]
+    rows = list(rescoring.play(changed, 1))
+    assert len(rows) == len(runs) * len(grid) and len(traces) == 2 * once
+
+
 def _result(setting, returns, **cells):
     base = {"env": "maze2d-umaze-v1", "algo": "gem", "source": "local"}
     rows = [base | {"returns": " ".join(map(str, seed)), **cells} for seed in returns]
-    return sweep_report.Result(setting, rows)
+    return sweep_report.Result(setting, rows, [inference.Knobs(**setting)])
+
+
+def test_figures_take_the_settings_whose_knobs_are_the_runs_own(tmp_path, capsys):
+    cells = dict.fromkeys(
+        ("normalized_score", "support_z", "violation_rate", "collapse_dist"), "1"
+    )
+    settings = [
+        {},
+        {"num_candidates": 8, "kappa": 1.0},  # its own kappa
+        {"num_candidates": 64, "kappa": 2.0},
+        {"lambda_start": 0.0, "lambda_end": 0.0, "kappa": 2.0},
+        {"kappa": 0.0},  # an ablation
+    ]
+    results = [_result(setting, [[10.0, 20.0]], **cells) for setting in settings]
+    table = tmp_path / "table.csv"
+    drawn = [path.name for path in sweep_report.draw(results, table)]
+    assert drawn == ["table_candidates.png", "table_ablations.png"]
+    said = capsys.readouterr().out
+    assert said.startswith("no figure table_lambda.png: no other lambda")
+    drawn = sweep_report.draw(results[:1], table)
+    assert drawn == [] and capsys.readouterr().out.count("no figure") == 3
 
 
 def test_the_best_setting_is_chosen_and_reported_by_different_episodes():

@@ -1,0 +1,41 @@
+"""What both benchmarks measure with, on functions that do nothing."""
+
+import numpy as np
+import pytest
+
+from benchmarks import harness
+
+
+@pytest.mark.parametrize(
+    ("seconds", "warm_up", "uncounted", "counted"),
+    [(np.inf, 1, 1, 3), (np.inf, 5, 5, 3), (0.0, 5, 1, 2)],
+)
+def test_rounds_before_the_timed_ones_end_in_time(seconds, warm_up, uncounted, counted):
+    done = []
+    times = harness.interleaved(
+        {"a": lambda: done.append("a"), "b": lambda: done.append("b")},
+        calls=3,
+        seconds=seconds,
+        warm_up=warm_up,
+    )
+    assert done == ["a", "b"] * (uncounted + counted)
+    assert {name: len(taken) for name, taken in times.items()} == {
+        "a": counted,
+        "b": counted,
+    }
+
+
+def test_quantiles_take_as_many_calls_as_they_need():
+    assert harness.quantile([1.0, 3.0], 50) == 2.0
+    assert harness.quantile([1.0] * 19, 95) is None
+    assert harness.quantile([1.0] * 20, 95) == 1.0
+    assert harness.quantile([1.0] * 99, 99) is None
+    assert harness.quantile([1.0] * 100, 99) == 1.0
+
+
+def test_the_peak_is_the_fastest_of_twenty_products():
+    made = []
+    assert harness.peak(lambda: made.append(1), 6.0, [3.0, 2.0] * 10) == 3.0
+    assert made == []
+    assert harness.peak(lambda: made.append(1), 6.0, [3.0, 2.0]) > 3.0
+    assert len(made) == 18 + 1  # the first is not counted
