@@ -5,7 +5,7 @@
       --num_seeds=3 --output=rand_index.csv
 
 Clusters local data, whose policies are known. The defaults are the clusterer's part of
-EMPO's ``laptop`` settings: 250 EM epochs of a hundred updates, and E-steps on a moving
+EMPO's ``laptop`` settings: EM epochs of a hundred updates, and E-steps on a moving
 window. Without momentum (mu = 0) such an E-step sees that window alone.
 ``--em_epochs=100 --epoch_steps=0 --posterior_window=0 --log_std_min=-5`` is the paper's
 form. What the file holds already is not measured again, so the same command continues.
@@ -18,14 +18,14 @@ import pathlib
 
 from absl import flags
 
-from experiments import cli, rand_index_table
+from experiments import cli, configs, rand_index_table
 from gem_jax.data import tasks
 
-_ENVS = flags.DEFINE_list(
-    "envs",
-    [f"{robot}-medium-expert-v2" for robot in ("halfcheetah", "hopper", "walker2d")],
-    "Tasks.",
-)
+_TASKS = [
+    f"{robot}-medium-expert-v2" for robot in ("halfcheetah", "hopper", "walker2d")
+]
+_LAPTOP = configs.get_config("empo", tasks.get(_TASKS[0]), "laptop")
+_ENVS = flags.DEFINE_list("envs", _TASKS, "Tasks.")
 _OUTPUT = flags.DEFINE_string("output", None, "CSV file.", required=True)
 _TRANSITIONS = flags.DEFINE_integer(
     "num_transitions", 2_000_000, "Size of the data to make.", lower_bound=1
@@ -33,23 +33,30 @@ _TRANSITIONS = flags.DEFINE_integer(
 _ABLATIONS = flags.DEFINE_bool(
     "ablations", False, "Each combination of the heuristics (the paper's Table 5)."
 )
-_MOMENTUM = flags.DEFINE_float("momentum", 0.9, "mu, heuristic I.", lower_bound=0.0)
-_UNIFORM = flags.DEFINE_integer(
-    "uniform_epochs", 20, "N_p, heuristic II.", lower_bound=0
+_MOMENTUM = flags.DEFINE_float(
+    "momentum", _LAPTOP.momentum, "mu, heuristic I.", lower_bound=0.0
 )
-_BIASED = flags.DEFINE_integer("biased_epochs", 3, "N_b, heuristic III.", lower_bound=0)
-_EM = flags.DEFINE_integer("em_epochs", 250, "N_E.", lower_bound=0)
+_UNIFORM = flags.DEFINE_integer(
+    "uniform_epochs", _LAPTOP.uniform_epochs, "N_p, heuristic II.", lower_bound=0
+)
+_BIASED = flags.DEFINE_integer(
+    "biased_epochs", _LAPTOP.biased_epochs, "N_b, heuristic III.", lower_bound=0
+)
+_EM = flags.DEFINE_integer("em_epochs", _LAPTOP.em_epochs, "N_E.", lower_bound=0)
 _STEPS = flags.DEFINE_integer(
-    "epoch_steps", 100, "Updates an epoch; 0 is a pass over the data.", lower_bound=0
+    "epoch_steps",
+    _LAPTOP.epoch_steps,
+    "Updates an epoch; 0 is a pass over the data.",
+    lower_bound=0,
 )
 _WINDOW = flags.DEFINE_integer(
     "posterior_window",
-    100,
+    _LAPTOP.posterior_window,
     "Steps of each trajectory that an E-step looks at; 0 is all.",
     lower_bound=0,
 )
 _LOG_STD_MIN = flags.DEFINE_float(
-    "log_std_min", -2.0, "Lowest log-scale of the policies."
+    "log_std_min", _LAPTOP.log_std_min, "Lowest log-scale of the policies."
 )
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
