@@ -4,27 +4,31 @@
     python -m experiments.rand_index --envs=walker2d-medium-expert-v2 --ablations \
       --num_seeds=3 --output=rand_index.csv
 
-Clusters local data, whose policies are known. The defaults are the clusterer's part of
-EMPO's ``laptop`` settings: EM epochs of a hundred updates, and E-steps on a moving
-window. Without momentum (mu = 0) such an E-step sees that window alone.
-``--em_epochs=100 --epoch_steps=0 --posterior_window=0 --log_std_min=-5`` is the paper's
-form. What the file holds already is not measured again, so the same command continues.
+Clusters local data, whose policies are known. What is not given is as in EMPO's
+``laptop`` settings for the task: EM epochs of a hundred updates, and E-steps of
+averaged policies on a moving window. Without momentum (mu = 0) such an E-step sees that
+window alone. ``--em_epochs=100 --epoch_steps=0 --m_step_learning_rate=3e-4
+--averaging_rate=1 --posterior_window=0 --log_std_min=-5`` is the paper's form, in which
+an epoch is a pass (0) and an E-step looks at all steps (0). What the file holds already
+is not measured again, so the same command continues.
 """
 
 from __future__ import annotations
 
 import itertools
 import pathlib
+from typing import Any
 
 from absl import flags
 
 from experiments import cli, configs, rand_index_table
+from experiments.rand_index_table import Setting
 from gem_jax.data import tasks
 
 _TASKS = [
     f"{robot}-medium-expert-v2" for robot in ("halfcheetah", "hopper", "walker2d")
 ]
-_LAPTOP = configs.get_config("empo", tasks.get(_TASKS[0]), "laptop")
+_HEURISTICS = ("momentum", "uniform_epochs", "biased_epochs")
 _ENVS = flags.DEFINE_list("envs", _TASKS, "Tasks.")
 _OUTPUT = flags.DEFINE_string("output", None, "CSV file.", required=True)
 _TRANSITIONS = flags.DEFINE_integer(
@@ -33,31 +37,19 @@ _TRANSITIONS = flags.DEFINE_integer(
 _ABLATIONS = flags.DEFINE_bool(
     "ablations", False, "Each combination of the heuristics (the paper's Table 5)."
 )
-_MOMENTUM = flags.DEFINE_float(
-    "momentum", _LAPTOP.momentum, "mu, heuristic I.", lower_bound=0.0
+flags.DEFINE_float("momentum", None, "mu, heuristic I.")
+flags.DEFINE_integer("uniform_epochs", None, "N_p, heuristic II.")
+flags.DEFINE_integer("biased_epochs", None, "N_b, heuristic III.")
+flags.DEFINE_integer("em_epochs", None, "N_E.")
+flags.DEFINE_integer("epoch_steps", None, "Updates an epoch; 0 is a pass.")
+flags.DEFINE_float("m_step_learning_rate", None, "Of the policies.")
+flags.DEFINE_float(
+    "averaging_rate", None, "Of the policies that E-steps look at; 1 is no averaging."
 )
-_UNIFORM = flags.DEFINE_integer(
-    "uniform_epochs", _LAPTOP.uniform_epochs, "N_p, heuristic II.", lower_bound=0
+flags.DEFINE_integer(
+    "posterior_window", None, "Steps of each trajectory in an E-step; 0 is all."
 )
-_BIASED = flags.DEFINE_integer(
-    "biased_epochs", _LAPTOP.biased_epochs, "N_b, heuristic III.", lower_bound=0
-)
-_EM = flags.DEFINE_integer("em_epochs", _LAPTOP.em_epochs, "N_E.", lower_bound=0)
-_STEPS = flags.DEFINE_integer(
-    "epoch_steps",
-    _LAPTOP.epoch_steps,
-    "Updates an epoch; 0 is a pass over the data.",
-    lower_bound=0,
-)
-_WINDOW = flags.DEFINE_integer(
-    "posterior_window",
-    _LAPTOP.posterior_window,
-    "Steps of each trajectory that an E-step looks at; 0 is all.",
-    lower_bound=0,
-)
-_LOG_STD_MIN = flags.DEFINE_float(
-    "log_std_min", _LAPTOP.log_std_min, "Lowest log-scale of the policies."
-)
+flags.DEFINE_float("log_std_min", None, "Lowest log-scale of the policies.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
 
@@ -65,21 +57,33 @@ _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
 def main(argv: list[str]) -> None:
     """Measures what is missing and prints the table."""
     cli.no_arguments(argv)
-    whole = (_MOMENTUM.value, _UNIFORM.value, _BIASED.value)
-    grid = [whole]
-    if _ABLATIONS.value:
-        grid = list(itertools.product(*(sorted({0, value}) for value in whole)))
-    settings = [
-        rand_index_table.Setting(
-            *(env, _TRANSITIONS.value, *heuristics, _EM.value, _STEPS.value),
-            *(_WINDOW.value, _LOG_STD_MIN.value),
-        )
-        for env in (tasks.get(name).name for name in _ENVS.value)
-        for heuristics in grid
-    ]
+    settings = [cell for env in _ENVS.value for cell in cells(env, _ABLATIONS.value)]
     seeds = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
     rows = rand_index_table.measure(settings, seeds, pathlib.Path(_OUTPUT.value))
     print(rand_index_table.format_table(rows))
+
+
+def cells(env: str, ablations: bool) -> list[Setting]:
+    """A task's settings, and with ``ablations`` those without some heuristics."""
+    whole = setting(env)
+    if not ablations:
+        return [whole]
+    values = (sorted({0, getattr(whole, name)}) for name in _HEURISTICS)
+    return [
+        whole._replace(**dict(zip(_HEURISTICS, combination, strict=True)))
+        for combination in itertools.product(*values)
+    ]
+
+
+def setting(env: str) -> Setting:
+    """The flags, and for what they leave open the task's ``laptop`` settings."""
+    task = tasks.get(env)
+    laptop = configs.get_config("empo", task, "laptop")
+    chosen: dict[str, Any] = dict(env=task.name, num_transitions=_TRANSITIONS.value)
+    for name in Setting._fields[len(chosen) :]:
+        asked = flags.FLAGS[name].value
+        chosen[name] = getattr(laptop, name) if asked is None else asked
+    return Setting(**chosen)
 
 
 if __name__ == "__main__":

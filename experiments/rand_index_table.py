@@ -19,12 +19,8 @@ from gem_jax import clustering, data, errors
 from gem_jax.data import tasks
 from gem_jax.data.local import generate
 
-FIELDS = (
-    *("env", "num_transitions", "momentum", "uniform_epochs", "biased_epochs"),
-    *("em_epochs", "epoch_steps", "posterior_window", "log_std_min"),
-    *("seed", "source", "recipe", "rand_index"),
-)
 _DATA_SEED = 0
+_REAL = ("momentum", "m_step_learning_rate", "averaging_rate", "log_std_min")
 
 
 class Setting(NamedTuple):
@@ -38,6 +34,8 @@ class Setting(NamedTuple):
       biased_epochs: N_b, heuristic III.
       em_epochs: N_E.
       epoch_steps: gradients an epoch; 0 is a pass over the data.
+      m_step_learning_rate: of the policies.
+      averaging_rate: of the policies that E-steps look at; 1 is those under training.
       posterior_window: steps of each trajectory that an E-step looks at; 0 is all.
       log_std_min: of the policies.
     """
@@ -49,8 +47,13 @@ class Setting(NamedTuple):
     biased_epochs: int
     em_epochs: int
     epoch_steps: int
+    m_step_learning_rate: float
+    averaging_rate: float
     posterior_window: int
     log_std_min: float
+
+
+FIELDS = (*Setting._fields, "seed", "source", "recipe", "rand_index")
 
 
 def measure(
@@ -90,7 +93,8 @@ def rand_index(setting: Setting, seed: int) -> float:
     """Clusters once; 1 is the truth."""
     trajectories, truth = _load(setting.env, setting.num_transitions)
     found = clustering.fit(
-        jax.random.key(seed), trajectories, cluster_settings(setting)
+        *(jax.random.key(seed), trajectories, cluster_settings(setting)),
+        classify=False,
     )
     return clustering.rand_index(truth, found.assignment)
 
@@ -134,42 +138,23 @@ def published() -> dict[tuple[str, float, int, int], str]:
 def format_table(rows: Sequence[Row]) -> str:
     """Markdown, a row a setting; standard deviations are over seeds."""
     elsewhere = published()
-    groups: dict[tuple, list[float]] = {}
-    lengths = ("em_epochs", "epoch_steps", "posterior_window", "num_transitions")
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        lowest = float(row["log_std_min"])
-        key = (*_heuristics(row), *(int(row[name]) for name in lengths), lowest)
-        groups.setdefault(key, []).append(100.0 * float(row["rand_index"]))
-    lines: list[Sequence[str]] = [
-        [
-            *("task", "mu", "N_p", "N_b", "N_E", "updates an epoch", "window"),
-            *("lowest log-std", "transitions"),
-            *("Rand index, %", "seeds", "published, %"),
-        ],
-        ["---"] * 12,
-    ]
-    for (*cell, em_epochs, steps, window, size, lowest), found in groups.items():
-        env, momentum, uniform, biased = cell
-        lines.append(
-            [
-                *(env, f"{momentum:g}", str(uniform), str(biased), str(em_epochs)),
-                *(
-                    str(steps or "a pass"),
-                    str(window or "all"),
-                    f"{lowest:g}",
-                    f"{size:,}",
-                ),
-                *(f"{np.mean(found):.2f} ± {np.std(found):.2f}", str(len(found))),
-                elsewhere.get(tuple(cell), "-"),
-            ]
-        )
+        groups.setdefault(tuple(row[name] for name in Setting._fields), []).append(row)
+    header = (*Setting._fields, "seeds", "Rand index, %", "published, %")
+    lines: list[Sequence[str]] = [header, ["---"] * len(header)]
+    for cell, alike in groups.items():
+        found = [100.0 * float(row["rand_index"]) for row in alike]
+        score = f"{np.mean(found):.2f} ± {np.std(found):.2f}"
+        known = elsewhere.get(_heuristics(alike[0]), "-")
+        lines.append([*cell, str(len(found)), score, known])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _texts(setting: Setting, seed: int) -> tuple[str, ...]:
     """As the file has them: a momentum of 0 and of 0.0 are the same cell."""
     setting = setting._replace(
-        momentum=float(setting.momentum), log_std_min=float(setting.log_std_min)
+        **{name: float(getattr(setting, name)) for name in _REAL}
     )
     task = tasks.get(setting.env)
     recipe = generate.fingerprint(task, _DATA_SEED, setting.num_transitions)

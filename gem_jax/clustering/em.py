@@ -33,7 +33,13 @@ class Settings:
     """Attributes:
     num_clusters: K.
     hidden_sizes: widths of the policies and of the classifier.
-    learning_rate: of Adam.
+    learning_rate: of the classifier's Adam.
+    m_step_learning_rate: of the policies' Adam; the paper has one for both. A higher
+      one needs averaging, and teaches rare states in fewer updates.
+    averaging_rate: of the averaged policies, which E-steps and the final assignment
+      look at, in (0, 1]; 1 is the policies themselves, as in the paper. The noise of
+      the last gradients, added up over a trajectory, may outweigh what tells clusters
+      apart.
     cosine_decay: whether the classifier's rate falls to 0 over the EM epochs, so that
       its last step's noise does not decide; in the paper it is constant.
     batch_size: steps a gradient.
@@ -55,6 +61,8 @@ class Settings:
     num_clusters: int = 2
     hidden_sizes: tuple[int, ...] = (256, 256, 256)
     learning_rate: float = 3e-4
+    m_step_learning_rate: float = 3e-4
+    averaging_rate: float = 1.0
     cosine_decay: bool = False
     batch_size: int = 256
     biased_epochs: int = 3
@@ -67,7 +75,9 @@ class Settings:
     log_std_max: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("num_clusters", "batch_size", "learning_rate"):
+        for name in (
+            *("num_clusters", "batch_size", "learning_rate", "m_step_learning_rate"),
+        ):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in (
@@ -82,6 +92,10 @@ class Settings:
             raise ValueError(
                 "log_std_min must be below log_std_max, both finite, got "
                 f"{self.log_std_min} and {self.log_std_max}"
+            )
+        if not 0.0 < self.averaging_rate <= 1.0:
+            raise ValueError(
+                f"averaging_rate must be in (0, 1], got {self.averaging_rate}"
             )
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
@@ -103,13 +117,15 @@ class Settings:
 @flax.struct.dataclass
 class State:
     """Attributes:
-    policies: beta(a|s; theta_z), leading axis `K` on every leaf.
+    policies: beta(a|s; theta_z) under training, leading axis `K` on every leaf.
+    average: moving average of their parameters: the behaviors that were found.
     classifier: q(z|s).
     posterior: `[J, K]` the Q(z|tau) that the M-step uses.
     num_e_steps: `[]` int32, how many there were; places the next one's window.
     """
 
     policies: TrainState
+    average: Params
     classifier: TrainState
     posterior: Array
     num_e_steps: Array
@@ -164,7 +180,7 @@ def make(
         settings.hidden_sizes, action_size, settings.log_std_min, settings.log_std_max
     )
     policies = gaussian.ensemble(bundle.from_module(member), settings.num_clusters)
-    optimizer = optax.adam(settings.learning_rate)
+    optimizer = optax.adam(settings.m_step_learning_rate)
     labeler = classifier.make_classifier(
         observation_size,
         settings.num_clusters,
@@ -179,6 +195,7 @@ def make(
         params = policies.init(policy_key, jnp.zeros(observation_size))
         return State(
             policies=train_state.create(params, optimizer),
+            average=params,
             classifier=labeler.init(classifier_key),
             posterior=jnp.full(shape, 1.0 / shape[1], jnp.float32),
             num_e_steps=jnp.zeros((), jnp.int32),
@@ -212,7 +229,7 @@ def make(
         steps = likelihood.window(
             data.episode, shape[0], settings.posterior_window, state.num_e_steps
         )
-        fresh = posterior(state.policies.params, data, transform, steps)
+        fresh = posterior(state.average, data, transform, steps)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         return dataclasses.replace(
@@ -231,9 +248,10 @@ def make(
         params = state.policies.params
         nll, grads = jax.value_and_grad(loss)(params, batch, weight)
         new = train_state.apply_gradients(state.policies, grads, optimizer)
+        average = train_state.polyak(state.average, new.params, settings.averaging_rate)
         uncertainty = jnp.mean(classifier.entropy(weight))
         metrics = {"policies/nll": nll, "policies/posterior_entropy": uncertainty}
-        return dataclasses.replace(state, policies=new), metrics
+        return dataclasses.replace(state, policies=new, average=average), metrics
 
     def classify_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
         new, metrics = labeler.step(

@@ -46,6 +46,7 @@ def fit(
     data: likelihood.Trajectories,
     settings: em.Settings,
     *,
+    classify: bool = True,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     log: Callable[[str], None] = print,
 ) -> Fit:
@@ -55,6 +56,7 @@ def fit(
       key: consumed; fixes the result.
       data: observations should be normalized; trajectories numbered from 0, in order.
       settings: which heuristics, how long, how large.
+      classify: whether q(z|s) is learned too; the clusters do not depend on it.
       on_epoch: called after each epoch.
       log: takes a warning.
 
@@ -78,9 +80,10 @@ def fit(
             state = biased if stage == "biased" else clusterer.even(state)
         if stage == "em":
             state = e_step(state, data)
-        state, metrics = run_epoch(state, epoch_key, data, classify=stage == "em")
+        labels = classify and stage == "em"
+        state, metrics = run_epoch(state, epoch_key, data, classify=labels)
         on_epoch(Epoch(number, stage, state, jax.device_get(metrics)))
-    posterior = jax.jit(clusterer.responsibilities)(state.policies.params, data)
+    posterior = jax.jit(clusterer.responsibilities)(state.average, data)
     assignment = np.asarray(jnp.argmax(posterior, axis=-1), np.int32)
     empty = sorted(set(range(settings.num_clusters)) - set(assignment.tolist()))
     if empty:

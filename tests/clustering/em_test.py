@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from gem_jax.ops import gaussian
 SMALL = clustering.Settings(
     hidden_sizes=(16, 16),
     learning_rate=1e-2,
+    m_step_learning_rate=1e-2,
     batch_size=64,
     biased_epochs=2,
     uniform_epochs=3,
@@ -88,6 +90,38 @@ def test_epochs_may_be_shorter_than_a_pass():
     }
     assert count == 4 * (2 + 3 + 40)
     assert clustering.rand_index(label, fit.assignment) == 1.0
+
+
+def test_e_steps_look_at_the_averaged_policies():
+    data, _ = two_policies(6, 20)
+    settings = dataclasses.replace(SMALL, averaging_rate=0.25)
+    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    state = clusterer.even(clusterer.init(jax.random.key(1)))
+    expected = jax.tree.map(np.asarray, state.average)
+    for _ in range(3):
+        state, _ = clusterer.m_step(state, data)
+        expected = jax.tree.map(
+            lambda old, new: 0.75 * old + 0.25 * np.asarray(new),
+            *(expected, state.policies.params),
+        )
+    chex.assert_trees_all_close(state.average, expected, rtol=1e-5)
+    fresh = clusterer.responsibilities(state.average, data)
+    found = clusterer.e_step(state, data).posterior
+    np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * fresh, rtol=1e-5)
+    others = clusterer.responsibilities(state.policies.params, data)
+    assert np.abs(fresh - others).max() > 1e-3
+
+
+def test_clusters_do_not_depend_on_the_classifier(fitted):
+    data, _, fit, _ = fitted
+    alone = clustering.fit(jax.random.key(0), data, SMALL, classify=False, log=silent)
+    chex.assert_trees_all_equal(alone.state.policies, fit.state.policies)
+    np.testing.assert_array_equal(alone.posterior, fit.posterior)
+
+
+def test_without_averaging_they_are_the_trained_ones(fitted):
+    state = fitted[2].state
+    chex.assert_trees_all_equal(state.average, state.policies.params)
 
 
 def test_momentum_recursion_by_hand():
@@ -369,6 +403,8 @@ def test_what_means_nothing_is_told_and_stays_finite(data, warning):
     [
         *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
         *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_window", -1)),
+        *(("averaging_rate", 0.0), ("averaging_rate", 1.1)),
+        ("m_step_learning_rate", 0.0),
         *(("log_std_max", float("inf")), ("learning_rate", float("inf"))),
     ],
 )
