@@ -123,7 +123,11 @@ def operations(
         return harness.flops(compiled) * size / rows
 
     return (
-        count(clusterer.responsibilities, state.average, likelihood.CHUNK_SIZE)
+        count(
+            clusterer.responsibilities,
+            clusterer.behaviors(state),
+            likelihood.CHUNK_SIZE,
+        )
         + count(clusterer.m_step, state, settings.batch_size)
         + count(clusterer.classify_step, state, settings.batch_size)
     )

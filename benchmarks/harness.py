@@ -21,6 +21,7 @@ from gem_jax.types import EnvSpec, Transition
 _PRODUCT_ROWS = 1024  # smaller products are repeated, so that a call lasts a while
 _NUM_TRANSITIONS = 100_000
 _EPISODE_STEPS = 1_000
+_TURN_SECONDS = 0.1
 _PEAK_CALLS = 20  # the fastest of fewer would often be slow, and shares above one
 
 
@@ -30,6 +31,7 @@ def interleaved(
     calls: int,
     seconds: float,
     warm_up: int = 1,
+    turn: int = 1,
 ) -> dict[str, np.ndarray]:
     """Seconds of each call, all functions taking turns.
 
@@ -41,23 +43,30 @@ def interleaved(
       seconds: after which no further round begins; two rounds are always made.
       warm_up: rounds before them that are not counted, at most: after the first they
         end with a tenth of ``seconds``.
+      turn: calls of a function in a row, as many as take a tenth of a second at most.
+        In a row a call finds in the caches what it left there itself.
     """
     begin = time.perf_counter()
+    slowest = 0.0
     for done in range(warm_up):
         if done >= 1 and time.perf_counter() - begin > seconds / 10:
             break
-        for function in functions.values():
-            function()
+        slowest = max(_seconds(function) for function in functions.values())
+    in_a_row = max(1, min(turn, int(_TURN_SECONDS / slowest))) if slowest else 1
     times: dict[str, list[float]] = {name: [] for name in functions}
     begin = time.perf_counter()
-    for done in range(calls):
-        if done >= 2 and time.perf_counter() - begin > seconds:
+    for done in range(0, calls, in_a_row):
+        if done >= 2 * in_a_row and time.perf_counter() - begin > seconds:
             break
         for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    return {name: np.array(taken) for name, taken in times.items()}
+            times[name] += [_seconds(function) for _ in range(in_a_row)]
+    return {name: np.array(taken[:calls]) for name, taken in times.items()}
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def products(size: int = 1024) -> tuple[Callable[[], Any], float]:

@@ -6,8 +6,8 @@ Every setting runs in a process of its own, so that the time to the first action
 everything, and the allocator's peak one setting alone. A row has the time to the first
 action, quantiles of the whole call from numpy to numpy, where enough calls were timed
 for them, the medians of its parts, and the ratio of the program to the bare matrix
-products of its critics. Calls and parts take turns, so that a busy moment of the
-machine meets all of them.
+products of its critics. Calls and parts take turns of up to ten in a row, so that a
+busy moment of the machine meets all of them.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from gem_jax.policy import Policy
 _MOST_AT_ONCE = 2**28
 _BYTES = 4  # of a float
 _QUANTILES = (50, 95, 99)
+_TURN = 10  # calls in a row, as a control loop makes them
 _WARM_UP = 50  # calls before the timed ones, where there is time for them
 
 
@@ -50,6 +51,7 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
         calls=setting.calls,
         seconds=setting.seconds,
         warm_up=_WARM_UP,
+        turn=_TURN,
     )
     medians = {name: float(np.median(taken)) for name, taken in times.items()}
     operations = program_flops(policy, inputs)

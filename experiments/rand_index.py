@@ -5,12 +5,15 @@
       --num_seeds=3 --output=rand_index.csv
 
 Clusters local data, whose policies are known. What is not given is as in EMPO's
-``laptop`` settings for the task: EM epochs of a hundred updates, and E-steps of
-averaged policies on a moving window. Without momentum (mu = 0) such an E-step sees that
-window alone. ``--em_epochs=100 --epoch_steps=0 --m_step_learning_rate=3e-4
---averaging_rate=1 --posterior_window=0 --log_std_min=-5`` is the paper's form, in which
-an epoch is a pass (0) and an E-step looks at all steps (0). What the file holds already
-is not measured again, so the same command continues.
+``laptop`` settings for the task: for locomotion EM epochs of a hundred updates, and
+E-steps of averaged policies, at first with a background, on a moving window. Without
+momentum (mu = 0) such an E-step sees that window alone. The paper's form, with passes
+for epochs and E-steps on all steps, is
+
+    --em_epochs=100 --epoch_steps=0 --averaging_rate=1 --posterior_window=0 \
+      --background_epochs=0 --log_std_min=-5
+
+What the file holds already is not measured again, so the same command continues.
 """
 
 from __future__ import annotations
@@ -42,13 +45,13 @@ flags.DEFINE_integer("uniform_epochs", None, "N_p, heuristic II.")
 flags.DEFINE_integer("biased_epochs", None, "N_b, heuristic III.")
 flags.DEFINE_integer("em_epochs", None, "N_E.")
 flags.DEFINE_integer("epoch_steps", None, "Updates an epoch; 0 is a pass.")
-flags.DEFINE_float("m_step_learning_rate", None, "Of the policies.")
 flags.DEFINE_float(
     "averaging_rate", None, "Of the policies that E-steps look at; 1 is no averaging."
 )
 flags.DEFINE_integer(
     "posterior_window", None, "Steps of each trajectory in an E-step; 0 is all."
 )
+flags.DEFINE_integer("background_epochs", None, "E-steps with a background policy.")
 flags.DEFINE_float("log_std_min", None, "Lowest log-scale of the policies.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)

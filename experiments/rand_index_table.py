@@ -20,7 +20,7 @@ from gem_jax.data import tasks
 from gem_jax.data.local import generate
 
 _DATA_SEED = 0
-_REAL = ("momentum", "m_step_learning_rate", "averaging_rate", "log_std_min")
+_REAL = ("momentum", "averaging_rate", "log_std_min")
 
 
 class Setting(NamedTuple):
@@ -34,9 +34,9 @@ class Setting(NamedTuple):
       biased_epochs: N_b, heuristic III.
       em_epochs: N_E.
       epoch_steps: gradients an epoch; 0 is a pass over the data.
-      m_step_learning_rate: of the policies.
       averaging_rate: of the policies that E-steps look at; 1 is those under training.
       posterior_window: steps of each trajectory that an E-step looks at; 0 is all.
+      background_epochs: E-steps with a background policy.
       log_std_min: of the policies.
     """
 
@@ -47,9 +47,9 @@ class Setting(NamedTuple):
     biased_epochs: int
     em_epochs: int
     epoch_steps: int
-    m_step_learning_rate: float
     averaging_rate: float
     posterior_window: int
+    background_epochs: int
     log_std_min: float
 
 

@@ -12,9 +12,9 @@ from gem_jax.algorithms import _config
 class Config(clustering.Settings):
     """EMPO's settings; defaults are those of the paper's Table 4 for D4RL.
 
-    Those of clustering come first; its sizes, classifier's rate and batches serve the
-    other parts too, and ``cosine_decay`` the high-level policy, whose rate then falls
-    over N_H. The paper's "4-layer" is read as three hidden layers.
+    Those of clustering come first; its sizes, rate and batches serve the other parts
+    too, and ``cosine_decay`` the high-level policy, whose rate then falls over N_H. The
+    paper's "4-layer" is read as three hidden layers.
 
     Attributes:
       num_steps: N_H, gradient steps of the high-level policy.

@@ -9,6 +9,7 @@ posterior, mu its momentum, N_b, N_p and N_E the epochs of the three stages.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -33,9 +34,7 @@ class Settings:
     """Attributes:
     num_clusters: K.
     hidden_sizes: widths of the policies and of the classifier.
-    learning_rate: of the classifier's Adam.
-    m_step_learning_rate: of the policies' Adam; the paper has one for both. A higher
-      one needs averaging, and teaches rare states in fewer updates.
+    learning_rate: of Adam.
     averaging_rate: of the averaged policies, which E-steps and the final assignment
       look at, in (0, 1]; 1 is the policies themselves, as in the paper. The noise of
       the last gradients, added up over a trajectory, may outweigh what tells clusters
@@ -50,9 +49,12 @@ class Settings:
       on large data leave the posterior more E-steps for the same number of gradients.
     posterior_window: steps of each trajectory that an E-step looks at, in a row, at a
       place that moves from one E-step to the next; 0 is all steps, as in the paper.
-      With momentum the posterior becomes the mean over many places, so that a stretch
-      which one policy alone has learned cannot outweigh all others, as it does in a
-      sum. The final assignment looks at all steps.
+      They stand for the whole. With momentum the posterior becomes the mean over many
+      places. The final assignment looks at all steps.
+    background_epochs: E-steps, from the first on, in which the density of one more
+      policy, cloned from all trajectories alike, stands in for lower ones: a cluster
+      does not lose a trajectory by steps that it has not learned yet (in speaker
+      recognition, a universal background model). 0 is without, as in the paper.
     momentum: mu of the posterior; 0 switches heuristic I off.
     log_std_min: lower bound of the policies' log-scales.
     log_std_max: upper bound.
@@ -61,7 +63,6 @@ class Settings:
     num_clusters: int = 2
     hidden_sizes: tuple[int, ...] = (256, 256, 256)
     learning_rate: float = 3e-4
-    m_step_learning_rate: float = 3e-4
     averaging_rate: float = 1.0
     cosine_decay: bool = False
     batch_size: int = 256
@@ -70,19 +71,18 @@ class Settings:
     em_epochs: int = 100
     epoch_steps: int = 0
     posterior_window: int = 0
+    background_epochs: int = 0
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (
-            *("num_clusters", "batch_size", "learning_rate", "m_step_learning_rate"),
-        ):
+        for name in ("num_clusters", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in (
             *("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"),
-            "posterior_window",
+            *("posterior_window", "background_epochs"),
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
@@ -117,8 +117,9 @@ class Settings:
 @flax.struct.dataclass
 class State:
     """Attributes:
-    policies: beta(a|s; theta_z) under training, leading axis `K` on every leaf.
-    average: moving average of their parameters: the behaviors that were found.
+    policies: beta(a|s; theta_z) under training, leading axis `K` on every leaf, or
+      `K + 1` with a background, which is the last.
+    average: moving average of their parameters.
     classifier: q(z|s).
     posterior: `[J, K]` the Q(z|tau) that the M-step uses.
     num_e_steps: `[]` int32, how many there were; places the next one's window.
@@ -139,6 +140,8 @@ class Clusterer(NamedTuple):
     e_step: (state, data) to a state with momentum applied to the posterior.
     m_step: (state, batch) to (state, metrics): one gradient step of the policies.
     classify_step: (state, batch) to (state, metrics): one of the classifier.
+    behaviors: state to the policy params, leading axis `K`: the average, without a
+      background.
     responsibilities: (policy params, data) to `[J, K]`, Q(z|tau) without momentum, of
       all steps.
     policy: (policy params, observation `[..., O]`) to Gaussians `[K, ..., A]`.
@@ -154,6 +157,7 @@ class Clusterer(NamedTuple):
     e_step: Callable[..., State]
     m_step: Callable[[State, Trajectories], tuple[State, Metrics]]
     classify_step: Callable[[State, Trajectories], tuple[State, Metrics]]
+    behaviors: Callable[[State], Params]
     responsibilities: Callable[..., Array]
     policy: Callable[[Params, Array], gaussian_ops.Gaussian]
     classify: Callable[[Params, Array], Array]
@@ -179,8 +183,12 @@ def make(
     member = gaussian.GaussianNetwork(
         settings.hidden_sizes, action_size, settings.log_std_min, settings.log_std_max
     )
-    policies = gaussian.ensemble(bundle.from_module(member), settings.num_clusters)
-    optimizer = optax.adam(settings.m_step_learning_rate)
+    num_clusters = settings.num_clusters
+    has_background = settings.background_epochs > 0
+    policies = gaussian.ensemble(
+        bundle.from_module(member), num_clusters + has_background
+    )
+    optimizer = optax.adam(settings.learning_rate)
     labeler = classifier.make_classifier(
         observation_size,
         settings.num_clusters,
@@ -195,7 +203,7 @@ def make(
         params = policies.init(policy_key, jnp.zeros(observation_size))
         return State(
             policies=train_state.create(params, optimizer),
-            average=params,
+            average=jax.tree.map(jnp.copy, params),  # a buffer is donated once
             classifier=labeler.init(classifier_key),
             posterior=jnp.full(shape, 1.0 / shape[1], jnp.float32),
             num_e_steps=jnp.zeros((), jnp.int32),
@@ -211,9 +219,11 @@ def make(
         data: Trajectories,
         transform: Callable,
         steps: likelihood.Steps | None,
+        stand_in: Array | bool,
     ) -> Array:
         def density(observation: Array, action: Array) -> Array:
-            return log_prob(params, transform(observation), action)
+            value = log_prob(params, transform(observation), action)
+            return _with_background(value, num_clusters, stand_in)
 
         sums = likelihood.log_likelihoods(density, data, *shape, steps=steps)
         return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
@@ -221,7 +231,7 @@ def make(
     def responsibilities(
         params: Params, data: Trajectories, transform: Callable = _unchanged
     ) -> Array:
-        return posterior(params, data, transform, None)
+        return posterior(params, data, transform, None, False)
 
     def e_step(
         state: State, data: Trajectories, transform: Callable = _unchanged
@@ -229,7 +239,8 @@ def make(
         steps = likelihood.window(
             data.episode, shape[0], settings.posterior_window, state.num_e_steps
         )
-        fresh = posterior(state.average, data, transform, steps)
+        early = state.num_e_steps < settings.background_epochs
+        fresh = posterior(state.average, data, transform, steps, early)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         return dataclasses.replace(
@@ -246,7 +257,9 @@ def make(
         chex.assert_equal_shape_prefix(list(batch), 1)
         weight = state.posterior[batch.episode]
         params = state.policies.params
-        nll, grads = jax.value_and_grad(loss)(params, batch, weight)
+        common = jnp.ones((len(weight), int(has_background)))
+        weights = jnp.concatenate([weight, common], axis=-1)
+        nll, grads = jax.value_and_grad(loss)(params, batch, weights)
         new = train_state.apply_gradients(state.policies, grads, optimizer)
         average = train_state.polyak(state.average, new.params, settings.averaging_rate)
         uncertainty = jnp.mean(classifier.entropy(weight))
@@ -266,6 +279,7 @@ def make(
         e_step=e_step,
         m_step=m_step,
         classify_step=classify_step,
+        behaviors=functools.partial(_behaviors, num_clusters),
         responsibilities=responsibilities,
         policy=policies.apply,
         classify=labeler.log_prob,
@@ -281,6 +295,18 @@ def _assign_at_random(state: State, key: PRNGKey) -> State:
 def _assign_evenly(state: State) -> State:
     even = jnp.full_like(state.posterior, 1.0 / state.posterior.shape[1])
     return dataclasses.replace(state, posterior=even)
+
+
+def _with_background(value: Array, num_clusters: int, stand_in: Array | bool) -> Array:
+    """Log-densities of the clusters, and where asked the background's if higher."""
+    own, common = value[:num_clusters], value[num_clusters:]
+    if not len(common):
+        return own
+    return jnp.where(stand_in, jnp.maximum(own, common), own)
+
+
+def _behaviors(num_clusters: int, state: State) -> Params:
+    return jax.tree.map(lambda leaf: leaf[:num_clusters], state.average)
 
 
 def _unchanged(observation: Array) -> Array:

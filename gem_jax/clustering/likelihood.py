@@ -34,11 +34,11 @@ class Steps(NamedTuple):
 
     Attributes:
       row: `[R]` int32, ascending.
-      counts: `[R]` bool, whether it is one of them at all.
+      weight: `[R]` how many steps of its trajectory it stands for; 0 for none.
     """
 
     row: Array
-    counts: Array
+    weight: Array
 
 
 def log_likelihoods(
@@ -58,23 +58,25 @@ def log_likelihoods(
       num_trajectories: J.
       num_clusters: K.
       chunk: C, steps at a time.
-      steps: those that are added up; ``None`` for all.
+      steps: those that are added up, times their weights; ``None`` for all.
     """
     if steps is None:
         row = jnp.arange(data.action.shape[0])
-        steps = Steps(row, jnp.ones(row.shape, bool))
+        steps = Steps(row, jnp.ones(row.shape))
     chunk = min(chunk, steps.row.shape[0])
     missing = -steps.row.shape[0] % chunk  # the last chunk is filled up
     steps = Steps(
         jnp.pad(steps.row, (0, missing), mode="edge"),
-        jnp.pad(steps.counts, (0, missing)),
+        jnp.pad(steps.weight, (0, missing)),
     )
 
     def add(sums: Array, part: Steps) -> tuple[Array, None]:
         value = log_prob(data.observation[part.row], data.action[part.row])
-        value = jnp.where(part.counts, value, 0.0)
         by_trajectory = jax.ops.segment_sum(
-            value.T, data.episode[part.row], num_trajectories, indices_are_sorted=True
+            (part.weight[None] * value).T,
+            data.episode[part.row],
+            num_trajectories,
+            indices_are_sorted=True,
         )
         return sums + by_trajectory, None
 
@@ -86,7 +88,7 @@ def log_likelihoods(
 def window(
     episode: Array, num_trajectories: int, length: int, turn: Array | int
 ) -> Steps | None:
-    """A stretch of each trajectory, or all of one that is no longer.
+    """A stretch that stands for its whole trajectory, or all of one that is no longer.
 
     Args:
       episode: `[D]` number of each step's trajectory, ascending.
@@ -108,7 +110,9 @@ def window(
     def stretch(begin: Array, size: Array) -> Steps:
         skipped = jnp.floor(place * (jnp.maximum(size - length, 0) + 1))
         inside = jnp.clip(offset, 0, size - 1)  # of a short one the last step, again
-        return Steps(begin + skipped.astype(begin.dtype) + inside, offset < size)
+        each = size / jnp.minimum(size, length)
+        weight = jnp.where(offset < size, each, 0.0)
+        return Steps(begin + skipped.astype(begin.dtype) + inside, weight)
 
     steps = jax.vmap(stretch)(jnp.cumsum(sizes) - sizes, sizes)
     return jax.tree.map(jnp.ravel, steps)

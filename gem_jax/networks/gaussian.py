@@ -50,7 +50,8 @@ def ensemble(network: bundle.Network, num_members: int) -> bundle.Network:
     """
 
     def apply(params: Params, *inputs: Array) -> Gaussian:
-        copies = [jnp.broadcast_to(x, (num_members, *x.shape)) for x in inputs]
+        count = jax.tree.leaves(params)[0].shape[0]
+        copies = [jnp.broadcast_to(x, (count, *x.shape)) for x in inputs]
         outputs: Gaussian = jax.vmap(network.apply)(params, *copies)
         return outputs
 

@@ -18,7 +18,6 @@ SMALL = empo.Config(
     batch_size=64,
     hidden_sizes=(16, 16),
     learning_rate=3e-3,
-    m_step_learning_rate=3e-3,
     discount=0.9,
     biased_epochs=2,
     uniform_epochs=4,

@@ -1,5 +1,7 @@
 """What both benchmarks measure with, on functions that do nothing."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,18 @@ def test_rounds_before_the_timed_ones_end_in_time(seconds, warm_up, uncounted, c
         "a": counted,
         "b": counted,
     }
+
+
+def test_a_turn_is_several_calls_in_a_row_if_they_are_short():
+    done = []
+    functions = {"a": lambda: done.append("a"), "b": lambda: done.append("b")}
+    times = harness.interleaved(functions, calls=5, seconds=np.inf, turn=3)
+    assert "".join(done) == "ab" + "aaabbb" * 2
+    assert [len(taken) for taken in times.values()] == [5, 5]
+    functions["b"] = lambda: (done.append("b"), time.sleep(0.06))
+    done.clear()
+    harness.interleaved(functions, calls=2, seconds=np.inf, turn=3)
+    assert "".join(done) == "ab" * 3
 
 
 def test_quantiles_take_as_many_calls_as_they_need():

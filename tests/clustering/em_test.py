@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from gem_jax import clustering, errors
-from gem_jax.clustering import likelihood
+from gem_jax.clustering import fitting, likelihood
 from gem_jax.ops import gaussian
 
 SMALL = clustering.Settings(
     hidden_sizes=(16, 16),
     learning_rate=1e-2,
-    m_step_learning_rate=1e-2,
     batch_size=64,
     biased_epochs=2,
     uniform_epochs=3,
@@ -112,6 +111,64 @@ def test_e_steps_look_at_the_averaged_policies():
     assert np.abs(fresh - others).max() > 1e-3
 
 
+def test_a_background_stands_in_for_policies_that_are_worse():
+    data, label = two_policies(6, 20)
+    settings = dataclasses.replace(SMALL, background_epochs=1, averaging_rate=0.5)
+    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    state = clusterer.bias(clusterer.init(jax.random.key(1)), jax.random.key(2))
+    for _ in range(5):
+        state, _ = clusterer.m_step(state, data)
+    even = clusterer.even(state)
+    policy = clusterer.policy(state.average, data.observation)
+    copies = jnp.broadcast_to(data.action, policy.mean.shape)
+    density = np.asarray(gaussian.log_prob(policy, copies), np.float64)
+    assert density.shape[0] == 3
+    floored = np.maximum(density[:2], density[2])
+    assert (floored > density[:2]).any() and (floored == density[:2]).any()
+    sums = np.array([floored[:, data.episode == j].sum(1) for j in range(6)])
+    fresh = np.exp(sums - sums.max(1, keepdims=True))
+    fresh /= fresh.sum(1, keepdims=True)
+    found = clusterer.e_step(even, data).posterior
+    np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * fresh, rtol=1e-4)
+    behaviors = clusterer.behaviors(state)  # the second E-step is theirs alone
+    later = dataclasses.replace(even, num_e_steps=jnp.int32(1))
+    alone, _ = numpy_posterior(clusterer, behaviors, data)
+    found = clusterer.e_step(later, data).posterior
+    np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * alone, rtol=1e-3)
+    assert jax.tree.leaves(behaviors)[0].shape[0] == 2
+    final = clusterer.responsibilities(behaviors, data)
+    np.testing.assert_allclose(final, alone, rtol=2e-3, atol=1e-6)
+    fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
+    assert fit.posterior.shape == (6, 2)
+    assert clustering.rand_index(label, fit.assignment) == 1.0
+
+
+def test_the_background_learns_from_all_steps_alike():
+    data, _ = two_policies(6, 20)
+    both = dataclasses.replace(SMALL, background_epochs=1)
+    states = []
+    for posterior in ([1.0, 0.0], [0.2, 0.8]):
+        clusterer = clustering.make(both, 3, 2, 6, 100)
+        state = clusterer.init(jax.random.key(1))
+        state = dataclasses.replace(
+            state, posterior=jnp.tile(jnp.array(posterior), (6, 1))
+        )
+        states.append(clusterer.m_step(state, data)[0])
+    one, other = (jax.tree.map(lambda x: x[2], state.average) for state in states)
+    chex.assert_trees_all_close(one, other, rtol=1e-5)
+    one, other = (jax.tree.map(lambda x: x[1], state.average) for state in states)
+    assert _moved(one, other) > 1e-3
+
+
+def test_a_state_may_be_made_without_jit_and_donated():
+    data, _ = two_policies(4, 20)
+    clusterer = clustering.make(SMALL, 3, 2, 4, len(data.episode))
+    state = clusterer.init(jax.random.key(0))
+    epoch = fitting.make_epoch(clusterer, SMALL)
+    _, metrics = epoch(state, jax.random.key(1), data, classify=True)
+    assert np.isfinite(metrics["policies/nll"])
+
+
 def test_clusters_do_not_depend_on_the_classifier(fitted):
     data, _, fit, _ = fitted
     alone = clustering.fit(jax.random.key(0), data, SMALL, classify=False, log=silent)
@@ -139,8 +196,8 @@ def test_momentum_recursion_by_hand():
     np.testing.assert_allclose(plain.e_step(state, data).posterior, raw, rtol=1e-5)
 
 
-def numpy_posterior(clusterer, params, data):
-    """Sums of log-densities trajectory by trajectory in float64."""
+def numpy_posterior(clusterer, params, data, weight=1.0):
+    """Sums of log-densities trajectory by trajectory in float64, times the weight."""
     policy = clusterer.policy(params, data.observation)
     mean, log_std, action, episode = (
         np.asarray(x, np.float64)
@@ -151,11 +208,12 @@ def numpy_posterior(clusterer, params, data):
     sums = np.array(
         [density[:, episode == j].sum(1) for j in range(int(episode[-1]) + 1)]
     )
+    sums *= np.reshape(weight, (-1, 1))
     sums -= sums.max(1, keepdims=True)
     return np.exp(sums) / np.exp(sums).sum(1, keepdims=True), density
 
 
-def test_e_step_equals_plain_sums(fitted):
+def test_e_step_equals_plain_sums():
     data, _ = two_policies(5, 30, seed=3)
     clusterer = clustering.make(SMALL, 3, 2, 5, 100)
     params = clusterer.init(jax.random.key(2)).policies.params
@@ -192,7 +250,8 @@ def test_an_e_step_may_look_at_a_window_that_moves():
         first = begin + np.floor(place * (lengths - 4)).astype(int)
         row = (first[:, None] + np.arange(5)).ravel()
         part = clustering.Trajectories(*(leaf[row] for leaf in data))
-        expected = 0.9 * expected + 0.1 * numpy_posterior(clusterer, params, part)[0]
+        fresh, _ = numpy_posterior(clusterer, params, part, lengths / 5)
+        expected = 0.9 * expected + 0.1 * fresh
         state = clusterer.e_step(state, data)
         np.testing.assert_allclose(state.posterior, expected, rtol=1e-4)
     whole, _ = numpy_posterior(clusterer, params, data)
@@ -206,8 +265,8 @@ def test_an_e_step_may_look_at_a_window_that_moves():
 def test_windows_stay_inside_their_trajectories(turn):
     episode = jnp.repeat(jnp.arange(4), jnp.array([9, 1, 4, 6]))
     steps = likelihood.window(episode, 4, 4, turn)
-    row, counts = (np.asarray(leaf).reshape(4, 4) for leaf in steps)
-    np.testing.assert_array_equal(counts.sum(1), [4, 1, 4, 4])
+    row, weight = (np.asarray(leaf).reshape(4, 4) for leaf in steps)
+    np.testing.assert_allclose(weight, [[2.25] * 4, [1, 0, 0, 0], [1] * 4, [1.5] * 4])
     np.testing.assert_array_equal(
         np.asarray(episode)[row], np.arange(4)[:, None] + np.zeros((4, 4))
     )
@@ -404,7 +463,7 @@ def test_what_means_nothing_is_told_and_stays_finite(data, warning):
         *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
         *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_window", -1)),
         *(("averaging_rate", 0.0), ("averaging_rate", 1.1)),
-        ("m_step_learning_rate", 0.0),
+        ("background_epochs", -1),
         *(("log_std_max", float("inf")), ("learning_rate", float("inf"))),
     ],
 )

@@ -6,7 +6,7 @@ from experiments import csv_rows, rand_index_table
 from gem_jax import errors
 
 SETTING = rand_index_table.Setting(
-    "navigation-v0", 4_000, 0, 0, 1, 0, 0, 3e-4, 1, 0, -5
+    *("navigation-v0", 4_000, 0, 0, 1, 0, 0), *(1, 0, 0, -5)
 )
 
 
