@@ -60,12 +60,9 @@ class Config(clustering.Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         _config.widths(self, "hidden_sizes")
-        _config.ordered(self, "log_std_min", "log_std_max")
-        _config.positive(self, "num_steps", "batch_size", "learning_rate")
-        _config.positive(self, "num_clusters", "em_epochs", "critic_steps")
+        _config.positive(self, "num_steps", "em_epochs", "critic_steps")
         _config.positive(self, "target_period", "value_epochs", "improve_epochs")
         _config.positive(self, "clip", "chunk_size", "n_step", "choice_target_period")
-        _config.not_negative(self, "biased_epochs", "uniform_epochs", "epoch_steps")
         _config.fraction(self, "discount", "expectile", "polyak")
         if not self.support_ratio >= 1.0:  # erratum 6: else ID(s) could be empty
             raise ValueError(

@@ -112,7 +112,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
 
 def _make_parts(config: Config, spec: EnvSpec) -> Parts:
-    """The learners, all with Adam at the same rate, which may fall for the last."""
+    """The learners, all with Adam at one rate; the classifier's and Q_H's may fall."""
     adam = optax.adam(config.learning_rate)
     shared: dict[str, Any] = dict(
         hidden_sizes=config.hidden_sizes, num_clusters=config.num_clusters

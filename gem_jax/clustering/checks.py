@@ -26,9 +26,11 @@ def check(
       log: takes a warning about what works but means nothing.
 
     Raises:
-      UserError: no steps, or not `[D, ...]` of finite numbers; trajectories not one
-        after the other; fewer trajectories than clusters.
+      UserError: no clusters asked for; no steps, or not `[D, ...]` of finite numbers;
+        trajectories not one after the other; fewer trajectories than clusters.
     """
+    if num_clusters < 1:
+        raise errors.UserError(f"num_clusters must be at least 1, got {num_clusters}")
     _check_arrays(observation, action, episode)
     lengths = np.bincount(episode)
     if num_clusters > len(lengths):

@@ -31,8 +31,8 @@ class Epoch(NamedTuple):
 
 class Fit(NamedTuple):
     """Attributes:
-    state: after the last epoch; policies and classifier are in it.
-    posterior: `[J, K]` Q(z|tau) of the final policies, without momentum.
+    state: after the last epoch; behaviors and classifier are in it.
+    posterior: `[J, K]` Q(z|tau) of the final behaviors, without momentum.
     assignment: `[J]` int32, its maximum.
     """
 
@@ -76,8 +76,10 @@ def fit(
     for number, (stage, first) in enumerate(_stages(settings)):
         start_key, epoch_key = jax.random.split(jax.random.fold_in(loop_key, number))
         if first:
-            biased = clusterer.bias(state, start_key)
-            state = biased if stage == "biased" else clusterer.even(state)
+            biased = stage == "biased"
+            state = (
+                clusterer.bias(state, start_key) if biased else clusterer.even(state)
+            )
         if stage == "em":
             state = e_step(state, data)
         labels = classify and stage == "em"

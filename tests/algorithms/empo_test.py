@@ -22,6 +22,8 @@ SMALL = empo.Config(
     biased_epochs=2,
     uniform_epochs=4,
     em_epochs=30,
+    averaging_rate=0.05,
+    background_epochs=5,
     critic_steps=300,
     value_epochs=20,
     improve_epochs=20,
@@ -87,9 +89,31 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     steps = clustering.Trajectories(
         state.normalizer(data.observation), data.action, data.extras["episode"]
     )
-    raw = clusterer.responsibilities(state.clusters.policies.params, steps)
+    behaviors = clusterer.behaviors(state.clusters)
+    raw = clusterer.responsibilities(behaviors, steps)
     np.testing.assert_array_equal(state.label, np.argmax(raw, axis=1))
     assert np.abs(raw - state.clusters.posterior).max() > 1e-3  # the smoothed one
+
+
+def test_improvement_starts_from_the_averaged_behaviors(trained):
+    algorithm, data, _, ends, _ = trained
+    clusters = ends["value"].clusters
+    behaviors = jax.tree.map(lambda leaf: leaf[:2], clusters.average)
+    (improve,) = [p for p in algorithm.phases if p.name == "improve"]
+    state = improve.refresh(ends["value"], jax.random.key(0), data)
+    jax.tree.map(np.testing.assert_array_equal, state.policy.params, behaviors)
+    batch = improve.sample(jax.random.key(0), data, 300, 0)
+    _, metrics = improve.update(state, jax.random.key(1), batch)
+    assert metrics["policy/clipped"] == 0.0  # the ratio to these is 1
+    other = dataclasses.replace(
+        state, policy=state.policy._replace(params=_first(clusters.policies.params))
+    )
+    _, metrics = improve.update(other, jax.random.key(1), batch)
+    assert metrics["policy/clipped"] > 0.0
+
+
+def _first(params):
+    return jax.tree.map(lambda leaf: leaf[:2], params)
 
 
 def test_stages_begin_with_their_posteriors(trained):
@@ -170,7 +194,7 @@ def test_one_cluster_is_plain_ppo():
         np.testing.assert_array_equal(output.audit["cluster"], [0.0, 0.0])
         return output.action[:, 0]
 
-    cloned = actions(state.clusters.policies.params)
+    cloned = actions(jax.tree.map(lambda leaf: leaf[:1], state.clusters.average))
     improved = actions(state.policy.params)
     assert improved[0] < cloned[0] and improved[1] > cloned[1]
 

@@ -457,6 +457,12 @@ def test_what_means_nothing_is_told_and_stays_finite(data, warning):
     assert len(lines) - len(told) == empty
 
 
+def test_no_clusters_are_refused():
+    data, _ = two_policies(4, 20)
+    with pytest.raises(errors.UserError, match="num_clusters must be at least 1"):
+        clustering.check(*map(np.asarray, data), 0)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

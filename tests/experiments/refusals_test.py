@@ -24,6 +24,14 @@ from gem_jax.training import rundir
         (["--env=maze2d-umaze-v1", "--config.top_m=99999"], "top_m must be between"),
         (["--env=maze2d-umaze-v1", "--config.kappa=high"], "kappa"),
         (
+            ["--env=navigation-v0", "--algo=empo", "--config.num_clusters=0"],
+            "num_clusters must be positive, got 0",
+        ),
+        (
+            ["--env=navigation-v0", "--algo=empo", "--config.support_ratio=0.5"],
+            "support_ratio must be at least 1",
+        ),
+        (
             ["--env=maze2d-umaze-v1", "--num_seeds=0"],
             "--num_seeds=0: 0 is not a positive",
         ),
