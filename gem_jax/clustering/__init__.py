@@ -6,7 +6,6 @@ as pure functions over a state.
 
 from gem_jax.clustering.checks import check as check
 from gem_jax.clustering.em import Clusterer as Clusterer
-from gem_jax.clustering.em import Settings as Settings
 from gem_jax.clustering.em import State as State
 from gem_jax.clustering.em import make as make
 from gem_jax.clustering.fitting import Epoch as Epoch
@@ -16,6 +15,7 @@ from gem_jax.clustering.likelihood import Trajectories as Trajectories
 from gem_jax.clustering.scores import adjusted_rand_index as adjusted_rand_index
 from gem_jax.clustering.scores import confusion_matrix as confusion_matrix
 from gem_jax.clustering.scores import rand_index as rand_index
+from gem_jax.clustering.settings import Settings as Settings
 
 __all__ = [
     "Clusterer",

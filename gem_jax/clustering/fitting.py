@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gem_jax.clustering import checks, em, likelihood
+from gem_jax.clustering.settings import Settings
 from gem_jax.types import Metrics, PRNGKey
 
 
@@ -44,7 +45,7 @@ class Fit(NamedTuple):
 def fit(
     key: PRNGKey,
     data: likelihood.Trajectories,
-    settings: em.Settings,
+    settings: Settings,
     *,
     classify: bool = True,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -94,7 +95,7 @@ def fit(
     return Fit(state, np.asarray(posterior), assignment)
 
 
-def _stages(settings: em.Settings) -> Iterator[tuple[str, bool]]:
+def _stages(settings: Settings) -> Iterator[tuple[str, bool]]:
     """Name of the stage of each epoch, and whether the stage begins with it."""
     lengths = {
         "biased": settings.biased_epochs,
@@ -105,7 +106,7 @@ def _stages(settings: em.Settings) -> Iterator[tuple[str, bool]]:
         yield from ((stage, i == 0) for i in range(length))
 
 
-def make_epoch(clusterer: em.Clusterer, settings: em.Settings) -> Callable:
+def make_epoch(clusterer: em.Clusterer, settings: Settings) -> Callable:
     """``(state, key, data, classify) -> (state, mean metrics)``, jitted."""
 
     def epoch(

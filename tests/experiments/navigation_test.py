@@ -166,8 +166,10 @@ def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
         assert ((0.0 <= outcome.rand) & (outcome.rand <= 1.0)).all()
 
 
-def test_an_interrupted_experiment_is_no_result(spawn, tmp_path):
-    flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=2"]
+def test_an_interrupted_experiment_continues_to_its_table_and_figures(
+    run, spawn, tmp_path
+):
+    flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=1"]
     process = spawn("navigation", *flags, stdout=subprocess.PIPE)
     for line in process.stdout:
         if "training on" in line:
@@ -176,3 +178,10 @@ def test_an_interrupted_experiment_is_no_result(spawn, tmp_path):
     rest, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and "interrupted" in rest
     assert not (tmp_path / "table.json").exists()
+    result = run("navigation", *flags)
+    assert result.returncode == 0, result.stderr
+    methods = rundir.read_json(tmp_path / "table.json")["methods"]
+    assert list(methods) == list(TITLES)
+    assert all(f"| {title} |" in result.stdout for title in TITLES)
+    for name in ("trajectories", "clustering", "choice"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
