@@ -19,7 +19,8 @@ class State:
     """Attributes:
     step: `[]` int32, over all phases.
     normalizer: observation statistics.
-    clusters: behaviors under cloning, their average, classifier, posterior `[J, K]` of the trajectories.
+    clusters: behaviors under cloning, their average, classifier, and posterior `[J, K]`
+      of the trajectories.
     label: `[J]` int32 A(tau), cluster of each trajectory by the final behaviors.
     critic: Q of the behaviors and its target.
     value: V of the behaviors.
