@@ -125,7 +125,7 @@ def operations(
     return (
         count(
             clusterer.responsibilities,
-            clusterer.behaviors(state),
+            state.average,
             likelihood.CHUNK_SIZE,
         )
         + count(clusterer.m_step, state, settings.batch_size)

@@ -6,12 +6,12 @@
 
 Clusters local data, whose policies are known. What is not given is as in EMPO's
 ``laptop`` settings for the task: for locomotion EM epochs of a hundred updates, and
-E-steps of averaged policies, at first with a background, on a moving window. Without
-momentum (mu = 0) such an E-step sees that window alone. The paper's form, with passes
-for epochs and E-steps on all steps, is
+E-steps of averaged policies on some of the steps. Without momentum (mu = 0) such an
+E-step sees these alone. The paper's form, with passes for epochs and E-steps on all
+steps, is
 
     --em_epochs=100 --epoch_steps=0 --averaging_rate=1 --posterior_window=0 \
-      --background_epochs=0 --log_std_min=-5
+      --log_std_min=-5
 
 What the file holds already is not measured again, so the same command continues.
 """
@@ -51,7 +51,7 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "posterior_window", None, "Steps of each trajectory in an E-step; 0 is all."
 )
-flags.DEFINE_integer("background_epochs", None, "E-steps with a background policy.")
+flags.DEFINE_integer("window_epochs", None, "E-steps on steps in a row.")
 flags.DEFINE_float("log_std_min", None, "Lowest log-scale of the policies.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)

@@ -36,7 +36,7 @@ class Setting(NamedTuple):
       epoch_steps: gradients an epoch; 0 is a pass over the data.
       averaging_rate: of the policies that E-steps look at; 1 is those under training.
       posterior_window: steps of each trajectory that an E-step looks at; 0 is all.
-      background_epochs: E-steps with a background policy.
+      window_epochs: E-steps on steps in a row; later ones are on steps spread out.
       log_std_min: of the policies.
     """
 
@@ -49,7 +49,7 @@ class Setting(NamedTuple):
     epoch_steps: int
     averaging_rate: float
     posterior_window: int
-    background_epochs: int
+    window_epochs: int
     log_std_min: float
 
 

@@ -9,7 +9,6 @@ posterior, mu its momentum, N_b, N_p and N_E the epochs of the three stages.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -32,13 +31,11 @@ from gem_jax.types import Array, Metrics, Params, PRNGKey
 @flax.struct.dataclass
 class State:
     """Attributes:
-    policies: beta(a|s; theta_z) under training, leading axis `K` on every leaf, or
-      `K + 1` with a background, which is the last.
-    average: moving average of their parameters.
+    policies: beta(a|s; theta_z) under training, leading axis `K` on every leaf.
+    average: moving average of their parameters: the behaviors that were found.
     classifier: q(z|s).
     posterior: `[J, K]` the Q(z|tau) that the M-step uses.
-    num_e_steps: `[]` int32, how many there were; places the next one's window, and
-      tells whether it has a background.
+    num_e_steps: `[]` int32, how many there were; places the next one's window.
     """
 
     policies: TrainState
@@ -56,8 +53,6 @@ class Clusterer(NamedTuple):
     e_step: (state, data) to a state with momentum applied to the posterior.
     m_step: (state, batch) to (state, metrics): one gradient step of the policies.
     classify_step: (state, batch) to (state, metrics): one of the classifier.
-    behaviors: state to the policy params, leading axis `K`: the average, without a
-      background.
     responsibilities: (policy params, data) to `[J, K]`, Q(z|tau) without momentum, of
       all steps.
     policy: (policy params, observation `[..., O]`) to Gaussians `[K, ..., A]`.
@@ -73,7 +68,6 @@ class Clusterer(NamedTuple):
     e_step: Callable[..., State]
     m_step: Callable[[State, Trajectories], tuple[State, Metrics]]
     classify_step: Callable[[State, Trajectories], tuple[State, Metrics]]
-    behaviors: Callable[[State], Params]
     responsibilities: Callable[..., Array]
     policy: Callable[[Params, Array], gaussian_ops.Gaussian]
     classify: Callable[[Params, Array], Array]
@@ -100,10 +94,7 @@ def make(
     )
     num_clusters = settings.num_clusters
     shape = (num_trajectories, num_clusters)
-    has_background = settings.background_epochs > 0
-    policies = gaussian.ensemble(
-        bundle.from_module(member), num_clusters + has_background
-    )
+    policies = gaussian.ensemble(bundle.from_module(member), num_clusters)
     optimizer = optax.adam(settings.learning_rate)
     labeler = classifier.make_classifier(
         observation_size,
@@ -135,11 +126,9 @@ def make(
         data: Trajectories,
         transform: Callable,
         steps: likelihood.Steps | None,
-        stand_in: Array | bool,
     ) -> Array:
         def density(observation: Array, action: Array) -> Array:
-            value = log_prob(params, transform(observation), action)
-            return _with_background(value, num_clusters, stand_in)
+            return log_prob(params, transform(observation), action)
 
         sums = likelihood.log_likelihoods(density, data, *shape, steps=steps)
         return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
@@ -147,16 +136,17 @@ def make(
     def responsibilities(
         params: Params, data: Trajectories, transform: Callable = _unchanged
     ) -> Array:
-        return posterior(params, data, transform, None, False)
+        return posterior(params, data, transform, None)
 
     def e_step(
         state: State, data: Trajectories, transform: Callable = _unchanged
     ) -> State:
-        steps = likelihood.window(
-            data.episode, shape[0], settings.posterior_window, state.num_e_steps
+        turn = state.num_e_steps
+        steps = likelihood.some_steps(
+            *(data.episode, num_trajectories, settings.posterior_window),
+            *(turn, turn >= settings.window_epochs),
         )
-        early = state.num_e_steps < settings.background_epochs
-        fresh = posterior(state.average, data, transform, steps, early)
+        fresh = posterior(state.average, data, transform, steps)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         return dataclasses.replace(
@@ -166,16 +156,14 @@ def make(
         )
 
     def loss(params: Params, batch: Trajectories, weight: Array) -> Array:
-        log_probs = log_prob(params, batch.observation, batch.action)  # [K or K + 1, B]
+        log_probs = log_prob(params, batch.observation, batch.action)  # [K, B]
         return -jnp.mean(jnp.sum(weight.T * log_probs, axis=0))
 
     def m_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
         chex.assert_equal_shape_prefix(list(batch), 1)
         weight = state.posterior[batch.episode]
         params = state.policies.params
-        common = jnp.ones((len(weight), int(has_background)))  # learns from all alike
-        weights = jnp.concatenate([weight, common], axis=-1)
-        nll, grads = jax.value_and_grad(loss)(params, batch, weights)
+        nll, grads = jax.value_and_grad(loss)(params, batch, weight)
         new = train_state.apply_gradients(state.policies, grads, optimizer)
         average = train_state.polyak(state.average, new.params, settings.averaging_rate)
         uncertainty = jnp.mean(classifier.entropy(weight))
@@ -195,7 +183,6 @@ def make(
         e_step=e_step,
         m_step=m_step,
         classify_step=classify_step,
-        behaviors=functools.partial(_behaviors, num_clusters),
         responsibilities=responsibilities,
         policy=policies.apply,
         classify=labeler.log_prob,
@@ -211,18 +198,6 @@ def _assign_at_random(state: State, key: PRNGKey) -> State:
 def _assign_evenly(state: State) -> State:
     even = jnp.full_like(state.posterior, 1.0 / state.posterior.shape[1])
     return dataclasses.replace(state, posterior=even)
-
-
-def _with_background(value: Array, num_clusters: int, stand_in: Array | bool) -> Array:
-    """Log-densities of the clusters, and where asked the background's if higher."""
-    own, common = value[:num_clusters], value[num_clusters:]
-    if not len(common):
-        return own
-    return jnp.where(stand_in, jnp.maximum(own, common), own)
-
-
-def _behaviors(num_clusters: int, state: State) -> Params:
-    return jax.tree.map(lambda leaf: leaf[:num_clusters], state.average)
 
 
 def _unchanged(observation: Array) -> Array:

@@ -85,34 +85,40 @@ def log_likelihoods(
     return jax.lax.scan(add, sums, parts)[0]
 
 
-def window(
-    episode: Array, num_trajectories: int, length: int, turn: Array | int
+def some_steps(
+    episode: Array,
+    num_trajectories: int,
+    count: int,
+    turn: Array | int,
+    spread: Array | bool,
 ) -> Steps | None:
-    """A stretch that stands for its whole trajectory, or all of one that is no longer.
+    """Steps that stand for their whole trajectory, or all of one that has no more.
 
     Args:
       episode: `[D]` number of each step's trajectory, ascending.
       num_trajectories: J.
-      length: W, of a stretch, static; 0 stands for all steps.
-      turn: `[]`, a number from 0; the place differs from one to the next.
+      count: W, of each trajectory, static; 0 stands for all steps.
+      turn: `[]`, a number from 0; the steps differ from one to the next.
+      spread: whether evenly over the trajectory, not in a row.
 
     Returns:
       `[J * W]` steps; ``None`` for all.
     """
-    if not length:
+    if not count:
         return None
     sizes = jax.ops.segment_sum(
         jnp.ones_like(episode), episode, num_trajectories, indices_are_sorted=True
     )
     place = turn * _GOLDEN % 1.0
-    offset = jnp.arange(length)
+    order = jnp.arange(count)
 
-    def stretch(begin: Array, size: Array) -> Steps:
-        skipped = jnp.floor(place * (jnp.maximum(size - length, 0) + 1))
-        inside = jnp.clip(offset, 0, size - 1)  # of a short one the last step, again
-        each = size / jnp.minimum(size, length)
-        weight = jnp.where(offset < size, each, 0.0)
-        return Steps(begin + skipped.astype(begin.dtype) + inside, weight)
+    def steps_of(begin: Array, size: Array) -> Steps:
+        apart = jnp.where(spread, jnp.maximum(size // count, 1), 1)
+        room = jnp.maximum(size - apart * (count - 1), 1)
+        first = jnp.floor(place * room).astype(begin.dtype)
+        inside = jnp.clip(first + apart * order, 0, size - 1)
+        weight = jnp.where(order < size, size / jnp.minimum(size, count), 0.0)
+        return Steps(begin + inside, weight)
 
-    steps = jax.vmap(stretch)(jnp.cumsum(sizes) - sizes, sizes)
+    steps = jax.vmap(steps_of)(jnp.cumsum(sizes) - sizes, sizes)
     return jax.tree.map(jnp.ravel, steps)

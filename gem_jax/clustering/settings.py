@@ -31,14 +31,13 @@ class Settings:
     em_epochs: N_E.
     epoch_steps: gradients an epoch; 0 is a pass over the data, as in the paper. Fewer
       on large data leave the posterior more E-steps for the same number of gradients.
-    posterior_window: steps of each trajectory that an E-step looks at, in a row, at a
-      place that moves from one E-step to the next; 0 is all steps, as in the paper.
-      They stand for the whole. With momentum the posterior becomes the mean over many
-      places. The final assignment looks at all steps.
-    background_epochs: E-steps, from the first on, in which the density of one more
-      policy, cloned from all trajectories alike, stands in for lower ones: a cluster
-      does not lose a trajectory by steps that it has not learned yet (in speaker
-      recognition, a universal background model). 0 is without, as in the paper.
+    posterior_window: steps of each trajectory that an E-step looks at, which stand for
+      all of them; others from one E-step to the next. 0 is all steps, as in the paper.
+      The final assignment looks at all.
+    window_epochs: E-steps, from the first on, that look at steps in a row, later ones
+      at steps spread over the whole trajectory. In a row, a stretch that one policy
+      alone has learned yet is outvoted by other stretches, and meanwhile taught to
+      all; spread, a trajectory goes to its cluster as a whole.
     momentum: mu of the posterior; 0 switches heuristic I off.
     log_std_min: lower bound of the policies' log-scales.
     log_std_max: upper bound.
@@ -55,7 +54,7 @@ class Settings:
     em_epochs: int = 100
     epoch_steps: int = 0
     posterior_window: int = 0
-    background_epochs: int = 0
+    window_epochs: int = 0
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
@@ -66,7 +65,7 @@ class Settings:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in (
             *("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"),
-            *("posterior_window", "background_epochs"),
+            *("posterior_window", "window_epochs"),
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")

@@ -23,7 +23,6 @@ SMALL = empo.Config(
     uniform_epochs=4,
     em_epochs=30,
     averaging_rate=0.05,
-    background_epochs=5,
     critic_steps=300,
     value_epochs=20,
     improve_epochs=20,
@@ -89,8 +88,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     steps = clustering.Trajectories(
         state.normalizer(data.observation), data.action, data.extras["episode"]
     )
-    behaviors = clusterer.behaviors(state.clusters)
-    raw = clusterer.responsibilities(behaviors, steps)
+    raw = clusterer.responsibilities(state.clusters.average, steps)
     np.testing.assert_array_equal(state.label, np.argmax(raw, axis=1))
     assert np.abs(raw - state.clusters.posterior).max() > 1e-3  # the smoothed one
 
@@ -98,7 +96,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
 def test_improvement_starts_from_the_averaged_behaviors(trained):
     algorithm, data, _, ends, _ = trained
     clusters = ends["value"].clusters
-    behaviors = jax.tree.map(lambda leaf: leaf[:2], clusters.average)
+    behaviors = clusters.average
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
     state = improve.refresh(ends["value"], jax.random.key(0), data)
     jax.tree.map(np.testing.assert_array_equal, state.policy.params, behaviors)
@@ -106,14 +104,10 @@ def test_improvement_starts_from_the_averaged_behaviors(trained):
     _, metrics = improve.update(state, jax.random.key(1), batch)
     assert metrics["policy/clipped"] == 0.0  # the ratio to these is 1
     other = dataclasses.replace(
-        state, policy=state.policy._replace(params=_first(clusters.policies.params))
+        state, policy=state.policy._replace(params=clusters.policies.params)
     )
     _, metrics = improve.update(other, jax.random.key(1), batch)
     assert metrics["policy/clipped"] > 0.0
-
-
-def _first(params):
-    return jax.tree.map(lambda leaf: leaf[:2], params)
 
 
 def test_stages_begin_with_their_posteriors(trained):
@@ -194,7 +188,7 @@ def test_one_cluster_is_plain_ppo():
         np.testing.assert_array_equal(output.audit["cluster"], [0.0, 0.0])
         return output.action[:, 0]
 
-    cloned = actions(jax.tree.map(lambda leaf: leaf[:1], state.clusters.average))
+    cloned = actions(state.clusters.average)
     improved = actions(state.policy.params)
     assert improved[0] < cloned[0] and improved[1] > cloned[1]
 

@@ -111,55 +111,6 @@ def test_e_steps_look_at_the_averaged_policies():
     assert np.abs(fresh - others).max() > 1e-3
 
 
-def test_a_background_stands_in_for_policies_that_are_worse():
-    data, label = two_policies(6, 20)
-    settings = dataclasses.replace(SMALL, background_epochs=1, averaging_rate=0.5)
-    clusterer = clustering.make(settings, 3, 2, 6, 100)
-    state = clusterer.bias(clusterer.init(jax.random.key(1)), jax.random.key(2))
-    for _ in range(5):
-        state, _ = clusterer.m_step(state, data)
-    even = clusterer.even(state)
-    policy = clusterer.policy(state.average, data.observation)
-    copies = jnp.broadcast_to(data.action, policy.mean.shape)
-    density = np.asarray(gaussian.log_prob(policy, copies), np.float64)
-    assert density.shape[0] == 3
-    floored = np.maximum(density[:2], density[2])
-    assert (floored > density[:2]).any() and (floored == density[:2]).any()
-    sums = np.array([floored[:, data.episode == j].sum(1) for j in range(6)])
-    fresh = np.exp(sums - sums.max(1, keepdims=True))
-    fresh /= fresh.sum(1, keepdims=True)
-    found = clusterer.e_step(even, data).posterior
-    np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * fresh, rtol=1e-4)
-    behaviors = clusterer.behaviors(state)  # the second E-step is theirs alone
-    later = dataclasses.replace(even, num_e_steps=jnp.int32(1))
-    alone, _ = numpy_posterior(clusterer, behaviors, data)
-    found = clusterer.e_step(later, data).posterior
-    np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * alone, rtol=1e-3)
-    assert jax.tree.leaves(behaviors)[0].shape[0] == 2
-    final = clusterer.responsibilities(behaviors, data)
-    np.testing.assert_allclose(final, alone, rtol=2e-3, atol=1e-6)
-    fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
-    assert fit.posterior.shape == (6, 2)
-    assert clustering.rand_index(label, fit.assignment) == 1.0
-
-
-def test_the_background_learns_from_all_steps_alike():
-    data, _ = two_policies(6, 20)
-    both = dataclasses.replace(SMALL, background_epochs=1)
-    states = []
-    for posterior in ([1.0, 0.0], [0.2, 0.8]):
-        clusterer = clustering.make(both, 3, 2, 6, 100)
-        state = clusterer.init(jax.random.key(1))
-        state = dataclasses.replace(
-            state, posterior=jnp.tile(jnp.array(posterior), (6, 1))
-        )
-        states.append(clusterer.m_step(state, data)[0])
-    one, other = (jax.tree.map(lambda x: x[2], state.average) for state in states)
-    chex.assert_trees_all_close(one, other, rtol=1e-5)
-    one, other = (jax.tree.map(lambda x: x[1], state.average) for state in states)
-    assert _moved(one, other) > 1e-3
-
-
 def test_a_state_may_be_made_without_jit_and_donated():
     data, _ = two_policies(4, 20)
     clusterer = clustering.make(SMALL, 3, 2, 4, len(data.episode))
@@ -238,7 +189,7 @@ def test_chunks_do_not_change_the_sums(chunk):
 
 def test_an_e_step_may_look_at_a_window_that_moves():
     data, label = two_policies(6, 21)
-    settings = dataclasses.replace(SMALL, posterior_window=5)
+    settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=10)
     clusterer = clustering.make(settings, 3, 2, 6, len(data.episode))
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
@@ -264,7 +215,7 @@ def test_an_e_step_may_look_at_a_window_that_moves():
 @pytest.mark.parametrize("turn", [0, 1, 500])
 def test_windows_stay_inside_their_trajectories(turn):
     episode = jnp.repeat(jnp.arange(4), jnp.array([9, 1, 4, 6]))
-    steps = likelihood.window(episode, 4, 4, turn)
+    steps = likelihood.some_steps(episode, 4, 4, turn, spread=False)
     row, weight = (np.asarray(leaf).reshape(4, 4) for leaf in steps)
     np.testing.assert_allclose(weight, [[2.25] * 4, [1, 0, 0, 0], [1] * 4, [1.5] * 4])
     np.testing.assert_array_equal(
@@ -272,6 +223,34 @@ def test_windows_stay_inside_their_trajectories(turn):
     )
     assert (np.diff(row[[0, 2, 3]], axis=1) == 1).all() and row[2, 0] == 10
     assert (np.diff(steps.row) >= 0).all()
+
+
+def test_steps_may_be_spread_over_their_trajectories():
+    episode = jnp.repeat(jnp.arange(3), jnp.array([11, 1, 5]))
+    seen = set()
+    for turn in range(20):
+        steps = likelihood.some_steps(episode, 3, 4, turn, spread=True)
+        row, weight = (np.asarray(leaf).reshape(3, 4) for leaf in steps)
+        np.testing.assert_allclose(weight, [[2.75] * 4, [1, 0, 0, 0], [1.25] * 4])
+        assert (np.diff(row[0]) == 2).all() and (np.diff(row[2]) == 1).all()
+        assert (np.asarray(episode)[row] == np.arange(3)[:, None]).all()
+        seen |= set(row[0].tolist())
+    assert seen == set(range(11))
+
+
+def test_e_steps_spread_after_the_window_epochs():
+    data, _ = two_policies(6, 20)
+    settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=2)
+    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    state = clusterer.even(clusterer.init(jax.random.key(1)))
+    for turn in (1, 2):
+        begin = dataclasses.replace(state, num_e_steps=jnp.int32(turn))
+        steps = likelihood.some_steps(data.episode, 6, 5, turn, spread=turn == 2)
+        row, weight = (np.asarray(leaf).reshape(6, 5) for leaf in steps)
+        part = clustering.Trajectories(*(leaf[row.ravel()] for leaf in data))
+        fresh, _ = numpy_posterior(clusterer, state.average, part, weight[:, 0])
+        found = clusterer.e_step(begin, data).posterior
+        np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * fresh, rtol=1e-4)
 
 
 def test_the_classifier_s_rate_may_fall_to_zero():
@@ -469,7 +448,7 @@ def test_no_clusters_are_refused():
         *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
         *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_window", -1)),
         *(("averaging_rate", 0.0), ("averaging_rate", 1.1)),
-        ("background_epochs", -1),
+        ("window_epochs", -1),
         *(("log_std_max", float("inf")), ("learning_rate", float("inf"))),
     ],
 )

@@ -92,7 +92,7 @@ def test_paper_preset_is_table_4(env, own):
     same |= dict(choice_target_period=500, num_steps=1_000_000, support_ratio=5)
     same |= dict(n_step=3, full_batch=True)
     plain = dict(epoch_steps=0, averaging_rate=1, posterior_window=0)
-    plain |= dict(background_epochs=0, cosine_decay=False, bootstrap_tail=False)
+    plain |= dict(cosine_decay=False, bootstrap_tail=False)
     wanted = own | same | plain
     assert {name: config[name] for name in wanted} == wanted
 
