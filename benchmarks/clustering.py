@@ -125,7 +125,7 @@ def operations(
     return (
         count(
             clusterer.responsibilities,
-            state.average,
+            state.target_policies,
             likelihood.CHUNK_SIZE,
         )
         + count(clusterer.m_step, state, settings.batch_size)

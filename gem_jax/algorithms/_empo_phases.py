@@ -112,7 +112,7 @@ def _critic_phase(config: Config, parts: Parts) -> Phase:
         """A(tau) by the posterior of the final behaviors, without momentum."""
         del key
         posterior = parts.clusterer.responsibilities(
-            state.clusters.average,
+            state.clusters.target_policies,
             _empo_state.trajectories(dataset),
             state.normalizer,
         )
@@ -172,7 +172,7 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
     def start(state: State, key: PRNGKey, dataset: Transition) -> State:
         """From the cloned behaviors."""
         state = dataclasses.replace(
-            state, policy=parts.policy.start(state.clusters.average)
+            state, policy=parts.policy.start(state.clusters.target_policies)
         )
         if not config.standardize_advantage:
             return state
@@ -195,7 +195,7 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
         policy, metrics = parts.policy.update(
             state.policy,
             key,
-            state.clusters.average,
+            state.clusters.target_policies,
             state.normalizer(batch.observation),
             _empo_state.label(state, batch),
             batch.extras.get("weight", jnp.ones(batch.reward.shape)),

@@ -61,7 +61,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             critic=parts.critic.init(keys[1]),
             value=parts.value.init(keys[2]),
             advantage_scale=jnp.array([0.0, 1.0]),
-            policy=parts.policy.start(clusters.average),
+            policy=parts.policy.start(clusters.target_policies),
             choice=parts.choice.init(keys[3]),
         )
 

@@ -32,14 +32,14 @@ from gem_jax.types import Array, Metrics, Params, PRNGKey
 class State:
     """Attributes:
     policies: beta(a|s; theta_z) under training, leading axis `K` on every leaf.
-    average: moving average of their parameters: the behaviors that were found.
+    target_policies: moving average of their parameters: the behaviors found.
     classifier: q(z|s).
     posterior: `[J, K]` the Q(z|tau) that the M-step uses.
     num_e_steps: `[]` int32, how many there were; places the next one's window.
     """
 
     policies: TrainState
-    average: Params
+    target_policies: Params
     classifier: TrainState
     posterior: Array
     num_e_steps: Array
@@ -110,7 +110,7 @@ def make(
         params = policies.init(policy_key, jnp.zeros(observation_size))
         return State(
             policies=train_state.create(params, optimizer),
-            average=jax.tree.map(jnp.copy, params),  # a buffer is donated once
+            target_policies=jax.tree.map(jnp.copy, params),  # a buffer is donated once
             classifier=labeler.init(classifier_key),
             posterior=jnp.full(shape, 1.0 / num_clusters, jnp.float32),
             num_e_steps=jnp.zeros((), jnp.int32),
@@ -146,7 +146,7 @@ def make(
             *(data.episode, num_trajectories, settings.posterior_window),
             *(turn, turn >= settings.window_epochs),
         )
-        fresh = posterior(state.average, data, transform, steps)
+        fresh = posterior(state.target_policies, data, transform, steps)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         return dataclasses.replace(
@@ -165,10 +165,12 @@ def make(
         params = state.policies.params
         nll, grads = jax.value_and_grad(loss)(params, batch, weight)
         new = train_state.apply_gradients(state.policies, grads, optimizer)
-        average = train_state.polyak(state.average, new.params, settings.averaging_rate)
+        target = train_state.polyak(
+            state.target_policies, new.params, settings.averaging_rate
+        )
         uncertainty = jnp.mean(classifier.entropy(weight))
         metrics = {"policies/nll": nll, "policies/posterior_entropy": uncertainty}
-        return dataclasses.replace(state, policies=new, average=average), metrics
+        return dataclasses.replace(state, policies=new, target_policies=target), metrics
 
     def classify_step(state: State, batch: Trajectories) -> tuple[State, Metrics]:
         new, metrics = labeler.step(

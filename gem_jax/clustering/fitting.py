@@ -86,7 +86,7 @@ def fit(
         labels = classify and stage == "em"
         state, metrics = run_epoch(state, epoch_key, data, classify=labels)
         on_epoch(Epoch(number, stage, state, jax.device_get(metrics)))
-    posterior = jax.jit(clusterer.responsibilities)(state.average, data)
+    posterior = jax.jit(clusterer.responsibilities)(state.target_policies, data)
     assignment = np.asarray(jnp.argmax(posterior, axis=-1), np.int32)
     empty = sorted(set(range(settings.num_clusters)) - set(assignment.tolist()))
     if empty:

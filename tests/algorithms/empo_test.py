@@ -88,7 +88,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     steps = clustering.Trajectories(
         state.normalizer(data.observation), data.action, data.extras["episode"]
     )
-    raw = clusterer.responsibilities(state.clusters.average, steps)
+    raw = clusterer.responsibilities(state.clusters.target_policies, steps)
     np.testing.assert_array_equal(state.label, np.argmax(raw, axis=1))
     assert np.abs(raw - state.clusters.posterior).max() > 1e-3  # the smoothed one
 
@@ -96,7 +96,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
 def test_improvement_starts_from_the_averaged_behaviors(trained):
     algorithm, data, _, ends, _ = trained
     clusters = ends["value"].clusters
-    behaviors = clusters.average
+    behaviors = clusters.target_policies
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
     state = improve.refresh(ends["value"], jax.random.key(0), data)
     jax.tree.map(np.testing.assert_array_equal, state.policy.params, behaviors)
@@ -188,7 +188,7 @@ def test_one_cluster_is_plain_ppo():
         np.testing.assert_array_equal(output.audit["cluster"], [0.0, 0.0])
         return output.action[:, 0]
 
-    cloned = actions(state.clusters.average)
+    cloned = actions(state.clusters.target_policies)
     improved = actions(state.policy.params)
     assert improved[0] < cloned[0] and improved[1] > cloned[1]
 

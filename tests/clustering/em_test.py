@@ -96,15 +96,15 @@ def test_e_steps_look_at_the_averaged_policies():
     settings = dataclasses.replace(SMALL, averaging_rate=0.25)
     clusterer = clustering.make(settings, 3, 2, 6, 100)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
-    expected = jax.tree.map(np.asarray, state.average)
+    expected = jax.tree.map(np.asarray, state.target_policies)
     for _ in range(3):
         state, _ = clusterer.m_step(state, data)
         expected = jax.tree.map(
             lambda old, new: 0.75 * old + 0.25 * np.asarray(new),
             *(expected, state.policies.params),
         )
-    chex.assert_trees_all_close(state.average, expected, rtol=1e-5)
-    fresh = clusterer.responsibilities(state.average, data)
+    chex.assert_trees_all_close(state.target_policies, expected, rtol=1e-5)
+    fresh = clusterer.responsibilities(state.target_policies, data)
     found = clusterer.e_step(state, data).posterior
     np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * fresh, rtol=1e-5)
     others = clusterer.responsibilities(state.policies.params, data)
@@ -129,7 +129,7 @@ def test_clusters_do_not_depend_on_the_classifier(fitted):
 
 def test_without_averaging_they_are_the_trained_ones(fitted):
     state = fitted[2].state
-    chex.assert_trees_all_equal(state.average, state.policies.params)
+    chex.assert_trees_all_equal(state.target_policies, state.policies.params)
 
 
 def test_momentum_recursion_by_hand():
@@ -248,7 +248,7 @@ def test_e_steps_spread_after_the_window_epochs():
         steps = likelihood.some_steps(data.episode, 6, 5, turn, spread=turn == 2)
         row, weight = (np.asarray(leaf).reshape(6, 5) for leaf in steps)
         part = clustering.Trajectories(*(leaf[row.ravel()] for leaf in data))
-        fresh, _ = numpy_posterior(clusterer, state.average, part, weight[:, 0])
+        fresh, _ = numpy_posterior(clusterer, state.target_policies, part, weight[:, 0])
         found = clusterer.e_step(begin, data).posterior
         np.testing.assert_allclose(found, 0.9 * 0.5 + 0.1 * fresh, rtol=1e-4)
 
