@@ -33,7 +33,7 @@ def test_a_turn_is_several_calls_in_a_row_if_they_are_short():
     times = harness.interleaved(functions, calls=5, seconds=np.inf, turn=3)
     assert "".join(done) == "ab" + "aaabbb" * 2
     assert [len(taken) for taken in times.values()] == [5, 5]
-    functions["b"] = lambda: (done.append("b"), time.sleep(0.06))
+    functions["b"] = lambda: (done.append("b"), time.sleep(0.06))  # a slow call
     done.clear()
     harness.interleaved(functions, calls=2, seconds=np.inf, turn=3)
     assert "".join(done) == "ab" * 3

@@ -212,32 +212,6 @@ def test_an_e_step_may_look_at_a_window_that_moves():
     assert clustering.rand_index(label, fit.assignment) == 1.0
 
 
-@pytest.mark.parametrize("turn", [0, 1, 500])
-def test_windows_stay_inside_their_trajectories(turn):
-    episode = jnp.repeat(jnp.arange(4), jnp.array([9, 1, 4, 6]))
-    steps = likelihood.some_steps(episode, 4, 4, turn, spread=False)
-    row, weight = (np.asarray(leaf).reshape(4, 4) for leaf in steps)
-    np.testing.assert_allclose(weight, [[2.25] * 4, [1, 0, 0, 0], [1] * 4, [1.5] * 4])
-    np.testing.assert_array_equal(
-        np.asarray(episode)[row], np.arange(4)[:, None] + np.zeros((4, 4))
-    )
-    assert (np.diff(row[[0, 2, 3]], axis=1) == 1).all() and row[2, 0] == 10
-    assert (np.diff(steps.row) >= 0).all()
-
-
-def test_steps_may_be_spread_over_their_trajectories():
-    episode = jnp.repeat(jnp.arange(3), jnp.array([11, 1, 5]))
-    seen = set()
-    for turn in range(20):
-        steps = likelihood.some_steps(episode, 3, 4, turn, spread=True)
-        row, weight = (np.asarray(leaf).reshape(3, 4) for leaf in steps)
-        np.testing.assert_allclose(weight, [[2.75] * 4, [1, 0, 0, 0], [1.25] * 4])
-        assert (np.diff(row[0]) == 2).all() and (np.diff(row[2]) == 1).all()
-        assert (np.asarray(episode)[row] == np.arange(3)[:, None]).all()
-        seen |= set(row[0].tolist())
-    assert seen == set(range(11))
-
-
 def test_e_steps_spread_after_the_window_epochs():
     data, _ = two_policies(6, 20)
     settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=2)
@@ -440,18 +414,3 @@ def test_no_clusters_are_refused():
     data, _ = two_policies(4, 20)
     with pytest.raises(errors.UserError, match="num_clusters must be at least 1"):
         clustering.check(*map(np.asarray, data), 0)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *(("num_clusters", 0), ("momentum", 1.0), ("em_epochs", -1), ("batch_size", 0)),
-        *(("hidden_sizes", (8, 0)), ("log_std_min", 1.0), ("posterior_window", -1)),
-        *(("averaging_rate", 0.0), ("averaging_rate", 1.1)),
-        ("window_epochs", -1),
-        *(("log_std_max", float("inf")), ("learning_rate", float("inf"))),
-    ],
-)
-def test_bad_settings_name_the_field(field, value):
-    with pytest.raises(ValueError, match=field):
-        clustering.Settings(**{field: value})
