@@ -10,7 +10,6 @@ import pytest
 
 from gem_jax import clustering, errors
 from gem_jax.clustering import fitting, likelihood
-from gem_jax.ops import gaussian
 
 SMALL = clustering.Settings(
     hidden_sizes=(16, 16),
@@ -326,19 +325,6 @@ def test_three_policies_are_told_apart():
     settings = dataclasses.replace(SMALL, num_clusters=3, em_epochs=20)
     fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
     assert clustering.rand_index(truth, fit.assignment) == 1.0
-
-
-def test_log_density_of_a_gaussian():
-    normal = gaussian.Gaussian(jnp.array([[0.0, 1.0]]), jnp.array([[0.0, 1.0]]))
-    found = gaussian.log_prob(normal, jnp.array([[0.5, 2.0]]))
-    expected = -0.125 - 0.5 * np.exp(-2.0) - 1.0 - np.log(2 * np.pi)
-    np.testing.assert_allclose(found, [expected], rtol=1e-6)
-    draws = gaussian.sample(
-        jax.random.key(0),
-        gaussian.Gaussian(jnp.full((4000, 1), 0.3), jnp.full((4000, 1), -1.0)),
-    )
-    np.testing.assert_allclose(draws.mean(), 0.3, atol=0.02)
-    np.testing.assert_allclose(draws.std(), np.exp(-1.0), atol=0.02)
 
 
 def test_more_clusters_than_trajectories_are_refused():
