@@ -9,8 +9,12 @@ import numpy as np
 
 from gem_jax.types import Transition
 
-# Name shown, module that must be there, method that it is compared with.
-_PEERS = (("d3rlpy IQL", "d3rlpy", "iql"),)
+# Name shown: module that must be there, method that it is compared with, configuration.
+_PEERS = {
+    "d3rlpy BC": ("d3rlpy", "bc", "BCConfig"),
+    "d3rlpy IQL": ("d3rlpy", "iql", "IQLConfig"),
+    "d3rlpy TD3+BC": ("d3rlpy", "td3_bc", "TD3PlusBCConfig"),
+}
 _EPISODE = 1000  # steps after which the synthetic data are cut
 
 
@@ -18,7 +22,7 @@ def available(method: str) -> list[str]:
     """Peers of a method that are installed."""
     return [
         name
-        for name, module, of in _PEERS
+        for name, (module, of, _) in _PEERS.items()
         if of == method and importlib.util.find_spec(module)
     ]
 
@@ -27,7 +31,7 @@ def absent(methods: list[str]) -> list[str]:
     """One line for each peer of the methods that is not installed."""
     return [
         f"{name} is not installed; pip install {module} to compare with it"
-        for name, module, of in _PEERS
+        for name, (module, of, _) in _PEERS.items()
         if of in methods and not importlib.util.find_spec(module)
     ]
 
@@ -37,24 +41,22 @@ def make_updates(
 ) -> Callable[[], None]:
     """A function that draws ``count`` minibatches and makes as many updates.
 
+    The peer's networks are its own defaults, 2x256, as ours.
+
     Args:
       name: one of ``available``.
       data: arrays `[D, ...]`.
       batch_size: transitions an update.
       count: updates a call.
     """
-    return {"d3rlpy IQL": _d3rlpy_iql}[name](data, batch_size, count)
-
-
-def _d3rlpy_iql(data: Transition, batch_size: int, count: int) -> Callable[[], None]:
-    """Its defaults are the reference's: two critics, 2x256, batches by its buffer."""
     import d3rlpy  # an optional library, slow to import
 
     timeouts = np.zeros(len(data.reward), np.float32)
     timeouts[_EPISODE - 1 :: _EPISODE] = 1.0
     columns = (data.observation, data.action, data.reward, data.terminal)
     buffer = d3rlpy.dataset.MDPDataset(*map(np.asarray, columns), timeouts)
-    learner = d3rlpy.algos.IQLConfig(batch_size=batch_size).create(device=False)
+    config = getattr(d3rlpy.algos, _PEERS[name][2])(batch_size=batch_size)
+    learner = config.create(device=False)
     learner.build_with_dataset(buffer)
 
     def update() -> None:
