@@ -23,7 +23,7 @@ LAYERS = {
         *("types", "errors", "ops", "inference", "networks"),
         *("algorithm", "sampling", "train_state", "clustering", "algorithms"),
     },
-    "testing": {"types", "testing"},
+    "testing": {"types", "clustering", "testing"},
     "training": {
         *("types", "errors", "algorithm", "batching", "data", "envs", "training"),
     },

@@ -58,6 +58,10 @@ def two_behaviors():
     return data, spec, np.arange(EPISODES) % 2
 
 
+def silent(line):
+    raise AssertionError(line)
+
+
 @pytest.fixture(scope="module")
 def trained():
     data, spec, truth = two_behaviors()
@@ -154,18 +158,37 @@ def test_a_cluster_without_trajectories_never_acts(trained):
             assert output.audit["cluster"] == only
 
 
-def test_identical_trajectories_are_told_and_stay_finite():
+def identical_trajectories():
     data, spec, _ = two_behaviors()
     first = jax.tree.map(lambda leaf: leaf[:STEPS], data._replace(extras={}))
     same = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * EPISODES), first)
-    same = same._replace(extras=data.extras)
+    return same._replace(extras=data.extras), spec
+
+
+def trajectories_of_one_step():
+    data, spec, _ = two_behaviors()
+    size = len(data.reward)
+    single = data._replace(extras={"episode": np.arange(size, dtype=np.int32)})
+    return single, spec._replace(num_episodes=size)
+
+
+@pytest.mark.parametrize(
+    ("make", "warning"),
+    [
+        (identical_trajectories, "not identifiable"),
+        (trajectories_of_one_step, "every trajectory has one step"),
+    ],
+    ids=["identical", "length one"],
+)
+def test_what_cannot_be_clustered_is_told_and_stays_finite(make, warning):
+    data, spec = make()
     short = dataclasses.replace(SMALL, em_epochs=2, critic_steps=20, num_steps=20)
     algorithm = algorithms.make("empo", short, spec)
     lines = []
-    algorithm.check(same, lines.append)
-    assert len(lines) == 1 and "not identifiable" in lines[0]
+    algorithm.check(data, lines.append)
+    assert len(lines) == 1 and warning in lines[0]
     keys = loop.seed_keys([0])
-    *_, last = loop.run(algorithm, keys, same, loop.init(algorithm, keys))
+    *_, last = loop.run(algorithm, keys, data, loop.init(algorithm, keys))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.state))
 
 
@@ -255,12 +278,8 @@ def test_data_without_ends_and_sizes_are_refused():
 
 
 def test_steps_without_a_successor_are_refused_unless_terminal():
-    data, spec, _ = two_behaviors()
-    size = len(data.reward)
-    algorithm = algorithms.make("empo", SMALL, spec._replace(num_episodes=size))
-    single = data._replace(extras={"episode": np.arange(size, dtype=np.int32)})
-    lines = []
-    algorithm.check(single, lines.append)  # every step is terminal
-    assert len(lines) == 1 and "every trajectory has one step" in lines[0]
+    data, spec = trajectories_of_one_step()
+    algorithm = algorithms.make("empo", SMALL, spec)
+    unending = data._replace(terminal=jnp.zeros(len(data.terminal)))
     with pytest.raises(errors.UserError, match="nothing to learn values from"):
-        algorithm.check(single._replace(terminal=jnp.zeros(size)), lines.append)
+        algorithm.check(unending, silent)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax import clustering, errors
+from gem_jax import clustering
 from gem_jax.clustering import fitting, likelihood
+from gem_jax.testing import trajectories
 
 SMALL = clustering.Settings(
     hidden_sizes=(16, 16),
@@ -25,39 +26,9 @@ def silent(line):
     raise AssertionError(line)
 
 
-def two_policies(num_trajectories=24, steps=40, seed=0):
-    """Even trajectories go against the state's sign, odd ones with it."""
-    rng = np.random.default_rng(seed)
-    lengths = steps + rng.integers(-5, 6, num_trajectories)
-    episode = np.repeat(np.arange(num_trajectories), lengths)
-    observation = rng.normal(size=(len(episode), 3))
-    label = np.arange(num_trajectories) % 2
-    mean = 0.5 * np.sign(observation[:, :2]) * (2 * label[episode, None] - 1)
-    action = np.clip(mean + 0.2 * rng.normal(size=mean.shape), -1, 1)
-    return clustering.Trajectories(
-        jnp.asarray(observation, jnp.float32),
-        jnp.asarray(action, jnp.float32),
-        jnp.asarray(episode, jnp.int32),
-    ), label
-
-
-def same_steps(num_trajectories, steps):
-    """Every trajectory the same."""
-    one, _ = two_policies(1, 50)
-
-    def repeat(leaf):
-        return jnp.tile(leaf[:steps], (num_trajectories, 1))
-
-    return clustering.Trajectories(
-        repeat(one.observation),
-        repeat(one.action),
-        jnp.repeat(jnp.arange(num_trajectories), steps),
-    )
-
-
 @pytest.fixture(scope="module")
 def fitted():
-    data, label = two_policies()
+    data, label = trajectories.two_policies()
     epochs = []
     fit = clustering.fit(
         jax.random.key(0), data, SMALL, on_epoch=epochs.append, log=silent
@@ -79,7 +50,7 @@ def test_two_policies_are_told_apart(fitted):
 
 
 def test_epochs_may_be_shorter_than_a_pass():
-    data, label = two_policies()
+    data, label = trajectories.two_policies()
     short = dataclasses.replace(SMALL, epoch_steps=4, em_epochs=40)
     assert SMALL.steps_per_epoch(1_000) == 16 and short.steps_per_epoch(1_000) == 4
     fit = clustering.fit(jax.random.key(0), data, short, log=silent)
@@ -91,7 +62,7 @@ def test_epochs_may_be_shorter_than_a_pass():
 
 
 def test_e_steps_look_at_the_averaged_policies():
-    data, _ = two_policies(6, 20)
+    data, _ = trajectories.two_policies(6, 20)
     settings = dataclasses.replace(SMALL, averaging_rate=0.25)
     clusterer = clustering.make(settings, 3, 2, 6, 100)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
@@ -111,7 +82,7 @@ def test_e_steps_look_at_the_averaged_policies():
 
 
 def test_a_state_may_be_made_without_jit_and_donated():
-    data, _ = two_policies(4, 20)
+    data, _ = trajectories.two_policies(4, 20)
     clusterer = clustering.make(SMALL, 3, 2, 4, len(data.episode))
     state = clusterer.init(jax.random.key(0))
     epoch = fitting.make_epoch(clusterer, SMALL)
@@ -132,7 +103,7 @@ def test_without_averaging_they_are_the_trained_ones(fitted):
 
 
 def test_momentum_recursion_by_hand():
-    data, _ = two_policies(6, 20)
+    data, _ = trajectories.two_policies(6, 20)
     clusterer = clustering.make(SMALL, 3, 2, 6, 100)
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
@@ -164,7 +135,7 @@ def numpy_posterior(clusterer, params, data, weight=1.0):
 
 
 def test_e_step_equals_plain_sums():
-    data, _ = two_policies(5, 30, seed=3)
+    data, _ = trajectories.two_policies(5, 30, seed=3)
     clusterer = clustering.make(SMALL, 3, 2, 5, 100)
     params = clusterer.init(jax.random.key(2)).policies.params
     expected, _ = numpy_posterior(clusterer, params, data)
@@ -174,7 +145,7 @@ def test_e_step_equals_plain_sums():
 
 @pytest.mark.parametrize("chunk", [7, 64, 1000])
 def test_chunks_do_not_change_the_sums(chunk):
-    data, _ = two_policies(4, 30)
+    data, _ = trajectories.two_policies(4, 30)
 
     def density(observation, action):
         return jnp.stack([observation.sum(1), action.sum(1)])
@@ -187,7 +158,7 @@ def test_chunks_do_not_change_the_sums(chunk):
 
 
 def test_an_e_step_may_look_at_a_window_that_moves():
-    data, label = two_policies(6, 21)
+    data, label = trajectories.two_policies(6, 21)
     settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=10)
     clusterer = clustering.make(settings, 3, 2, 6, len(data.episode))
     state = clusterer.init(jax.random.key(1))
@@ -212,7 +183,7 @@ def test_an_e_step_may_look_at_a_window_that_moves():
 
 
 def test_e_steps_spread_after_the_window_epochs():
-    data, _ = two_policies(6, 20)
+    data, _ = trajectories.two_policies(6, 20)
     settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=2)
     clusterer = clustering.make(settings, 3, 2, 6, 100)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
@@ -227,7 +198,7 @@ def test_e_steps_spread_after_the_window_epochs():
 
 
 def test_the_classifier_s_rate_may_fall_to_zero():
-    data, _ = two_policies(4, 20)
+    data, _ = trajectories.two_policies(4, 20)
     settings = dataclasses.replace(SMALL, cosine_decay=True, em_epochs=2, epoch_steps=3)
     clusterer = clustering.make(settings, 3, 2, 4, len(data.episode))
     state = clusterer.init(jax.random.key(0))
@@ -249,7 +220,7 @@ def _moved(one, other):
 
 
 def test_long_trajectories_have_finite_posteriors():
-    data, label = two_policies(4, 1000)
+    data, label = trajectories.two_policies(4, 1000)
     clusterer = clustering.make(SMALL, 3, 2, 4, 100)
     params = clusterer.init(jax.random.key(0)).policies.params
     far = jax.tree.map(lambda leaf: 30.0 * leaf, params)  # densities of e^-100000
@@ -259,7 +230,7 @@ def test_long_trajectories_have_finite_posteriors():
 
 
 def test_m_step_is_weighted_cloning():
-    data, _ = two_policies(4, 16)
+    data, _ = trajectories.two_policies(4, 16)
     clusterer = clustering.make(SMALL, 3, 2, 4, 100)
     state = clusterer.init(jax.random.key(0))
     weight = jnp.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5], [0.0, 1.0]])
@@ -274,7 +245,7 @@ def test_m_step_is_weighted_cloning():
 
 
 def test_classifier_loss_is_the_divergence():
-    data, _ = two_policies(3, 10)
+    data, _ = trajectories.two_policies(3, 10)
     clusterer = clustering.make(SMALL, 3, 2, 3, 100)
     weight = jnp.array([[1.0, 0.0], [0.2, 0.8], [0.5, 0.5]])
     state = dataclasses.replace(clusterer.init(jax.random.key(0)), posterior=weight)
@@ -289,7 +260,7 @@ def test_classifier_loss_is_the_divergence():
 
 
 def test_members_differ_and_labels_may_be_permuted():
-    data, _ = two_policies(6, 20)
+    data, _ = trajectories.two_policies(6, 20)
     clusterer = clustering.make(SMALL, 3, 2, 6, 100)
     params = clusterer.init(jax.random.key(0)).policies.params
     swapped = jax.tree.map(lambda leaf: leaf[::-1], params)
@@ -299,7 +270,7 @@ def test_members_differ_and_labels_may_be_permuted():
 
 
 def test_one_cluster_is_cloning():
-    data, _ = two_policies(12, 40)
+    data, _ = trajectories.two_policies(12, 40)
     settings = dataclasses.replace(SMALL, num_clusters=1)
     nll = []
     fit = clustering.fit(
@@ -316,7 +287,7 @@ def test_one_cluster_is_cloning():
 
 
 def test_three_policies_are_told_apart():
-    data, label = two_policies(24, 40)
+    data, label = trajectories.two_policies(24, 40)
     third = np.asarray(data.episode) % 3 == 2  # these only tremble
     tremble = 0.2 * np.random.default_rng(1).normal(size=data.action.shape)
     action = np.where(third[:, None], tremble, np.asarray(data.action))
@@ -325,78 +296,3 @@ def test_three_policies_are_told_apart():
     settings = dataclasses.replace(SMALL, num_clusters=3, em_epochs=20)
     fit = clustering.fit(jax.random.key(0), data, settings, log=silent)
     assert clustering.rand_index(truth, fit.assignment) == 1.0
-
-
-def test_more_clusters_than_trajectories_are_refused():
-    data, _ = two_policies(2, 10)
-    settings = dataclasses.replace(SMALL, num_clusters=3)
-    with pytest.raises(errors.UserError, match="3 clusters need .*, got 2"):
-        clustering.fit(jax.random.key(0), data, settings)
-
-
-def test_data_without_episode_ends_are_refused():
-    data, _ = two_policies(1, 10)
-    with pytest.raises(errors.UserError, match="ends of the episodes"):
-        clustering.fit(jax.random.key(0), data, SMALL)
-
-
-@pytest.mark.parametrize("episode", [[1, 1, 2], [0, 2, 2], [0, 1, 0]])
-def test_trajectories_out_of_order_are_refused(episode):
-    data = clustering.Trajectories(jnp.zeros((3, 1)), jnp.zeros((3, 1)), episode)
-    with pytest.raises(errors.UserError, match="follow each other"):
-        clustering.fit(jax.random.key(0), data, SMALL)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"observation": jnp.full((6, 3), jnp.nan)}, "must be finite"),
-        ({"observation": jnp.zeros(6)}, r"must be \[steps, size\]"),
-        ({"episode": np.repeat([0.0, 1.0], 3)}, "must be integers"),
-    ],
-    ids=["nan", "flat", "real numbers"],
-)
-def test_unfit_arrays_are_refused(change, message):
-    data = clustering.Trajectories(
-        jnp.zeros((6, 3)), jnp.zeros((6, 2)), np.repeat([0, 1], 3)
-    )
-    with pytest.raises(errors.UserError, match=message):
-        clustering.fit(jax.random.key(0), data._replace(**change), SMALL)
-
-
-def test_no_steps_are_refused():
-    data = clustering.Trajectories(jnp.zeros((0, 1)), jnp.zeros((0, 1)), [])
-    with pytest.raises(errors.UserError, match="at least one"):
-        clustering.fit(jax.random.key(0), data, SMALL)
-
-
-@pytest.mark.parametrize(
-    ("data", "warning"),
-    [
-        (same_steps(5, 8), "not identifiable"),
-        (two_policies(30, 6)[0], None),
-        (
-            two_policies(30, 6)[0]._replace(episode=jnp.arange(30)),
-            "every trajectory has one step",
-        ),
-    ],
-    ids=["identical", "fine", "length one"],
-)
-def test_what_means_nothing_is_told_and_stays_finite(data, warning):
-    size = len(data.episode)
-    data = jax.tree.map(lambda leaf: leaf[:size], data)
-    lines = []
-    settings = dataclasses.replace(SMALL, em_epochs=2)
-    fit = clustering.fit(jax.random.key(0), data, settings, log=lines.append)
-    leaves = jax.tree.leaves((fit.state, fit.posterior))
-    assert all(np.isfinite(leaf).all() for leaf in leaves)
-    told = [line for line in lines if "fell into" not in line]
-    assert [warning in line for line in told] == [True] * (warning is not None)
-    empty = 2 - len(np.unique(fit.assignment))
-    assert len(lines) - len(told) == empty
-
-
-def test_no_clusters_are_refused():
-    data, _ = two_policies(4, 20)
-    with pytest.raises(errors.UserError, match="num_clusters must be at least 1"):
-        clustering.check(*map(np.asarray, data), 0)
