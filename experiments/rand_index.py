@@ -51,7 +51,8 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "posterior_window", None, "Steps of each trajectory in an E-step; 0 is all."
 )
-flags.DEFINE_integer("window_epochs", None, "E-steps on steps in a row.")
+flags.DEFINE_integer("window_start", None, "First E-step on steps in a row.")
+flags.DEFINE_integer("window_stop", None, "First E-step after these.")
 flags.DEFINE_float("log_std_min", None, "Lowest log-scale of the policies.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)

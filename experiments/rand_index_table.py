@@ -36,7 +36,8 @@ class Setting(NamedTuple):
       epoch_steps: gradients an epoch; 0 is a pass over the data.
       averaging_rate: of the policies that E-steps look at; 1 is those under training.
       posterior_window: steps of each trajectory that an E-step looks at; 0 is all.
-      window_epochs: E-steps on steps in a row; later ones are on steps spread out.
+      window_start: first E-step on steps in a row; the others are on steps spread out.
+      window_stop: first E-step after these.
       log_std_min: of the policies.
     """
 
@@ -49,7 +50,8 @@ class Setting(NamedTuple):
     epoch_steps: int
     averaging_rate: float
     posterior_window: int
-    window_epochs: int
+    window_start: int
+    window_stop: int
     log_std_min: float
 
 

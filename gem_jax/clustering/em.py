@@ -142,9 +142,10 @@ def make(
         state: State, data: Trajectories, transform: Callable = _unchanged
     ) -> State:
         turn = state.num_e_steps
+        spread = (turn < settings.window_start) | (turn >= settings.window_stop)
         steps = likelihood.some_steps(
             *(data.episode, num_trajectories, settings.posterior_window),
-            *(turn, turn >= settings.window_epochs),
+            *(turn, spread),
         )
         fresh = posterior(state.target_policies, data, transform, steps)
         chex.assert_equal_shape([state.posterior, fresh])

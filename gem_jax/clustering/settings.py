@@ -34,10 +34,11 @@ class Settings:
     posterior_window: steps of each trajectory that an E-step looks at, which stand for
       all of them; others from one E-step to the next. 0 is all steps, as in the paper.
       The final assignment looks at all.
-    window_epochs: E-steps, from the first on, that look at steps in a row, later ones
-      at steps spread over the whole trajectory. In a row, a stretch that one policy
-      alone has learned yet is outvoted by other stretches, and meanwhile taught to
-      all; spread, a trajectory goes to its cluster as a whole.
+    window_start: number of the first E-step, from 0, that looks at steps in a row;
+      those before and after look at steps spread over the whole trajectory. In a row, a
+      stretch that one policy alone has learned yet is outvoted by other stretches, and
+      meanwhile taught to all; spread, a trajectory goes to its cluster as a whole.
+    window_stop: number of the first E-step after them.
     momentum: mu of the posterior; 0 switches heuristic I off.
     log_std_min: lower bound of the policies' log-scales.
     log_std_max: upper bound.
@@ -54,7 +55,8 @@ class Settings:
     em_epochs: int = 100
     epoch_steps: int = 0
     posterior_window: int = 0
-    window_epochs: int = 0
+    window_start: int = 0
+    window_stop: int = 0
     momentum: float = 0.9
     log_std_min: float = -5.0
     log_std_max: float = 0.0
@@ -65,7 +67,7 @@ class Settings:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in (
             *("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"),
-            *("posterior_window", "window_epochs"),
+            *("posterior_window", "window_start", "window_stop"),
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")

@@ -159,7 +159,7 @@ def test_chunks_do_not_change_the_sums(chunk):
 
 def test_an_e_step_may_look_at_a_window_that_moves():
     data, label = trajectories.two_policies(6, 21)
-    settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=10)
+    settings = dataclasses.replace(SMALL, posterior_window=5, window_stop=10)
     clusterer = clustering.make(settings, 3, 2, 6, len(data.episode))
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
@@ -182,14 +182,16 @@ def test_an_e_step_may_look_at_a_window_that_moves():
     assert clustering.rand_index(label, fit.assignment) == 1.0
 
 
-def test_e_steps_spread_after_the_window_epochs():
+def test_e_steps_spread_before_and_after_those_in_a_row():
     data, _ = trajectories.two_policies(6, 20)
-    settings = dataclasses.replace(SMALL, posterior_window=5, window_epochs=2)
+    settings = dataclasses.replace(
+        SMALL, posterior_window=5, window_start=1, window_stop=2
+    )
     clusterer = clustering.make(settings, 3, 2, 6, 100)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
-    for turn in (1, 2):
+    for turn in (0, 1, 2):
         begin = dataclasses.replace(state, num_e_steps=jnp.int32(turn))
-        steps = likelihood.some_steps(data.episode, 6, 5, turn, spread=turn == 2)
+        steps = likelihood.some_steps(data.episode, 6, 5, turn, spread=turn != 1)
         row, weight = (np.asarray(leaf).reshape(6, 5) for leaf in steps)
         part = clustering.Trajectories(*(leaf[row.ravel()] for leaf in data))
         fresh, _ = numpy_posterior(clusterer, state.target_policies, part, weight[:, 0])

@@ -9,7 +9,7 @@ from gem_jax import errors
 from gem_jax.data import tasks
 
 SETTING = rand_index_table.Setting(
-    *("navigation-v0", 4_000, 0, 0, 1, 0, 0), *(1, 0, 0, -5)
+    *("navigation-v0", 4_000, 0, 0, 1, 0, 0), *(1, 0, 0, 0, -5)
 )
 
 
