@@ -71,6 +71,11 @@ class Settings:
         ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if self.window_start > self.window_stop:
+            raise ValueError(
+                "window_start must not exceed window_stop, got "
+                f"{self.window_start} and {self.window_stop}"
+            )
         if not all(width > 0 for width in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
         if not -math.inf < self.log_std_min < self.log_std_max < math.inf:
