@@ -22,7 +22,7 @@ from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
 class ValueState:
     """Attributes:
     critic: E members, leading axis on every leaf.
-    target_critic: their slow copy.
+    target_critic: their slow copy, as the last update saw it.
     value: V, without a target copy.
     """
 
@@ -92,12 +92,17 @@ def make_value_learner(
         return jnp.mean((q - target[None]) ** 2), q  # Eq. 61
 
     def update(state: ValueState, batch: Transition):
+        # Eq. 62 of the update before: what the targets see is the same, and a copy that
+        # changes before it is read changes in place, where XLA would copy it first.
+        target_critic = train_state.polyak(
+            state.target_critic, state.critic.params, polyak
+        )
         # V(s') comes from before V's step, and the advantage too: all gradients of one
         # update are taken at the same parameters.
         next_value = value_net.apply(state.value.params, batch.next_observation)
         target = value_ops.td_target(batch.reward, batch.terminal, next_value, discount)
         target_q = jnp.min(  # Eq. 63, 64
-            critic_net.apply(state.target_critic, batch.observation, batch.action),
+            critic_net.apply(target_critic, batch.observation, batch.action),
             axis=0,
         )
         chex.assert_equal_shape([target, target_q, batch.reward])  # no broadcasting
@@ -107,12 +112,9 @@ def make_value_learner(
         (q_loss, q), q_grads = jax.value_and_grad(critic_loss, has_aux=True)(
             state.critic.params, batch, target
         )
-        new_critic = train_state.apply_gradients(state.critic, q_grads, optimizer)
         new_state = ValueState(
-            critic=new_critic,
-            target_critic=train_state.polyak(  # Eq. 62
-                state.target_critic, new_critic.params, polyak
-            ),
+            critic=train_state.apply_gradients(state.critic, q_grads, optimizer),
+            target_critic=target_critic,
             value=train_state.apply_gradients(state.value, v_grads, optimizer),
         )
         metrics = {

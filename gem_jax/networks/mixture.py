@@ -38,7 +38,10 @@ class MixtureNetwork(nn.Module):
         shape = (self.num_components, self.action_size)
         batch_shape = observation.shape[:-1]
         trunk = mlp.MLP(self.hidden_sizes)(observation)
-        logits = nn.Dense(self.num_components)(trunk)
+        if self.num_components > 1:
+            logits = nn.Dense(self.num_components)(trunk)
+        else:
+            logits = jnp.zeros((*batch_shape, 1))  # one component has all the weight
         means = nn.Dense(self.num_components * self.action_size)(trunk)
         # Scales as wide as the action box make all components alike, and gradients take
         # thousands of steps to tell them apart. Strictly inside the bounds: on them or

@@ -82,19 +82,26 @@ def test_an_unfrozen_behavior_learns_in_both_phases(key):
 
 
 def test_target_critic_follows_by_polyak(key):
+    """An update first moves the target towards the critic that the last one left."""
     algorithm = make(polyak=0.25)
-    before = algorithm.init(key)
-    after, _ = algorithm.phases[1].update(
-        before, key, fakes.random_transitions(key, 16)
-    )
+    batch = fakes.random_transitions(key, 16)
+    update = algorithm.phases[1].update
+    first, _ = update(algorithm.init(key), key, batch)
+    second, _ = update(first, key, batch)
     jax.tree.map(
-        lambda old, new, target: np.testing.assert_allclose(
-            target, 0.75 * old + 0.25 * new, rtol=1e-5, atol=1e-7
+        lambda old, online, target: np.testing.assert_allclose(
+            target, 0.75 * old + 0.25 * online, rtol=1e-5, atol=1e-7
         ),
-        before.values.target_critic,
-        after.values.critic.params,
-        after.values.target_critic,
+        first.values.target_critic,
+        first.values.critic.params,
+        second.values.target_critic,
     )
+    moved = jax.tree.map(
+        lambda old, new: jnp.any(old != new),
+        first.values.target_critic,
+        second.values.target_critic,
+    )
+    assert any(jax.tree.leaves(moved))
 
 
 def test_value_losses_against_numpy(key):
