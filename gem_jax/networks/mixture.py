@@ -20,7 +20,7 @@ class MixtureNetwork(nn.Module):
 
     Attributes:
       hidden_sizes: widths of the trunk.
-      num_components: K.
+      num_components: K; one has all the weight, and no parameters for it.
       action_size: A.
       log_std_min: lower bound of every log-scale.
       log_std_max: upper bound.
@@ -41,7 +41,7 @@ class MixtureNetwork(nn.Module):
         if self.num_components > 1:
             logits = nn.Dense(self.num_components)(trunk)
         else:
-            logits = jnp.zeros((*batch_shape, 1))  # one component has all the weight
+            logits = jnp.zeros((*batch_shape, 1))
         means = nn.Dense(self.num_components * self.action_size)(trunk)
         # Scales as wide as the action box make all components alike, and gradients take
         # thousands of steps to tell them apart. Strictly inside the bounds: on them or
