@@ -84,12 +84,13 @@ def make_value_learner(
     def value_loss(params: Params, target_q: Array, observation: Array):
         v = value_net.apply(params, observation)
         residual = target_q - v  # u of Eq. 66; also the advantage of Eq. 40
-        loss = jnp.mean(value_ops.expectile_loss(residual, expectile))  # Eq. 65
-        return loss, (residual, v)
+        losses = value_ops.expectile_loss(residual, expectile)  # Eq. 65
+        return jnp.mean(losses), (losses, residual, v)
 
     def critic_loss(params: Params, batch: Transition, target: Array):
         q = critic_net.apply(params, batch.observation, batch.action)
-        return jnp.mean((q - target[None]) ** 2), q  # Eq. 61
+        squares = (q - target[None]) ** 2  # Eq. 61
+        return jnp.mean(squares), (squares, q)
 
     def update(state: ValueState, batch: Transition):
         # Eq. 62 of the update before: what the targets see is the same, and a copy that
@@ -106,10 +107,10 @@ def make_value_learner(
             axis=0,
         )
         chex.assert_equal_shape([target, target_q, batch.reward])  # no broadcasting
-        (v_loss, (advantage, v)), v_grads = jax.value_and_grad(
-            value_loss, has_aux=True
-        )(state.value.params, target_q, batch.observation)
-        (q_loss, q), q_grads = jax.value_and_grad(critic_loss, has_aux=True)(
+        v_grads, (v_losses, advantage, v) = jax.grad(value_loss, has_aux=True)(
+            state.value.params, target_q, batch.observation
+        )
+        q_grads, (q_losses, q) = jax.grad(critic_loss, has_aux=True)(
             state.critic.params, batch, target
         )
         new_state = ValueState(
@@ -117,15 +118,17 @@ def make_value_learner(
             target_critic=target_critic,
             value=train_state.apply_gradients(state.value, v_grads, optimizer),
         )
-        metrics = {
-            "critic/loss": q_loss,
-            "critic/q": jnp.mean(q),
-            "critic/ensemble_std": jnp.mean(value_ops.ensemble_std(q)),
-            "value/loss": v_loss,
-            "value/v": jnp.mean(v),
-            "value/advantage": jnp.mean(advantage),
+        rows = {
+            "critic/loss": jnp.mean(q_losses, axis=0),
+            "critic/q": jnp.mean(q, axis=0),
+            "critic/ensemble_std": value_ops.ensemble_std(q),
+            "value/loss": v_losses,
+            "value/v": v,
+            "value/advantage": advantage,
         }
-        return new_state, advantage, metrics
+        # One reduction for all: six small ones are 1 % of an update on a CPU.
+        means = jnp.mean(jnp.stack(list(rows.values())), axis=1)
+        return new_state, advantage, dict(zip(rows, means, strict=True))
 
     def q_values(
         params: Params, observation: Array, action: Array, dtype: str = "float32"

@@ -14,7 +14,7 @@ import optax
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _config, _observations
-from gem_jax.networks import bundle, mlp
+from gem_jax.networks import bundle, linear, mlp
 from gem_jax.ops import normalize
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -65,7 +65,7 @@ class Policy(nn.Module):
     @nn.compact
     def __call__(self, observation: Array) -> Array:
         trunk = mlp.MLP(self.hidden_sizes)(observation)
-        return jnp.tanh(nn.Dense(self.action_size)(trunk))
+        return jnp.tanh(linear.head(self.action_size)(trunk))
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:

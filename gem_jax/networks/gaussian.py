@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gem_jax.networks import bundle, mlp
+from gem_jax.networks import bundle, linear, mlp
 from gem_jax.ops.gaussian import Gaussian
 from gem_jax.types import Array, Params
 
@@ -32,11 +32,11 @@ class GaussianNetwork(nn.Module):
     def __call__(self, observation: Array) -> Gaussian:
         """`[..., O]` to a Gaussian with batch axes `[...]`."""
         trunk = mlp.MLP(self.hidden_sizes)(observation)
-        mean = nn.Dense(self.action_size)(trunk)
+        mean = linear.head(self.action_size)(trunk)
         # Begins inside the bounds: beyond them the clip lets no gradient pass.
         start = max(self.log_std_max - 1.0, (self.log_std_min + self.log_std_max) / 2)
         bias = nn.initializers.constant(start)
-        log_std = nn.Dense(self.action_size, bias_init=bias)(trunk)
+        log_std = linear.head(self.action_size, bias_init=bias)(trunk)
         return Gaussian(
             jnp.tanh(mean), jnp.clip(log_std, self.log_std_min, self.log_std_max)
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax.numpy as jnp
 
-from gem_jax.networks import mlp
+from gem_jax.networks import linear, mlp
 from gem_jax.ops import mixture
 from gem_jax.types import Array
 
@@ -39,10 +39,10 @@ class MixtureNetwork(nn.Module):
         batch_shape = observation.shape[:-1]
         trunk = mlp.MLP(self.hidden_sizes)(observation)
         if self.num_components > 1:
-            logits = nn.Dense(self.num_components)(trunk)
+            logits = linear.head(self.num_components)(trunk)
         else:
             logits = jnp.zeros((*batch_shape, 1))
-        means = nn.Dense(self.num_components * self.action_size)(trunk)
+        means = linear.head(self.num_components * self.action_size)(trunk)
         # Scales as wide as the action box make all components alike, and gradients take
         # thousands of steps to tell them apart. Strictly inside the bounds: on them or
         # beyond, the clip lets no gradient pass.

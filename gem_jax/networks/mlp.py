@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
+from gem_jax.networks import linear
 from gem_jax.types import Array
 
 
@@ -37,7 +38,7 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return nn.Dense(self.outputs)(MLP(self.hidden_sizes)(x))
+        return linear.head(self.outputs)(MLP(self.hidden_sizes)(x))
 
 
 def hidden(x: Array, layer_norm: bool) -> Array:

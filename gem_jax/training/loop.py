@@ -101,14 +101,19 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
         loop_key = _named(key).loop
         dataset = dataset._replace(extras={**dataset.extras, **extras})
 
-        def step(state: State, _: None) -> tuple[State, Metrics]:
-            step_key = jax.random.fold_in(loop_key, state.step)
-            sample_key, update_key = jax.random.split(step_key)
+        def keys_of(step: Array) -> PRNGKey:
+            return jax.random.split(jax.random.fold_in(loop_key, step))
+
+        def step(state: State, keys: PRNGKey) -> tuple[State, Metrics]:
+            sample_key, update_key = keys
             phase_step = state.step - phase_start
             batch = phase.sample(sample_key, dataset, phase.batch_size, phase_step)
             return phase.update(state, update_key, batch)
 
-        state, metrics = jax.lax.scan(step, state, length=length)
+        # All keys of the chunk at once: one by one they would be small operations that
+        # every step waits for.
+        keys = jax.vmap(keys_of)(state.step + jnp.arange(length))
+        state, metrics = jax.lax.scan(step, state, keys)
         return state, jax.tree.map(jnp.mean, metrics)
 
     def all_seeds(

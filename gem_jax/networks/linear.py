@@ -1,0 +1,57 @@
+"""The linear layer that a network ends with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from gem_jax.types import Array
+
+_FEW_OUTPUTS = 64  # for wider layers transposing costs what it saves
+
+
+def head(outputs: int, **settings: Any) -> nn.Dense:
+    """A ``flax.linen.Dense``, to be called in a module's compact method.
+
+    With a few outputs, but more than one, its weight gradient is among the slowest
+    products of a training step on a CPU, and is taken another way there.
+    """
+    if 1 < outputs <= _FEW_OUTPUTS:
+        settings["dot_general"] = _dot_general
+    return nn.Dense(outputs, **settings)
+
+
+def _dot_general(x: Array, kernel: Array, dimensions: Any, precision: Any = None):
+    del dimensions, precision  # a dense layer's: the last axis with the first
+    return _product(x, kernel)
+
+
+@jax.custom_vjp
+def _product(x: Array, kernel: Array) -> Array:
+    """`[..., I]` times `[I, P]`."""
+    return x @ kernel
+
+
+def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return x @ kernel, (x, kernel)
+
+
+def _backward(saved: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    rows, grads = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
+    kernel_grad = jax.lax.platform_dependent(
+        rows, grads, cpu=_transposed_first, default=lambda x, g: x.T @ g
+    )
+    return grad @ kernel.T, kernel_grad
+
+
+def _transposed_first(x: Array, grad: Array) -> Array:
+    """x^T g with x^T in memory: XLA would fold the transposition into the product, and
+    its product of two columns is a slow one."""
+    barrier = jax.lax.optimization_barrier
+    return barrier(barrier(x).T) @ grad
+
+
+_product.defvjp(_forward, _backward)
