@@ -48,8 +48,11 @@ def _backward(saved: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
 
 
 def _transposed_first(x: Array, grad: Array) -> Array:
-    """x^T g with x^T in memory: XLA would fold the transposition into the product, and
-    its product of two columns is a slow one."""
+    """x^T g with x^T in memory.
+
+    XLA would fold the transposition into the product, and products along the first axis
+    of both factors are slow on a CPU.
+    """
     barrier = jax.lax.optimization_barrier
     return barrier(barrier(x).T) @ grad
 
