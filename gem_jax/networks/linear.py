@@ -9,7 +9,9 @@ import jax
 
 from gem_jax.types import Array
 
-_FEW_OUTPUTS = 64  # for wider layers transposing costs what it saves
+# Alone, the other way is twice as fast for 3 outputs, 1.4 times for 8, and gains
+# nothing from 12 on. For GEM's heads, up to 64, no effect on an update was seen.
+_FEW_OUTPUTS = 64
 
 
 def head(outputs: int, **settings: Any) -> nn.Dense:

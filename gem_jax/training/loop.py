@@ -110,8 +110,7 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
             batch = phase.sample(sample_key, dataset, phase.batch_size, phase_step)
             return phase.update(state, update_key, batch)
 
-        # All keys of the chunk at once: one by one they would be small operations that
-        # every step waits for.
+        # All keys of the chunk at once: fewer small operations in a step.
         keys = jax.vmap(keys_of)(state.step + jnp.arange(length))
         state, metrics = jax.lax.scan(step, state, keys)
         return state, jax.tree.map(jnp.mean, metrics)
