@@ -11,23 +11,24 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
+from gem_jax.algorithms._metrics import Rows
 from gem_jax.networks import bundle
 from gem_jax.networks.mixture import MixtureNetwork
 from gem_jax.ops import mixture
 from gem_jax.train_state import TrainState
-from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 
 class MixtureLearner(NamedTuple):
     """Attributes:
     init: key to state.
-    update: (state, batch, weight `[B]`) to (state, metrics ``loss``, ``nll`` and
-      ``gating_entropy``); the weights get no gradient.
+    update: (state, batch, weight `[B]`) to (state, rows of metrics `[B]` ``loss``,
+      ``nll`` and ``gating_entropy``); the weights get no gradient.
     policy: (params, observation `[..., O]`) to a mixture.
     """
 
     init: Callable[[PRNGKey], TrainState]
-    update: Callable[[TrainState, Transition, Array], tuple[TrainState, Metrics]]
+    update: Callable[[TrainState, Transition, Array], tuple[TrainState, Rows]]
     policy: Callable[[Params, Array], mixture.Mixture]
 
 
@@ -63,18 +64,19 @@ def make_mixture_learner(
         surrogate = mixture.loose_elbo(
             policy, batch.action, detach=detach_responsibilities
         )
-        entropy = jnp.mean(mixture.gating_entropy(policy))
-        value = -jnp.mean(weight * surrogate) - gating_entropy * entropy  # Eq. 44
-        nll = -jnp.mean(mixture.log_prob(policy, batch.action))
-        return value, {"loss": value, "nll": nll, "gating_entropy": entropy}
+        entropy = mixture.gating_entropy(policy)
+        losses = -weight * surrogate - gating_entropy * entropy  # Eq. 44
+        nll = -mixture.log_prob(policy, batch.action)
+        rows = {"loss": losses, "nll": nll, "gating_entropy": entropy}
+        return jnp.mean(losses), rows
 
     def update(
         state: TrainState, batch: Transition, weight: Array
-    ) -> tuple[TrainState, Metrics]:
+    ) -> tuple[TrainState, Rows]:
         chex.assert_equal_shape([weight, batch.reward])
-        grads, metrics = jax.grad(loss, has_aux=True)(
+        grads, rows = jax.grad(loss, has_aux=True)(
             state.params, batch, jax.lax.stop_gradient(weight)
         )
-        return train_state.apply_gradients(state, grads, optimizer), metrics
+        return train_state.apply_gradients(state, grads, optimizer), rows
 
     return MixtureLearner(init, update, network.apply)

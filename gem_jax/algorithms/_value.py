@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
+from gem_jax.algorithms._metrics import Rows
 from gem_jax.networks import bundle, critic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
-from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 
 @flax.struct.dataclass
@@ -34,14 +35,14 @@ class ValueState:
 class ValueLearner(NamedTuple):
     """Attributes:
     init: key to state.
-    update: (state, batch) to (state, advantage `[B]`, metrics); the advantage is
-      that of the parameters before the step, without gradient.
+    update: (state, batch) to (state, advantage `[B]`, rows of metrics `[B]`); the
+      advantage is that of the parameters before the step, without gradient.
     q_values: (critic params, observation, action, dtype) to `[E, ...]`; the dtype of
       the hidden layers is float32 by default.
     """
 
     init: Callable[[PRNGKey], ValueState]
-    update: Callable[[ValueState, Transition], tuple[ValueState, Array, Metrics]]
+    update: Callable[[ValueState, Transition], tuple[ValueState, Array, Rows]]
     q_values: Callable[..., Array]
 
 
@@ -126,9 +127,7 @@ def make_value_learner(
             "value/v": v,
             "value/advantage": advantage,
         }
-        # One reduction for all instead of six small ones.
-        means = jnp.mean(jnp.stack(list(rows.values())), axis=1)
-        return new_state, advantage, dict(zip(rows, means, strict=True))
+        return new_state, advantage, rows
 
     def q_values(
         params: Params, observation: Array, action: Array, dtype: str = "float32"

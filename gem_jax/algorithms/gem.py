@@ -17,7 +17,7 @@ import optax
 
 from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _mixture, _observations, _value
+from gem_jax.algorithms import _config, _metrics, _mixture, _observations, _value
 from gem_jax.inference import knobs as knob_rules
 from gem_jax.inference import scoring
 from gem_jax.ops import mixture, normalize
@@ -197,22 +197,22 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def fit_behavior(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        new_behavior, metrics = behavior.update(
+        new_behavior, rows = behavior.update(
             state.behavior, batch, _responsibility(batch)
         )
         new_state = dataclasses.replace(
             state, step=_observations.next_step(state.step), behavior=new_behavior
         )
-        return new_state, {"behavior/nll": metrics["nll"]}
+        return new_state, {"behavior/nll": jnp.mean(rows["nll"])}
 
     def fit_policy(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        new_values, advantage, value_metrics = values.update(state.values, batch)
+        new_values, advantage, value_rows = values.update(state.values, batch)
         weight = value_ops.advantage_weight(  # Eq. 41
             advantage, config.beta, config.max_weight
         )
-        new_actor, metrics = actor.update(
+        new_actor, rows = actor.update(
             state.actor, batch, weight * _responsibility(batch)
         )
         new_state = dataclasses.replace(
@@ -221,11 +221,13 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             actor=new_actor,
             values=new_values,
         )
-        return new_state, {
-            **value_metrics,
-            **{f"actor/{name}": value for name, value in metrics.items()},
-            "actor/weight": jnp.mean(weight),
-        }
+        return new_state, _metrics.means(
+            {
+                **value_rows,
+                **{f"actor/{name}": row for name, row in rows.items()},
+                "actor/weight": weight,
+            }
+        )
 
     def fit_both(state: State, key: PRNGKey, batch: Transition):
         step = state.step

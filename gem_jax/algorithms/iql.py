@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _mixture, _observations, _value
+from gem_jax.algorithms import _config, _metrics, _mixture, _observations, _value
 from gem_jax.ops import mixture, normalize
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -117,21 +117,23 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def update(state: State, key: PRNGKey, batch: Transition):
         del key
         batch = _observations.normalized(state.normalizer, batch)
-        new_values, advantage, value_metrics = values.update(state.values, batch)
+        new_values, advantage, value_rows = values.update(state.values, batch)
         weight = value_ops.advantage_weight(advantage, config.beta, config.max_weight)
-        new_actor, metrics = actor.update(state.actor, batch, weight)
+        new_actor, rows = actor.update(state.actor, batch, weight)
         new_state = dataclasses.replace(
             state,
             step=_observations.next_step(state.step),
             actor=new_actor,
             values=new_values,
         )
-        return new_state, {
-            **value_metrics,
-            "actor/loss": metrics["loss"],
-            "actor/nll": metrics["nll"],
-            "actor/weight": jnp.mean(weight),
-        }
+        return new_state, _metrics.means(
+            {
+                **value_rows,
+                "actor/loss": rows["loss"],
+                "actor/nll": rows["nll"],
+                "actor/weight": weight,
+            }
+        )
 
     def actor_params(state: State) -> Params:
         return state.normalizer, state.actor.params

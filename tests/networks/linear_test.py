@@ -30,7 +30,7 @@ def gradients(outputs, ours, x, target):
 
 
 @pytest.mark.parametrize("batch_shape", [(), (7,), (2, 3)])
-@pytest.mark.parametrize("outputs", [1, 3, 65])
+@pytest.mark.parametrize("outputs", [1, 3, 9])
 def test_gradients_are_those_of_a_dense_layer(batch_shape, outputs):
     x = jax.random.normal(jax.random.key(2), (*batch_shape, 5))
     target = jax.random.normal(jax.random.key(3), (*batch_shape, outputs))
