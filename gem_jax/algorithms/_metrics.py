@@ -14,8 +14,7 @@ Rows = Mapping[str, Array]  # by name, a value for each transition of the batch,
 def means(rows: Rows) -> Metrics:
     """The mean of each row, `[B]` to `[]`.
 
-    In one reduction: one for each metric takes several operations apiece, and these
-    count in an update of a few milliseconds.
+    In one reduction, where one for each metric would be several operations apiece.
     """
     values = jnp.mean(jnp.stack(list(rows.values())), axis=1)
     return dict(zip(rows, values, strict=True))
