@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import cli, rescoring
+from experiments import cli, rescoring, statistics
 from gem_jax.inference import Knobs
 from gem_jax.inference.knobs import SCHEDULES
 from gem_jax.training import rundir
@@ -58,7 +58,7 @@ def format_rows(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     scores = [row["normalized_score"] for row in rows]
-    mean, std = np.mean(scores), np.std(scores)
+    mean, std = np.mean(scores), statistics.sample_std(scores)
     return "\n".join(
         [*lines, f"score {mean:.1f} +- {std:.1f} over {len(rows)} seed(s)"]
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments import statistics
 from gem_jax.envs import navigation_rollout
 
 OPTIMAL = -420.0  # of the routes in the data only stitched ones return more
@@ -34,12 +35,12 @@ class Outcome(NamedTuple):
 
 
 def summarize(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
-    """The numbers of the table; standard deviations are over seeds."""
+    """The numbers of the table; standard deviations are over seeds, ddof = 1."""
     return {
         title: {
             "updates": outcome.updates,
             "return_mean": float(outcome.rollouts.returns.mean()),
-            "return_std": float(outcome.rollouts.returns.mean(axis=1).std()),
+            "return_std": statistics.sample_std(outcome.rollouts.returns.mean(axis=1)),
             "optimal_share": float((outcome.rollouts.returns > OPTIMAL).mean()),
             "rand_index": None if outcome.rand is None else outcome.rand.tolist(),
         }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments import csv_rows, labeled_trajectories
+from experiments import csv_rows, labeled_trajectories, statistics
 from experiments.csv_rows import Row
 from gem_jax import clustering, data, errors
 from gem_jax.data import tasks
@@ -138,7 +138,7 @@ def published() -> dict[tuple[str, float, int, int], str]:
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """Markdown, a row a setting; standard deviations are over seeds."""
+    """Markdown, a row a setting; standard deviations are over seeds, ddof = 1."""
     elsewhere = published()
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
@@ -147,7 +147,7 @@ def format_table(rows: Sequence[Row]) -> str:
     lines: list[Sequence[str]] = [header, ["---"] * len(header)]
     for cell, alike in groups.items():
         found = [100.0 * float(row["rand_index"]) for row in alike]
-        score = f"{np.mean(found):.2f} ± {np.std(found):.2f}"
+        score = f"{np.mean(found):.2f} ± {statistics.sample_std(found):.2f}"
         known = elsewhere.get(_heuristics(alike[0]), "-")
         lines.append([*cell, str(len(found)), score, known])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

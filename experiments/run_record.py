@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import presets
+from experiments import presets, statistics
 from gem_jax import data, errors
 from gem_jax.data import tasks
 from gem_jax.training import checkpoint, rundir
@@ -101,7 +101,7 @@ def summarize(
         "seeds": list(run.seeds),
         "normalized_score": {
             "mean": float(np.mean(scores)),
-            "std": float(np.std(scores)),  # population, over seeds
+            "std": statistics.sample_std(scores),  # ddof = 1, over seeds
             "per_seed": scores,
         },
         "wall_seconds": wall_seconds,

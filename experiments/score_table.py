@@ -10,17 +10,46 @@ from typing import Any
 
 import numpy as np
 
+from experiments import csv_rows, statistics, sweep_table
 from gem_jax import errors
 from gem_jax.training import rundir
 
 Summary = Mapping[str, Any]
+_ANCHOR_ALONE = ", N = 0"
 
 
-def read_summary(folder: pathlib.Path) -> Summary:
-    """A run's ``summary.json``, with the ``settings`` that tell which runs compare."""
+def read_summaries(folder: pathlib.Path) -> list[Summary]:
+    """A run's ``summary.json``, with the ``settings`` that tell which runs compare.
+
+    Where the folder's ``sweep.csv`` has N = 0 under knobs that are the run's own
+    otherwise, another summary has these scores: what the anchor alone is worth.
+    """
     record = rundir.read_json(folder / rundir.CONFIG)
     settings = {"settings": rundir.settings_hash(record)}
-    return rundir.read_json(folder / rundir.SUMMARY) | settings
+    summary = rundir.read_json(folder / rundir.SUMMARY) | settings
+    scores = _anchor_scores(folder, summary["steps"])
+    if len(scores) != len(summary["seeds"]):
+        return [summary]
+    algo = summary["algo"] + _ANCHOR_ALONE
+    alone = {"algo": algo, "normalized_score": {"per_seed": scores}}
+    return [summary, summary | alone]
+
+
+def _anchor_scores(folder: pathlib.Path, step: int) -> list[float]:
+    """Of each seed; the last sweep's where there are several."""
+    rows = csv_rows.read(folder / sweep_table.FILE, sweep_table.COLUMNS)
+    if not rows:
+        return []
+    own = rundir.read_lines(folder / rundir.EVAL)[-1]["knobs"]
+    wanted = {name: own.get(name) for name in sweep_table.KNOBS}
+    wanted |= {"step": step, "num_candidates": 0}
+    cells = {name: sweep_table.cell(value) for name, value in wanted.items()}
+    by_seed = {
+        row["seed"]: float(row["normalized_score"])
+        for row in rows
+        if cells.items() <= row.items()
+    }
+    return list(by_seed.values())
 
 
 def published() -> dict[str, Mapping[str, str]]:
@@ -35,6 +64,7 @@ def format_table(
 ) -> str:
     """Markdown; runs of one task, source and algorithm are pooled over their seeds.
 
+    A cell has mean, standard deviation (ddof = 1) and number of seeds.
     The last row has the means of the columns without gaps.
 
     Raises:
@@ -42,7 +72,7 @@ def format_table(
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
-    compared = [algo for algo in algos if algo != "bc"]
+    compared = [a for a in algos if a != "bc" and not a.endswith(_ANCHOR_ALONE)]
     lines = [
         ["task", "data", "behavior", *algos, *(f"{a}, published" for a in compared)]
     ]
@@ -89,9 +119,7 @@ def _scores(summaries: Sequence[Summary]) -> list[float]:
 
 
 def _cell(scores: Sequence[float]) -> str:
-    if not scores:
-        return "-"
-    return f"{np.mean(scores):.1f} ± {np.std(scores):.1f} ({len(scores)})"
+    return statistics.mean_and_std(scores) if scores else "-"
 
 
 def _number(value: float | None) -> str:

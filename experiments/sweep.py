@@ -54,7 +54,7 @@ def main(argv: list[str]) -> None:
         runs = [run.with_knobs({"chunk_size": _CHUNK.value}) for run in runs]
     variants = distinct(runs, settings)
     table = sweep_table.Table(
-        pathlib.Path(_OUTPUT.value or folders[0] / "sweep.csv"), _EPISODES.value
+        pathlib.Path(_OUTPUT.value or folders[0] / sweep_table.FILE), _EPISODES.value
     )
     missing = [
         changed[i]

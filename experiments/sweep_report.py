@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments import statistics
 from experiments.sweep_table import Row
 from gem_jax.data import tasks
 from gem_jax.inference import Knobs
@@ -126,7 +127,8 @@ def _against_candidates(figure: Figure, results: Sequence[Result]) -> str:
     names = ("normalized_score", "violation_rate", "collapse_dist")
     for axes, name in zip(figure.subplots(1, 3), names, strict=True):
         values = np.array([result.column(name) for result in found])
-        axes.errorbar(n, values.mean(axis=1), values.std(axis=1), marker="o", capsize=3)
+        spread = statistics.sample_std(values, axis=1)
+        axes.errorbar(n, values.mean(axis=1), spread, marker="o", capsize=3)
         axes.set_xscale("symlog", linthresh=1)
         axes.set(xlabel="N", ylabel=name)
     return ""
@@ -196,7 +198,8 @@ def _changed(knobs: Knobs, changes: Mapping[str, Any]) -> Knobs:
 def _line(result: Result) -> str:
     score = result.column("normalized_score")
     return (
-        f"{_name(result.setting)}: score {np.mean(score):.1f} +- {np.std(score):.1f}, "
+        f"{_name(result.setting)}: score {np.mean(score):.1f} +- "
+        f"{statistics.sample_std(score):.1f}, "
         f"support z {np.mean(result.column('support_z')):.2f}, violations "
         f"{np.mean(result.column('violation_rate')):.4f}, collapse "
         f"{np.mean(result.column('collapse_dist')):.3f} ({len(result.rows)} seeds)"

@@ -19,6 +19,7 @@ _MEASURED = (
     *("violation_rate", "collapse_dist", "env_steps_per_second", "returns"),
 )
 COLUMNS = _SETTING + _MEASURED
+FILE = "sweep.csv"  # in the first run's folder, by default
 
 
 class Table:
@@ -72,10 +73,11 @@ def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _flat(row: Mapping[str, Any]) -> dict[str, str]:
     cells = {**row, **row["knobs"]}
     values = ((name, cells.get(name)) for name in COLUMNS)
-    return {name: _cell(value) for name, value in values}
+    return {name: cell(value) for name, value in values}
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value as the file has it."""
     if isinstance(value, list):  # the returns of all episodes
         return " ".join(map(str, value))
     return "" if value is None else str(value)

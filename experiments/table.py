@@ -2,8 +2,9 @@
 
 python -m experiments.table --workdir=runs/maze2d-umaze-v1/gem/seed1,runs/...
 
-A row a task and data source, a column an algorithm: mean and standard deviation over
-seeds. GEM's paper's table stands to the right: other data, other updates.
+A row a task and data source, a column an algorithm: mean and standard deviation
+(ddof = 1) over seeds; GEM at N = 0 too, once ``experiments.sweep --num_candidates=0``
+has measured it. GEM's paper's table stands to the right: other data, other updates.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main(argv: list[str]) -> None:
     folders = cli.folders(_WORKDIR.value)
     print(
         score_table.format_table(
-            [score_table.read_summary(folder) for folder in folders],
+            [s for folder in folders for s in score_table.read_summaries(folder)],
             score_table.published(),
         )
     )

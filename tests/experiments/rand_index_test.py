@@ -40,7 +40,7 @@ def test_table_has_mean_and_spread_over_seeds_beside_the_paper_s(tmp_path, count
     table = rand_index_table.format_table(rows).splitlines()
     cells = [cell.strip() for cell in table[2].strip("|").split("|")]
     assert cells[:4] == ["walker2d-medium-expert-v2", "4000", "0.9", "0"]
-    assert cells[-3:] == ["3", "60.00 ± 8.16", "-"]
+    assert cells[-3:] == ["3", "60.00 ± 10.00", "-"]
     assert len(rand_index_table.published()) == 24
     known = rand_index_table.published()["walker2d-medium-expert-v2", 0.9, 20, 3]
     assert known == "99.93 ± 0.08"
