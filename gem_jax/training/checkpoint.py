@@ -1,18 +1,16 @@
 """Checkpoints through orbax, verified: what is restored is what was saved, bit for bit.
 
 Orbax neither notices a flipped bit nor falls back to an older step. So every save
-carries a SHA-256 of each leaf; a restore checks them, moves a bad step out of the way
-and tries the one before. Orbax's folder holds nothing but its steps; what is
-quarantined goes beside it.
+carries a SHA-256 of each leaf; a restore checks them, moves a damaged step out of the
+way and tries the one before. Whatever else keeps from reading leaves all in place.
+Orbax's folder holds nothing but its steps; what is quarantined goes beside it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
-import logging
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +18,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
 
 from gem_jax import errors
+from gem_jax.training import checkpoint_faults, checkpoint_leaves
 
 Meta = Mapping[str, Any]
 
@@ -36,10 +34,12 @@ class Restored:
     """Attributes:
     step: updates in the state.
     state: the pytree, on the device.
+    notes: what was saved beside it.
     """
 
     step: int
     state: Any
+    notes: Meta = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +81,9 @@ def open_store(
       log: see ``Store``.
 
     Raises:
-      UserError: the folder cannot be written.
+      UserError: the folder cannot be read or written.
     """
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every step
-    workdir = pathlib.Path(workdir).resolve()
+    workdir = pathlib.Path(workdir).expanduser().resolve()
     folder = workdir / FOLDER
     if not read_only:
         with _writing(folder):
@@ -96,15 +95,26 @@ def open_store(
         enable_async_checkpointing=False,
         cleanup_tmp_directories=not read_only,
     )
-    with ocp.CheckpointManager(
-        folder, options=options, item_names=("state", "meta")
-    ) as manager:
+    with _reading(folder), checkpoint_faults.quiet():
+        manager = ocp.CheckpointManager(
+            folder, options=options, item_names=("state", "meta")
+        )
+    try:
         plain = json.loads(json.dumps(config))  # tuples become lists, as on disk
         yield Store(workdir, plain, manager, read_only, log)
+    finally:
+        with checkpoint_faults.quiet():
+            manager.close()
 
 
-def save(store: Store, step: int, state: Any) -> None:
+def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None:
     """Saves and waits until the step is complete on disk.
+
+    Args:
+      store: open store.
+      step: updates in the state.
+      state: the pytree.
+      notes: JSON-compatible; comes back with the state.
 
     Raises:
       UserError: the disk is full or read-only; earlier steps are untouched.
@@ -114,9 +124,14 @@ def save(store: Store, step: int, state: Any) -> None:
         return
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state)):
         raise FloatingPointError(f"the state of update {step} is not finite; not saved")
-    meta: dict[str, Any] = {"config": store.config, "leaves": _describe(state)}
-    meta["sha256"] = _digest(meta)
-    with _writing(store.workdir / FOLDER):
+    meta: dict[str, Any] = {
+        "config": store.config,
+        "leaves": checkpoint_leaves.describe(state),
+    }
+    if notes:
+        meta["notes"] = notes
+    meta["sha256"] = checkpoint_leaves.digest(meta)
+    with _writing(store.workdir / FOLDER), checkpoint_faults.quiet():
         store.manager.save(
             step,
             args=ocp.args.Composite(
@@ -141,7 +156,8 @@ def restore(store: Store, like: Any, step: int | None = None) -> Restored | None
 
     Raises:
       UserError: the checkpoint belongs to another configuration, the asked step does
-        not exist or is damaged, or every step is damaged.
+        not exist or is damaged, every step is damaged, or something that passes keeps
+        from reading; then nothing is moved.
     """
     if step is not None:
         return _restore_exactly(store, like, step)
@@ -149,14 +165,7 @@ def restore(store: Store, like: Any, step: int | None = None) -> Restored | None
     for candidate in candidates:
         try:
             return _read(store, like, candidate)
-        except (errors.UserError, MemoryError):
-            raise  # says nothing about the files
-        except PermissionError as error:
-            raise errors.UserError(
-                f"cannot read checkpoint {candidate} of {store.workdir}: "
-                f"{_one_line(error)}; ask its owner for permission"
-            ) from error
-        except Exception as error:  # orbax raises bare exceptions for damaged files
+        except _Damaged as error:
             _set_aside(store, candidate, error)
     # What an earlier call set aside counts too: a run never restarts from zero unasked.
     if candidates or (store.workdir / _QUARANTINE).exists():
@@ -175,41 +184,62 @@ def _restore_exactly(store: Store, like: Any, step: int) -> Restored:
         )
     try:
         return _read(store, like, step)
-    except errors.UserError:
-        raise
-    except Exception as error:
+    except _Damaged as error:
         raise errors.UserError(
-            f"checkpoint {step} in {store.workdir} is damaged ({_one_line(error)}); "
+            f"checkpoint {step} in {store.workdir} is damaged ({error}); "
             f"choose another of {known}"
         ) from error
 
 
+class _Damaged(Exception):
+    """The files of a step are not what was saved; says why in a line."""
+
+
 def _read(store: Store, like: Any, step: int) -> Restored:
+    """Reads a step.
+
+    Raises:
+      UserError: it belongs to another run, or cannot be read now.
+      _Damaged: its files are damaged.
+    """
+    try:
+        with checkpoint_faults.quiet():
+            return _read_verified(store, like, step)
+    except errors.UserError:
+        raise
+    except Exception as error:
+        place = store.workdir / FOLDER / str(step)
+        if (trouble := checkpoint_faults.passing(error)) is not None:
+            raise errors.UserError(f"cannot read checkpoint {place}: {trouble}") from (
+                error
+            )
+        if not checkpoint_faults.is_damage(error):
+            raise
+        if not place.exists():
+            raise errors.UserError(
+                f"checkpoint {place} went away while it was read; try again"
+            ) from error
+        raise _Damaged(checkpoint_faults.one_line(error)) from error
+
+
+def _read_verified(store: Store, like: Any, step: int) -> Restored:
     meta = store.manager.restore(
         step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
     ).meta
-    claimed = meta.pop("sha256")
-    if _digest(meta) != claimed:
-        raise ValueError("the description does not match its hash")
+    claimed = meta.pop("sha256", None) if isinstance(meta, dict) else None
+    if claimed is None or checkpoint_leaves.digest(meta) != claimed:
+        raise checkpoint_faults.Mismatch("the description does not match its hash")
     check_config(meta["config"], store.config, store.workdir)
-    target = _on_this_device(like)
+    target = checkpoint_leaves.on_this_device(like)
     _check_leaves(meta["leaves"], target, store.workdir)
     state = store.manager.restore(
         step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
     ).state
-    found = _describe(state)
+    found = checkpoint_leaves.describe(state)
     for name, leaf in meta["leaves"].items():
         if found[name] != leaf:
-            raise ValueError(f"leaf {name} does not match its hash")
-    return Restored(step, state)
-
-
-def _on_this_device(like: Any) -> Any:
-    """Shapes with a sharding: without one, orbax insists on the devices of the save."""
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here), like
-    )
+            raise checkpoint_faults.Mismatch(f"leaf {name} does not match its hash")
+    return Restored(step, state, meta.get("notes", {}))
 
 
 def check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:
@@ -218,26 +248,13 @@ def check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:
     Raises:
       UserError: names the first field that differs, and both values.
     """
-    difference = first_difference(saved, wanted)
+    difference = checkpoint_leaves.first_difference(saved, wanted)
     if difference is not None:
         name, there, here = difference
         raise errors.UserError(
             f"{workdir} holds a run with {name}={there!r}, not "
             f"{here!r}; give another --workdir or the same settings"
         )
-
-
-def first_difference(saved: Meta, wanted: Meta) -> tuple[str, Any, Any] | None:
-    """The first field, in alphabetical order, in which two configurations differ."""
-    for name in sorted({*saved, *wanted}):
-        there, here = saved.get(name), wanted.get(name)
-        if isinstance(there, Mapping) and isinstance(here, Mapping):
-            inner = first_difference(there, here)
-            if inner is not None:
-                return f"{name}.{inner[0]}", inner[1], inner[2]
-        elif there != here:
-            return name, there, here
-    return None
 
 
 def _check_leaves(saved: Meta, target: Any, workdir: pathlib.Path) -> None:
@@ -250,26 +267,8 @@ def _check_leaves(saved: Meta, target: Any, workdir: pathlib.Path) -> None:
     check_config(there, wanted, workdir)
 
 
-def _describe(state: Any) -> dict[str, dict[str, Any]]:
-    """Shape, dtype and SHA-256 of every leaf, by path."""
-    described = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(state)):
-        array = np.ascontiguousarray(leaf)
-        described[jax.tree_util.keystr(path)] = {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
-        }
-    return described
-
-
-def _digest(meta: Meta) -> str:
-    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def _set_aside(store: Store, step: int, error: Exception) -> None:
+def _set_aside(store: Store, step: int, reason: Exception) -> None:
     """Moves a damaged step out of orbax's folder, so that it can be written again."""
-    reason = _one_line(error)
     if store.read_only:
         store.log(f"checkpoint {step} is damaged ({reason}); using the one before")
         return
@@ -278,15 +277,22 @@ def _set_aside(store: Store, step: int, error: Exception) -> None:
         quarantine.mkdir(exist_ok=True)
         place = quarantine / f"{step}-{len(list(quarantine.iterdir()))}"
         os.replace(store.workdir / FOLDER / str(step), place)
-    store.manager.reload()
+    with _reading(store.workdir / FOLDER), checkpoint_faults.quiet():
+        store.manager.reload()
     store.log(
         f"checkpoint {step} is damaged ({reason}); moved to {place}, using the one "
         "before"
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if (trouble := checkpoint_faults.passing(error)) is None:
+            raise
+        raise errors.UserError(f"cannot read {path}: {trouble}") from error
 
 
 @contextlib.contextmanager
@@ -298,6 +304,6 @@ def _writing(path: pathlib.Path) -> Iterator[None]:
         if isinstance(error, ValueError) and "os_error_code" not in str(error):
             raise
         raise errors.UserError(
-            f"cannot write {path}: {_one_line(error)}; free space or give another "
-            "--workdir"
+            f"cannot write {path}: {checkpoint_faults.one_line(error)}; free space or "
+            "give another --workdir"
         ) from error
