@@ -51,9 +51,9 @@ def main(argv: list[str]) -> None:
         print(f"{title}: {run.workdir}", flush=True)
         if not runner.train(run):
             return
-    cadence = runs["BC"].cadence
+    options = runs["BC"].data
     dataset = data.load(
-        task.name, num_transitions=cadence.num_transitions, repair=cadence.repair
+        task.name, num_transitions=options.num_transitions, repair=options.repair
     )
     outcomes = {
         title: navigation_play.play(run, dataset, _EPISODES.value)
@@ -94,6 +94,7 @@ def make_run(
         source="auto",
         preset=preset,
         cadence=presets.cadence(preset, task, config.num_steps),
+        data=presets.data_options(preset),
         seeds=tuple(range(_SEED.value, _SEED.value + _NUM_SEEDS.value)),
         workdir=folder / name,
         command=shlex.join(["python", "-m", "experiments.navigation", *sys.argv[1:]]),

@@ -1,4 +1,4 @@
-"""Presets: how long to train, how often to look, how much data to make."""
+"""Presets: how often to look, and which data to train on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import jax
 
 from gem_jax import errors
 from gem_jax.data.tasks import Task
+from gem_jax.data.transforms import RewardTransform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +21,6 @@ class Cadence:
       eval_episodes: episodes of those on the way.
       final_episodes: episodes of the last.
       checkpoint_every: updates between checkpoints; also at the end of each phase.
-      num_transitions: size of locally made data; ``None`` is D4RL's size.
-      repair: what is mended in the data, see ``gem_jax.data.repairs``.
     """
 
     log_every: int
@@ -29,8 +28,22 @@ class Cadence:
     eval_episodes: int
     final_episodes: int
     checkpoint_every: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """What is taken of a source, and what is made of it; see ``gem_jax.data.load``.
+
+    Attributes:
+      num_transitions: size of locally made data, of others the leading transitions;
+        ``None`` is D4RL's size, or all.
+      repair: what is mended.
+      reward_transform: its name or its numbers; ``None`` is the task's.
+    """
+
     num_transitions: int | None = None
     repair: tuple[str, ...] = ()
+    reward_transform: str | RewardTransform | None = None
 
 
 PRESETS = ("paper", "laptop", "smoke")
@@ -61,11 +74,15 @@ def cadence(preset: str, task: Task, num_steps: int) -> Cadence:
                 eval_episodes=min(final, 20),
                 final_episodes=final,
                 checkpoint_every=10_000,
-                repair=("until_terminal",),
             )
         case "smoke":
             third = max(num_steps // 3, 1)
-            return Cadence(third, third, 2, 4, third, num_transitions=20_000)
+            return Cadence(third, third, 2, 4, third)
     raise errors.UserError(
         f"unknown --preset={preset!r}; choose one of {', '.join(PRESETS)}"
     )
+
+
+def data_options(preset: str) -> DataOptions:
+    """The data of a preset: whole and as recorded, but for the size of ``smoke``."""
+    return DataOptions(num_transitions=20_000 if preset == "smoke" else None)

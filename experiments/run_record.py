@@ -33,6 +33,7 @@ class Run:
       source: where the data come from, see ``gem_jax.data.load``.
       preset: name, for the record.
       cadence: lengths and intervals.
+      data: what is taken of the source, and what is made of it.
       seeds: trained side by side.
       workdir: the run folder.
       command: for the record.
@@ -44,6 +45,7 @@ class Run:
     source: str
     preset: str
     cadence: presets.Cadence
+    data: presets.DataOptions
     seeds: tuple[int, ...]
     workdir: pathlib.Path
     command: str
@@ -53,6 +55,7 @@ def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, 
     """The content of config.json; its ``identity`` is what a checkpoint must match."""
     config = dataclasses.asdict(run.config)
     versions = {name: _version(name) for name in _PACKAGES}
+    assert provenance.rewards is not None  # loaded
     return {
         "env": run.task.name,
         "algo": run.algo,
@@ -69,7 +72,10 @@ def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, 
             "config": config,
             "log_every": run.cadence.log_every,
             "dataset": provenance.sha256,
-            "repair": run.cadence.repair,
+            "num_transitions": run.data.num_transitions,
+            "num_used": spec.num_transitions,
+            "repair": run.data.repair,
+            "rewards": dataclasses.asdict(provenance.rewards),
         },
         "command": run.command,
         "versions": versions | {"python": platform.python_version()},

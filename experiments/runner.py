@@ -50,8 +50,9 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> bool:
     dataset = data.load(
         run.task.name,
         run.source,
-        num_transitions=run.cadence.num_transitions,
-        repair=run.cadence.repair,
+        num_transitions=run.data.num_transitions,
+        repair=run.data.repair,
+        reward_transform=run.data.reward_transform,
         log=log,
     )
     used = len(dataset.transitions.reward)

@@ -20,7 +20,7 @@ from ml_collections import config_dict, config_flags
 
 from experiments import cli, configs, presets, run_record, runner
 from gem_jax import algorithms, errors
-from gem_jax.data import tasks
+from gem_jax.data import repairs, tasks, transforms
 
 _ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
 _ALGO = flags.DEFINE_string("algo", "gem", "Algorithm.")
@@ -42,8 +42,18 @@ _SEED = flags.DEFINE_integer(
 _REPAIR = flags.DEFINE_list(
     "repair",
     None,
-    "What to mend in the data, or none; by default the preset's choice.",
+    "What to mend in the data, as until_terminal:200; by default nothing.",
 )
+_TRANSFORM = flags.DEFINE_enum(
+    "reward_transform",
+    None,
+    transforms.NAMES,
+    "What training sees of the rewards; by default the task's choice.",
+)
+_SCALE = flags.DEFINE_float(
+    "reward_scale", None, "Instead: train on reward_scale * reward + reward_shift."
+)
+_SHIFT = flags.DEFINE_float("reward_shift", None, "See --reward_scale.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Default: runs/ENV/ALGO/seedS.")
 _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Continue?")
 
@@ -74,7 +84,8 @@ def main(argv: list[str]) -> None:
         config=config,
         source=_SOURCE.value,
         preset=preset,
-        cadence=_cadence(preset, task, config.num_steps),
+        cadence=presets.cadence(preset, task, config.num_steps),
+        data=_data_options(preset),
         seeds=tuple(range(_SEED.value, _SEED.value + _NUM_SEEDS.value)),
         workdir=pathlib.Path(workdir).resolve(),
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
@@ -91,12 +102,25 @@ def _preset() -> tuple[str, str]:
     return _PRESET.value, "as asked"
 
 
-def _cadence(preset: str, task: tasks.Task, num_steps: int) -> presets.Cadence:
-    cadence = presets.cadence(preset, task, num_steps)
-    if _REPAIR.value is None:
-        return cadence
-    names = () if _REPAIR.value == ["none"] else tuple(_REPAIR.value)
-    return dataclasses.replace(cadence, repair=names)
+def _data_options(preset: str) -> presets.DataOptions:
+    options = presets.data_options(preset)
+    if _REPAIR.value is not None:
+        names = () if _REPAIR.value == ["none"] else tuple(_REPAIR.value)
+        repairs.check_names(names)
+        options = dataclasses.replace(options, repair=names)
+    return dataclasses.replace(options, reward_transform=_reward_transform())
+
+
+def _reward_transform() -> str | transforms.RewardTransform | None:
+    if _SCALE.value is None and _SHIFT.value is None:
+        return _TRANSFORM.value
+    if _TRANSFORM.value is not None:
+        raise errors.UserError(
+            f"--reward_transform={_TRANSFORM.value} says scale and shift already; drop "
+            "it, or --reward_scale and --reward_shift"
+        )
+    scale = 1.0 if _SCALE.value is None else _SCALE.value
+    return transforms.given(scale, _SHIFT.value or 0.0)
 
 
 def _config() -> Any:

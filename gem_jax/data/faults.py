@@ -103,7 +103,10 @@ def _terminals_inside(found: _Found, task: tasks.Task) -> str | None:
     if not inside:
         return None
     hit = sum(bool(episode.terminations[:-1].any()) for episode in found)
-    return f"{inside} terminal steps inside {hit} episodes, which go on after them"
+    return (
+        f"{inside} terminal steps inside {hit} episodes, which go on after them; "
+        "training takes each as an end"
+    )
 
 
 def _rewards_lag(found: _Found, task: tasks.Task) -> str | None:
@@ -220,7 +223,7 @@ _CHECKS: dict[str, tuple[_Check, str | None]] = {
     "not finite": (_not_finite, "drop_not_finite"),
     "actions out of bounds": (_out_of_bounds, "clip_actions"),
     "position jumps": (_position_jumps, "split_jumps"),
-    "terminals inside": (_terminals_inside, "until_terminal"),
+    "terminals inside": (_terminals_inside, None),
     "rewards lag": (_rewards_lag, "shift_rewards"),
     "rewards scattered": (_rewards_scattered, None),
     "early time-outs": (_early_time_outs, None),

@@ -56,6 +56,7 @@ def load(
     seed: int = 0,
     num_transitions: int | None = None,
     repair: Sequence[str] = (),
+    reward_transform: str | transforms.RewardTransform | None = None,
     progress: bool = True,
     log: Log = print,
 ) -> OfflineDataset:
@@ -69,14 +70,19 @@ def load(
       num_transitions: size of ``"local"`` data, D4RL's by default; of others the
         leading transitions are kept, all by default.
       repair: names of repairs, made in this order; see ``gem_jax.data.repairs``.
+      reward_transform: a name of ``gem_jax.data.transforms``, or the numbers; by
+        default the task's. What became of it is in the provenance.
       progress: whether to show progress.
       log: takes one line.
 
     Raises:
-      UserError: unknown task, source or repair; data absent, damaged or unfit for the
-        task.
+      UserError: unknown task, source, repair or transform; data absent, damaged or
+        unfit for the task.
     """
+    task = tasks.get(task_name)
+    chosen = task.reward_transform if reward_transform is None else reward_transform
     repairs.check_names(repair)
+    transforms.check(chosen)
     found, provenance = read(
         task_name,
         source,
@@ -85,7 +91,6 @@ def load(
         progress=progress,
         log=log,
     )
-    task = tasks.get(task_name)
     found = repairs.apply(found, task, repair)
     if repair:
         before, after = provenance.num_transitions, sum(map(len, found))
@@ -93,15 +98,17 @@ def load(
     found = validate.check(found, task, provenance.id, log)
     offsets = transitions.offsets(found)
     flat = transitions.flatten(found)
-    rewards: Any = transforms.transform_rewards(
-        task.reward_transform, np.asarray(flat.reward), offsets
-    )
+    recorded = np.asarray(flat.reward)
+    transform = transforms.resolve(chosen, recorded, offsets)
+    rewards: Any = transform(recorded)
     return OfflineDataset(
         transitions=flat._replace(reward=rewards),
         episode_offsets=offsets,
         policy=transitions.policies(found),
         behavior_score=inspection.behavior_score(found, task),
-        provenance=dataclasses.replace(provenance, repairs=tuple(repair)),
+        provenance=dataclasses.replace(
+            provenance, repairs=tuple(repair), rewards=transform
+        ),
     )
 
 

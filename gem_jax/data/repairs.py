@@ -2,11 +2,13 @@
 
 ``python -m experiments.dataset inspect`` says which faults a dataset has and which
 repair helps; ``--repair=NAME,NAME`` makes it while loading. The file stays as it is.
+``until_terminal`` may name a length, ``until_terminal:200``.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -15,19 +17,17 @@ from gem_jax import errors
 from gem_jax.data import episodes, motion, tasks
 
 _Found = list[episodes.Episode]
+_Repair = Callable[[_Found, tasks.Task], _Found]
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuses a repair that does not exist.
+    """Refuses a repair that does not exist, or a length that is none.
 
     Raises:
       UserError: names the valid ones.
     """
     for name in names:
-        if name not in REPAIRS:
-            raise errors.UserError(
-                f"unknown --repair={name!r}; choose of {', '.join(REPAIRS)}, or none"
-            )
+        _parse(name)
 
 
 def apply(
@@ -36,22 +36,29 @@ def apply(
     """Makes repairs in the order of their names; the episodes given stay unchanged."""
     mended = list(found)
     for name in names:
-        mended = REPAIRS[name](mended, task)
+        mended = _parse(name)(mended, task)
     return mended
 
 
-def until_terminal(found: _Found, task: tasks.Task) -> _Found:
-    """Leaves out what an episode holds beyond its first terminal step.
+def until_terminal(found: _Found, task: tasks.Task, steps_after: int = 0) -> _Found:
+    """Ends an episode some steps after its first terminal one.
 
-    D4RL's AntMaze episodes go on after the goal, for most of their length when the
-    walker is fast; an evaluation episode never gets there.
+    D4RL's AntMaze episodes go on after the goal. Training needs no repair for that: no
+    value is learned across a terminal step. Rewards are made for one point, while an
+    evaluation draws its goal anew around it, so that the path beyond the first hit may
+    be what leads there; the fewer steps stay, the less of it.
+
+    Args:
+      found: the episodes.
+      task: unused.
+      steps_after: how many steps beyond the first terminal one stay.
     """
     del task
     kept = []
     for episode in found:
         hits = np.flatnonzero(episode.terminations)
-        stop = int(hits[0]) + 1 if hits.size else len(episode)
-        kept.append(episodes.cut(episode, 0, stop))
+        stop = int(hits[0]) + 1 + steps_after if hits.size else len(episode)
+        kept.append(episodes.cut(episode, 0, min(stop, len(episode))))
     return kept
 
 
@@ -103,7 +110,28 @@ def clip_actions(found: _Found, task: tasks.Task) -> _Found:
     ]
 
 
-REPAIRS: Mapping[str, Callable[[_Found, tasks.Task], _Found]] = {
+def _parse(text: str) -> _Repair:
+    """The repair that ``NAME`` or ``until_terminal:LENGTH`` asks for."""
+    name, colon, length = text.partition(":")
+    if name not in REPAIRS:
+        raise errors.UserError(
+            f"unknown --repair={name!r}; choose of {', '.join(REPAIRS)}, or none"
+        )
+    if not colon:
+        return REPAIRS[name]
+    if name != until_terminal.__name__:
+        raise errors.UserError(
+            f"--repair={text}: {name} takes no length; only until_terminal does"
+        )
+    if not (length.isascii() and length.isdecimal() and len(length) < 10):
+        raise errors.UserError(
+            f"--repair={text}: {length!r} is no number of steps; write a whole number "
+            "of at least 0, as in until_terminal:200"
+        )
+    return functools.partial(until_terminal, steps_after=int(length))
+
+
+REPAIRS: Mapping[str, _Repair] = {
     repair.__name__: repair
     for repair in (
         until_terminal,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gem_jax import errors
-from gem_jax.data import d4rl, download, episodes, minari, tasks
+from gem_jax.data import d4rl, download, episodes, minari, tasks, transforms
 from gem_jax.data.local import generate
 
 Log = Callable[[str], None]
@@ -27,6 +27,7 @@ class Provenance:
       num_episodes: `J`.
       recipe: how data of source ``"local"`` were made; None for others.
       repairs: what was mended on loading, see ``gem_jax.data.repairs``.
+      rewards: what training sees of the rewards; None where none were transformed yet.
     """
 
     env: str
@@ -37,6 +38,7 @@ class Provenance:
     num_episodes: int
     recipe: Mapping[str, Any] | None = None
     repairs: tuple[str, ...] = ()
+    rewards: transforms.RewardTransform | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``dataset.json``."""

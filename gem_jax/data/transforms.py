@@ -1,7 +1,9 @@
-"""Reward transforms, named by the table of tasks."""
+"""Reward transforms: what training sees of the rewards; evaluation sees them all."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,30 +13,72 @@ from gem_jax import errors
 _TARGET_RANGE = 1000.0
 
 
-def transform_rewards(
-    name: str, rewards: np.ndarray, episode_offsets: np.ndarray
-) -> np.ndarray:
-    """Applies the transform ``name`` for training; evaluation never sees it.
+@dataclasses.dataclass(frozen=True)
+class RewardTransform:
+    """What becomes of a recorded reward: ``scale * reward + shift``.
+
+    Attributes:
+      name: which rule gave the numbers: ``"identity"``; ``"minus_one"``, which makes
+        0/1 rewards -1/0; ``"return_range"``, by which trajectory returns span 1000; or
+        ``"given"``, they were asked for.
+      scale: finite, not 0.
+      shift: finite.
+    """
+
+    name: str
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def __call__(self, rewards: np.ndarray) -> np.ndarray:
+        """`[D]` recorded to `[D]` float32."""
+        changed = rewards.astype(np.float64) * self.scale + self.shift
+        return changed.astype(np.float32)
+
+
+def given(scale: float = 1.0, shift: float = 0.0) -> RewardTransform:
+    """A transform by its numbers.
+
+    Raises:
+      UserError: a number is not finite, or the scale is 0.
+    """
+    if not math.isfinite(scale) or scale == 0.0:
+        raise errors.UserError(f"reward scale {scale:g} must be finite and not 0")
+    if not math.isfinite(shift):
+        raise errors.UserError(f"reward shift {shift:g} must be finite")
+    return RewardTransform("given", float(scale), float(shift))
+
+
+def check(transform: str | RewardTransform) -> None:
+    """Refuses a name that does not exist, or numbers that cannot be meant.
+
+    Raises:
+      UserError: names the valid ones.
+    """
+    if isinstance(transform, RewardTransform):
+        given(transform.scale, transform.shift)
+    elif transform not in NAMES:
+        raise errors.UserError(
+            f"unknown reward transform {transform!r}; choose one of {', '.join(NAMES)}"
+        )
+
+
+def resolve(
+    transform: str | RewardTransform, rewards: np.ndarray, episode_offsets: np.ndarray
+) -> RewardTransform:
+    """The numbers behind a name; a transform that has them already stays as it is.
 
     Args:
-      name: ``"identity"``; ``"minus_one"``, which makes 0/1 rewards -1/0; or
-        ``"return_range"``, which scales so that trajectory returns span 1000.
-      rewards: `[D]`.
+      transform: a name, or the transform itself.
+      rewards: `[D]` as recorded.
       episode_offsets: `[J + 1]` first transition of each trajectory, then `D`.
-
-    Returns:
-      `[D]` float32.
 
     Raises:
       UserError: no such transform.
     """
-    try:
-        transform = _TRANSFORMS[name]
-    except KeyError:
-        raise errors.UserError(
-            f"unknown reward transform {name!r}; choose one of {', '.join(_TRANSFORMS)}"
-        ) from None
-    return transform(rewards, episode_offsets).astype(np.float32)
+    check(transform)
+    if isinstance(transform, RewardTransform):
+        return transform
+    return _RULES[transform](rewards, episode_offsets)
 
 
 def trajectory_returns(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:
@@ -42,25 +86,25 @@ def trajectory_returns(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.n
     return np.add.reduceat(rewards.astype(np.float64), episode_offsets[:-1])
 
 
-def _identity(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:
-    del episode_offsets
-    return rewards
+def _identity(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransform:
+    del rewards, episode_offsets
+    return RewardTransform("identity")
 
 
-def _minus_one(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:
-    del episode_offsets
-    return rewards - 1.0
+def _minus_one(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransform:
+    del rewards, episode_offsets
+    return RewardTransform("minus_one", shift=-1.0)
 
 
-def _return_range(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:
-    span = np.ptp(trajectory_returns(rewards, episode_offsets))
-    if span == 0.0:  # a single trajectory, or all alike: no scale to be had
-        return rewards
-    return rewards * (_TARGET_RANGE / span)
+def _return_range(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransform:
+    span = float(np.ptp(trajectory_returns(rewards, episode_offsets)))
+    # A single trajectory, or all alike: no scale to be had.
+    return RewardTransform("return_range", _TARGET_RANGE / span if span else 1.0)
 
 
-_TRANSFORMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+_RULES: dict[str, Callable[[np.ndarray, np.ndarray], RewardTransform]] = {
     "identity": _identity,
     "minus_one": _minus_one,
     "return_range": _return_range,
 }
+NAMES = tuple(_RULES)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import h5py
 import numpy as np
 import pytest
@@ -64,15 +66,9 @@ def test_file(tmp_path):
         "num_episodes",
         "recipe",
         "repairs",
+        "rewards",
     ]
     assert (provenance["source"], provenance["num_transitions"]) == ("file", 8)
-
-
-def test_rewards_are_transformed(tmp_path):
-    path = tmp_path / "a.hdf5"
-    _write(path, "antmaze-umaze-v2")
-    dataset, _ = _load("antmaze-umaze-v2", f"file:{path}")
-    assert set(dataset.transitions.reward.tolist()) == {-1.0, 0.0}
 
 
 def test_leading_transitions(tmp_path):
@@ -149,8 +145,23 @@ def test_repairs_are_made_and_recorded(tmp_path):
     assert "repair clip_actions: 8 of 8 transitions kept" in lines
     assert dataset.provenance.to_dict()["repairs"] == ("clip_actions",)
     assert np.all(dataset.transitions.action == 1.0)
-    with pytest.raises(errors.UserError, match="'mend'; choose of until_terminal"):
-        _load(MAZE, f"file:{path}", repair=["mend"])
+
+
+@pytest.mark.parametrize(
+    ("repair", "message"),
+    [
+        ("mend", "'mend'; choose of until_terminal"),
+        ("until_terminal:", "'' is no number of steps"),
+        ("until_terminal:-1", "'-1' is no number of steps"),
+        ("until_terminal:1.5", "'1.5' is no number of steps"),
+        ("until_terminal:9999999999", "is no number of steps"),
+        ("clip_actions:3", "clip_actions takes no length"),
+    ],
+)
+def test_bad_repairs_are_refused_before_anything_is_read(repair, message):
+    with pytest.raises(errors.UserError, match=message) as caught:
+        _load(MAZE, "file:/nowhere.hdf5", repair=[repair])
+    assert "\n" not in str(caught.value)
 
 
 def test_bad_size():
@@ -158,18 +169,62 @@ def test_bad_size():
         _load(MAZE, "local", num_transitions=0)
 
 
-def test_transforms_by_hand():
-    rewards, offsets = np.array([1.0, 2.0, 4.0, 5.0]), np.array([0, 2, 4])
-    np.testing.assert_array_equal(
-        transforms.transform_rewards("minus_one", rewards, offsets), rewards - 1
-    )
-    np.testing.assert_allclose(  # returns 3 and 9 span 6
-        transforms.transform_rewards("return_range", rewards, offsets),
-        rewards * 1000 / 6,
-        rtol=1e-6,
-    )
-    np.testing.assert_array_equal(  # one trajectory spans nothing
-        transforms.transform_rewards("return_range", rewards, offsets[[0, 2]]), rewards
-    )
-    with pytest.raises(errors.UserError, match="unknown reward transform"):
-        transforms.transform_rewards("log", rewards, offsets)
+def _resolved(name, rewards, offsets):
+    return transforms.resolve(name, np.array(rewards), np.array(offsets))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "shift"),
+    [
+        ("identity", 1.0, 0.0),
+        ("minus_one", 1.0, -1.0),
+        ("return_range", 1000.0 / 6.0, 0.0),  # returns 3 and 9 span 6
+    ],
+)
+def test_transforms_by_hand(name, scale, shift):
+    rewards = np.array([1.0, 2.0, 4.0, 5.0], np.float32)
+    resolved = _resolved(name, rewards, [0, 2, 4])
+    assert dataclasses.astuple(resolved) == (name, scale, shift)
+    changed = resolved(rewards)
+    assert changed.dtype == np.float32
+    np.testing.assert_allclose(changed, [scale * r + shift for r in (1, 2, 4, 5)])
+
+
+def test_returns_that_span_nothing_stay_as_they_are():
+    assert _resolved("return_range", [1.0, 2.0, 4.0], [0, 3]).scale == 1.0
+    assert _resolved("return_range", [1.0, 2.0, 2.0, 1.0], [0, 2, 4]).scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "trained", "record"),
+    [
+        (None, [-1.0, 0.0], ("minus_one", 1.0, -1.0)),  # the task's
+        ("identity", [0.0, 1.0], ("identity", 1.0, 0.0)),
+        (transforms.given(10.0, -5.0), [-5.0, 5.0], ("given", 10.0, -5.0)),
+    ],
+)
+def test_rewards_are_transformed_and_the_numbers_recorded(
+    tmp_path, chosen, trained, record
+):
+    path = tmp_path / "a.hdf5"
+    _write(path, "antmaze-umaze-v2")
+    dataset, _ = _load("antmaze-umaze-v2", f"file:{path}", reward_transform=chosen)
+    assert np.unique(dataset.transitions.reward).tolist() == trained
+    saved = dataset.provenance.to_dict()["rewards"]
+    assert saved == dict(zip(("name", "scale", "shift"), record, strict=True))
+    raw, _ = _load("antmaze-umaze-v2", f"file:{path}", reward_transform="identity")
+    assert dataset.behavior_score == raw.behavior_score  # of rewards as recorded
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ("log", "'log'; choose one of identity, minus_one, return_range"),
+        (transforms.RewardTransform("given", 0.0), "scale 0 must be finite and not 0"),
+        (transforms.RewardTransform("given", float("nan")), "scale nan must be finite"),
+        (transforms.RewardTransform("given", 1.0, float("inf")), "shift inf"),
+    ],
+)
+def test_bad_transforms_are_refused_before_anything_is_read(chosen, message):
+    with pytest.raises(errors.UserError, match=message):
+        _load(MAZE, "file:/nowhere.hdf5", reward_transform=chosen)

@@ -127,3 +127,22 @@ def test_what_follows_the_first_terminal_can_be_left_out():
     assert len(short.infos["goal"]) == 2 and len(short.infos["qpos"]) == 3
     [whole] = repairs.until_terminal([short], TASK)
     assert len(whole) == 2
+
+
+@pytest.mark.parametrize(("steps_after", "kept"), [(0, 3), (2, 5), (9, 7)])
+def test_some_steps_after_the_first_terminal_may_stay(steps_after, kept):
+    """The first terminal step is the third of seven, and another follows."""
+    episode = episodes.Episode(
+        observations=np.zeros((8, 1), np.float32),
+        actions=np.zeros((7, 1), np.float32),
+        rewards=np.arange(7, dtype=np.float32),
+        terminations=np.array([False, False, True, True, False, False, False]),
+        truncations=np.arange(7) == 6,
+    )
+    [mended] = repairs.apply([episode], TASK, [f"until_terminal:{steps_after}"])
+    assert mended.rewards.tolist() == list(range(kept))
+    assert mended.terminations.tolist() == episode.terminations[:kept].tolist()
+    assert mended.truncations[-1] == (kept > 3)  # where no terminal ends it
+    never = dataclasses.replace(episode, terminations=np.zeros(7, bool))
+    [whole] = repairs.apply([never], TASK, [f"until_terminal:{steps_after}"])
+    assert len(whole) == 7

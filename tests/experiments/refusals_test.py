@@ -38,6 +38,17 @@ from gem_jax.training import rundir
         (["--env=maze2d-umaze-v1", "--steps=0"], "--steps=0: 0 is not a positive"),
         (["--env=maze2d-umaze-v1", "--seed=-1"], "--seed=-1"),
         (["--env=maze2d-umaze-v1", "seed=3"], "unexpected argument"),
+        (["--env=maze2d-umaze-v1", "--repair=until_terminal:x"], "number of steps"),
+        (["--env=maze2d-umaze-v1", "--reward_transform=log"], "identity|minus_one"),
+        (["--env=maze2d-umaze-v1", "--reward_scale=0"], "reward scale 0 must be"),
+        (
+            [
+                "--env=maze2d-umaze-v1",
+                "--reward_transform=identity",
+                "--reward_shift=1",
+            ],
+            "--reward_transform=identity says scale and shift already",
+        ),
         ([], "env"),
     ],
 )
@@ -79,6 +90,8 @@ def test_another_config_in_the_same_folder_is_refused(run, tiny, finished):
     result = run("train", *flags, "--config.beta=5")
     assert result.returncode == 2
     assert "config.beta=3.0" in result.stderr
+    result = run("train", *flags, "--reward_scale=2")
+    assert result.returncode == 2 and "rewards.name='identity'" in result.stderr
     result = run("train", *flags, "--resume=never")
     assert result.returncode == 2 and "already holds a run" in result.stderr
     assert contents(finished) == before

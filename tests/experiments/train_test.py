@@ -43,8 +43,12 @@ def test_a_run_leaves_its_files(finished):
     dataset = json.loads((finished / "dataset.json").read_text())
     assert dataset["source"] == "local" and dataset["num_transitions"] == 20_000
     assert dataset["num_used"] == 20_000
+    unchanged = {"name": "identity", "scale": 1.0, "shift": 0.0}
+    assert dataset["rewards"] == unchanged and dataset["repairs"] == []
     config = json.loads((finished / "config.json").read_text())
     assert config["config"]["hidden_sizes"] == [16, 16]
+    data = {"num_transitions": 20_000, "num_used": 20_000, "repair": []}
+    assert config["identity"].items() >= {**data, "rewards": unchanged}.items()
     assert "experiments.train" in config["command"] and config["versions"]["jax"]
 
 
