@@ -3,59 +3,70 @@
 As in D4RL's ``qlearning_dataset``: the observation after step i is the one recorded
 at i + 1; a step at which a time limit struck is dropped, its observation being the
 last of the episode; terminal steps stay; the last recorded step is never used.
+
+``qlearning_dataset`` passes over ``next_observations``. Here they decide: where they
+are not the observation at i + 1 the trajectory ends, with the one that they give.
+Files of D4RL's own agree at all steps but the ends of episodes, so that they keep
+their published sizes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+from collections.abc import Callable
 
 import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, minari, tasks
+from gem_jax.data import episodes, layouts, minari, tasks
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
+_OPTIONAL = ("next_observations", "timeouts", "infos/policy")
 _ONE_PER_STEP = ("rewards", "terminals", "timeouts", "infos/policy")
+_ROUNDING = 1e-5  # of a feature's largest value: storing and computing in float32
+
+Log = Callable[[str], None]
 
 
-def read(path: pathlib.Path, task: tasks.Task) -> tuple[list[episodes.Episode], str]:
+def read(
+    path: pathlib.Path, task: tasks.Task, log: Log = print
+) -> tuple[list[episodes.Episode], str]:
     """Reads one file.
 
     A termination ends an episode, but for AntMaze, whose rewards and terminations were
-    relabeled afterwards and stand in mid-trajectory. Without ``timeouts`` in the file
-    the task's horizon cuts. ``infos/policy`` `[N]` labels the policy that acted.
+    relabeled afterwards and stand in mid-trajectory. Without a single time-out in the
+    file the task's horizon cuts. ``infos/policy`` `[N]` labels the policy that acted.
 
     Args:
       path: the HDF5 file.
       task: says which task the file holds data of.
+      log: takes a line for each contradiction in the file.
 
     Returns:
       The episodes in order, some perhaps empty, and the SHA-256 of the file.
 
     Raises:
-      UserError: absent, damaged or no HDF5 file; arrays missing or of odd shapes.
+      UserError: absent, damaged or in another layout; arrays missing or of odd shapes.
     """
     with minari.open_hdf5(path) as file:
-        arrays = {key: _read(file, key, path) for key in _REQUIRED}
-        for key in ("timeouts", "infos/policy"):
-            if key in file:
-                arrays[key] = _read(file, key, path)
+        layouts.check_d4rl(file, path, _REQUIRED)
+        optional = [key for key in _OPTIONAL if key in file]
+        arrays = {key: _read(file, key, path) for key in (*_REQUIRED, *optional)}
         sha256 = minari.file_sha256(path)
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise errors.UserError(
             f"{path}: arrays differ in length: {lengths}; cut them to one length"
         )
-    return _cut(arrays, task), sha256
+    return _cut(arrays, task, lambda line: log(f"warning: {path}: {line}")), sha256
 
 
 def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
-    dataset = file.get(key)
+    dataset = file[key]
     if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
-        raise errors.UserError(
-            f"{path} has no array {key!r}; D4RL's layout needs {', '.join(_REQUIRED)}"
-        )
+        raise errors.UserError(f"{path}: {key!r} is no array; store one row a step")
     if dataset.dtype.kind not in "fiub":
         raise errors.UserError(
             f"{path}: {key!r} holds {dataset.dtype}, not numbers; convert it"
@@ -64,31 +75,91 @@ def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
         raise errors.UserError(
             f"{path}: {key!r} has shape {dataset.shape}; flatten it to one value a step"
         )
+    if key == "next_observations" and dataset.shape != file["observations"].shape:
+        raise errors.UserError(
+            f"{path}: {key!r} has shape {dataset.shape}, 'observations' "
+            f"{file['observations'].shape}; make them alike, or remove {key!r}"
+        )
     array = dataset[()]
     if key in ("terminals", "timeouts"):
-        return array > 0  # some files store floats
+        return _flags(array, f"{path}: {key!r}")
     if key == "infos/policy":
         return array
     with np.errstate(over="ignore"):  # an infinity is refused later, with its step
         return array.astype(np.float32, copy=False)
 
 
-def _cut(arrays: dict[str, np.ndarray], task: tasks.Task) -> list[episodes.Episode]:
-    terminals = arrays["terminals"]
-    ends = terminals.copy() if task.suite != "antmaze" else np.zeros_like(terminals)
-    timeouts = arrays.get("timeouts")
-    if timeouts is None:
-        timeouts = _horizon_timeouts(ends, task.horizon)
-    found, start, last = [], 0, len(terminals) - 1
+def _flags(array: np.ndarray, where: str) -> np.ndarray:
+    """`[N]` bool; some files store floats."""
+    flags = array == 1
+    other = np.flatnonzero(~flags & (array != 0))
+    if other.size:
+        raise errors.UserError(
+            f"{where} holds {array[other[0]]} at step {other[0]}; store 0 or 1"
+        )
+    return flags
+
+
+def _cut(
+    arrays: dict[str, np.ndarray], task: tasks.Task, warn: Log
+) -> list[episodes.Episode]:
+    terminals, last = arrays["terminals"], len(arrays["terminals"]) - 1
+    breaks = _breaks(arrays)
+    ends = breaks | terminals if task.suite != "antmaze" else breaks
+    timeouts = _timeouts(arrays, ends, task, warn)
+    open_breaks = np.count_nonzero(breaks & ~terminals & ~timeouts)
+    if open_breaks:
+        warn(
+            f"after {open_breaks:,} of {last:,} steps the next row is not what "
+            "next_observations says; that is used, and the trajectory ends there, so "
+            "that returns are of parts of trajectories"
+        )
+    found, start = [], 0
     for i in np.flatnonzero(ends | timeouts).tolist():
         if i >= last:
             break
         stop = i if timeouts[i] else i + 1
-        found.append(_episode(arrays, start, stop, truncated=bool(timeouts[i])))
+        truncated = bool(timeouts[i] or not terminals[i])
+        episode = _episode(arrays, start, stop, truncated=truncated)
+        if breaks[i] and not timeouts[i]:
+            episode = _ending(episode, arrays["next_observations"][i])
+        found.append(episode)
         start = i + 1
     if start < last:
         found.append(_episode(arrays, start, last, truncated=True))
     return found
+
+
+def _breaks(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """`[N]` bool: steps whose own next observation is not the next row."""
+    observations, following = arrays["observations"], arrays.get("next_observations")
+    breaks = np.zeros(len(observations), bool)
+    if following is None or not observations.size:
+        return breaks
+    size = np.abs(observations).max(
+        axis=0, initial=0.0, where=np.isfinite(observations)
+    )
+    with np.errstate(invalid="ignore", over="ignore"):
+        far = ~(np.abs(following[:-1] - observations[1:]) <= _ROUNDING * size)
+    far &= np.isfinite(following[:-1]) | np.isfinite(observations[1:])
+    breaks[:-1] = far.reshape(len(far), -1).any(axis=1)
+    return breaks
+
+
+def _timeouts(
+    arrays: dict[str, np.ndarray], ends: np.ndarray, task: tasks.Task, warn: Log
+) -> np.ndarray:
+    """The file's `[N]`; without a single one those that the horizon makes."""
+    recorded = arrays.get("timeouts")
+    if recorded is not None and recorded.any():
+        return recorded
+    timeouts = _horizon_timeouts(ends, task.horizon)
+    cut = f"cut every {task.horizon} steps, the task's horizon"
+    if task.suite == "antmaze" or not arrays["terminals"].any():
+        warn(f"no terminals or timeouts say where episodes end; {cut}")
+    elif recorded is not None and timeouts.any():
+        warn(f"timeouts are all 0, yet episodes last longer than the horizon; {cut}")
+    return timeouts
 
 
 def _horizon_timeouts(ends: np.ndarray, horizon: int) -> np.ndarray:
@@ -115,3 +186,10 @@ def _episode(
         truncations=truncations,
         infos={} if policy is None else {"policy": policy[start:stop]},
     )
+
+
+def _ending(episode: episodes.Episode, last: np.ndarray) -> episodes.Episode:
+    """The episode with another last observation `[O]`; its own stays as it is."""
+    observations = episode.observations.copy()  # a view of the file's rows
+    observations[-1] = last
+    return dataclasses.replace(episode, observations=observations)

@@ -84,7 +84,8 @@ def failed_lately() -> bool:
 def cache_folder() -> pathlib.Path:
     """D4RL's folder: ``D4RL_DATASET_DIR`` or ``~/.d4rl/datasets``."""
     default = pathlib.Path.home() / ".d4rl" / "datasets"
-    return pathlib.Path(os.environ.get("D4RL_DATASET_DIR") or default)
+    chosen = os.environ.get("D4RL_DATASET_DIR")
+    return pathlib.Path(chosen).expanduser() if chosen else default
 
 
 def _cache_path(original: tasks.OriginalFile) -> pathlib.Path:

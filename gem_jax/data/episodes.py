@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # there may be a million
 class Episode:
     """One unbroken stretch of experience; ``T`` steps between ``T + 1`` observations.
 

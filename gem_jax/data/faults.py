@@ -97,7 +97,11 @@ def _position_jumps(found: _Found, task: tasks.Task) -> str | None:
 
 
 def _terminals_inside(found: _Found, task: tasks.Task) -> str | None:
-    """D4RL issue 199: AntMaze's relabeled terminals do not end the episode."""
+    """D4RL issue 199: AntMaze's relabeled terminals do not end the episode.
+
+    Nothing need be mended: values stop at these steps anyway, and what follows shows
+    ways to goals that an evaluation draws elsewhere.
+    """
     del task
     inside = sum(int(episode.terminations[:-1].sum()) for episode in found)
     if not inside:

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, tasks
+from gem_jax.data import episodes, layouts, tasks
 
 DATA_FILE = "main_data.hdf5"
 METADATA_FILE = "metadata.json"
@@ -38,43 +38,37 @@ _MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
 }
 
 # Minari's nearest published relatives of D4RL's sets.
-_LAYOUTS = "umaze umaze-diverse medium-play medium-diverse large-play large-diverse"
 _PUBLISHED = {
-    **{
-        f"antmaze-{layout}-v2": f"D4RL/antmaze/{layout}-v1"
-        for layout in _LAYOUTS.split()
-    },
-    **{
-        f"maze2d-{maze}-v1": f"D4RL/pointmaze/{maze}-v2"
-        for maze in ("umaze", "medium", "large")
-    },
-    **{
-        f"{robot}-{quality}-v2": f"mujoco/{robot}/{quality}-v0"
-        for robot in ("halfcheetah", "hopper", "walker2d")
-        for quality in ("medium", "expert")
-    },
+    f"{robot}-{quality}-v2": f"mujoco/{robot}/{quality}-v0"
+    for robot in ("halfcheetah", "hopper", "walker2d")
+    for quality in ("medium", "expert")
 }
 
 
-def published_id(task_name: str) -> str:
-    """The id of the published dataset that comes nearest to ``task_name``.
+def published_id(task: tasks.Task) -> str:
+    """The id of the published dataset that comes nearest to a task's.
 
     Raises:
-      UserError: Minari publishes nothing like it.
+      UserError: Minari publishes nothing like it, or nothing that can be used as is.
     """
+    if task.suite in ("antmaze", "maze2d"):
+        raise errors.UserError(
+            f"Minari's counterpart of {task.name} cannot be used: {_other_goals(task)}"
+        )
     try:
-        return _PUBLISHED[task_name]
+        return _PUBLISHED[task.name]
     except KeyError:
         raise errors.UserError(
-            f"Minari publishes no counterpart of {task_name}; name a dataset with "
-            "--source=minari:ID, or use --source=d4rl"
+            f"Minari publishes no counterpart of {task.name}; name a dataset with "
+            "--source=minari:ID, or use --source=d4rl or --source=local"
         ) from None
 
 
 def root() -> pathlib.Path:
     """Minari's folder: ``MINARI_DATASETS_PATH`` or ``~/.minari/datasets``."""
     default = pathlib.Path.home() / ".minari" / "datasets"
-    return pathlib.Path(os.environ.get("MINARI_DATASETS_PATH") or default)
+    chosen = os.environ.get("MINARI_DATASETS_PATH")
+    return pathlib.Path(chosen).expanduser() if chosen else default
 
 
 def data_folder(dataset_id: str) -> pathlib.Path:
@@ -90,21 +84,32 @@ def data_folder(dataset_id: str) -> pathlib.Path:
     return root() / dataset_id / "data"
 
 
-def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str]:
-    """Reads a local Minari dataset.
+def environment(dataset_id: str) -> str | None:
+    """Gymnasium id of the environment that a dataset was made in; None if it says none.
 
-    Dict observations of the AntMaze and PointMaze environments become D4RL's flat
-    layout. As in D4RL's files, a rewarded AntMaze step then counts as a termination.
+    Raises:
+      UserError: bad id, or metadata unreadable.
+    """
+    spec = read_json(data_folder(dataset_id) / METADATA_FILE).get("env_spec")
+    try:
+        return str(json.loads(str(spec))["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str]:
+    """Reads a local Minari dataset whose observations are flat.
 
     Args:
-      dataset_id: such as ``"D4RL/pointmaze/umaze-v2"``.
-      task: the task whose layout is wanted.
+      dataset_id: such as ``"mujoco/hopper/medium-v0"``.
+      task: the task that it is to serve.
 
     Returns:
       The episodes in order, and the SHA-256 of the data file.
 
     Raises:
-      UserError: bad id; dataset absent, incomplete or damaged.
+      UserError: bad id; dataset absent, incomplete or damaged; of a layout that is not
+        read, such as Dict observations that hold each episode's own goal.
     """
     folder = data_folder(dataset_id)
     path = folder / DATA_FILE
@@ -158,11 +163,10 @@ def open_hdf5(path: pathlib.Path) -> Iterator[h5py.File]:
     """Opens an HDF5 file for a block that only reads it.
 
     Raises:
-      UserError: absent or no HDF5 file; or damage came to light within the block.
+      UserError: absent, no HDF5 file, or damage came to light within the block.
     """
-    if not path.is_file():
-        raise errors.UserError(f"{path}: no such file")
-    what = f"{path} ({path.stat().st_size:,} bytes) is damaged or no HDF5 file"
+    layouts.check_hdf5(path)
+    what = f"{path} ({path.stat().st_size:,} bytes) is damaged"
     with _refusing_damage(what), h5py.File(path, "r") as file:
         yield file
 
@@ -193,47 +197,53 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 def _read_episodes(path: pathlib.Path, task: tasks.Task) -> list[episodes.Episode]:
     found = []
     with open_hdf5(path) as file:
+        layouts.check_minari(file, path)
         labeled = "episode_0/infos/policy" in file
+        # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
             with _refusing_damage(f"{path}: episode_{index} is damaged"):
-                found.append(_read_episode(file, index, task, labeled))
+                group = h5py.h5g.open(file.id, b"episode_%d" % index)
+                _refuse_spaces(group, task, path)
+                found.append(_read_episode(group, labeled))
     return found
 
 
-def _read_episode(
-    file: h5py.File, index: int, task: tasks.Task, labeled: bool
-) -> episodes.Episode:
-    # The low-level interface is twice as fast, which tells with 10^4 episodes.
-    group = h5py.h5g.open(file.id, b"episode_%d" % index)
-    rewards = _read(group, b"rewards", np.float32)
-    terminations = _read(group, b"terminations", np.int8) > 0
-    stored = h5py.h5o.open(group, b"observations")
-    if isinstance(stored, h5py.h5g.GroupID):  # the environment had Dict observations
-        observations = _flat_observations(stored, task)
-        if task.suite == "antmaze":
-            terminations = terminations | (rewards > 0)
-    else:
-        observations = _to_array(stored, np.float32)
+def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:
     infos: Mapping[str, np.ndarray] = {}
     if labeled and b"infos/policy" in group:
         infos = {"policy": _read(group, b"infos/policy", np.int32)}
     return episodes.Episode(
-        observations=observations,
+        observations=_read(group, b"observations", np.float32),
         actions=_read(group, b"actions", np.float32),
-        rewards=rewards,
-        terminations=terminations,
+        rewards=_read(group, b"rewards", np.float32),
+        terminations=_read(group, b"terminations", np.int8) > 0,
         truncations=_read(group, b"truncations", np.int8) > 0,
         infos=infos,
     )
 
 
-def _flat_observations(group: h5py.h5g.GroupID, task: tasks.Task) -> np.ndarray:
-    body = _read(group, b"observation", np.float32)
-    if task.suite != "antmaze":
-        return body
-    # The body of Minari's ant lacks the position, which comes first in D4RL's layout.
-    position = _read(group, b"achieved_goal", np.float32)
-    return np.concatenate([position, body], axis=1)
+def _refuse_spaces(
+    group: h5py.h5g.GroupID, task: tasks.Task, path: pathlib.Path
+) -> None:
+    """Refuses observations or actions of several parts, which a group holds."""
+    for field in (b"observations", b"actions"):
+        stored = h5py.h5o.open(group, field)
+        if not isinstance(stored, h5py.h5g.GroupID):
+            continue
+        if b"desired_goal" in stored:
+            raise errors.UserError(f"{path} cannot be used: {_other_goals(task)}")
+        parts = ", ".join(name.decode(errors="replace") for name in stored)
+        raise errors.UserError(
+            f"{path} has {field.decode()} of several parts ({parts}), of a Dict or "
+            "Tuple space; only flat ones (Box) are read"
+        )
+
+
+def _other_goals(task: tasks.Task) -> str:
+    return (
+        "it rewards each episode for a goal of its own, which observations of "
+        f"{task.name} do not show; use --source=d4rl or --source=local"
+    )
 
 
 def _read(group: h5py.h5g.GroupID, name: bytes, dtype: type[np.number]) -> np.ndarray:

@@ -81,19 +81,32 @@ def _read_d4rl(request: Request) -> Read:
 
 
 def _read_original(request: Request, path: pathlib.Path) -> Read:
-    found, sha256 = d4rl.read(path, request.task)
+    found, sha256 = d4rl.read(path, request.task, request.log)
     return found, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
 
 
 def _read_minari(request: Request) -> Read:
-    dataset_id = request.detail or minari.published_id(request.task.name)
-    found, sha256 = minari.read(dataset_id, request.task)
-    if not request.detail:
-        request.log(
-            f"note: {dataset_id} differs from {request.task.name} in policies and "
-            "environment; scores on D4RL's environment are not comparable"
-        )
-    return found, Provenance(request.task.name, "minari", dataset_id, sha256, 0, 0)
+    task = request.task
+    dataset_id = request.detail or minari.published_id(task)
+    found, sha256 = minari.read(dataset_id, task)
+    request.log(_relation(dataset_id, task))
+    return found, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)
+
+
+def _relation(dataset_id: str, task: tasks.Task) -> str:
+    """One line: what a Minari dataset is to the task that it is taken for."""
+    namespace, *rest = dataset_id.split("/")
+    if namespace == "gem-jax" and len(rest) == 2:
+        line = f"data: {task.name}: {dataset_id}, made on this machine"
+        return line if rest[0] == task.name else f"warning: {line} for {rest[0]}"
+    line = f"data: {task.name}: Minari's {dataset_id}, not D4RL's data"
+    made_in = minari.environment(dataset_id)
+    if made_in is None:
+        return f"{line}; evaluated in {task.env_id}"
+    line += f": other policies, made in {made_in}, evaluated in {task.env_id}"
+    if made_in.partition("-v")[0] == task.env_id.partition("-v")[0]:
+        return line
+    return f"warning: {line}, another environment"
 
 
 def _read_local(request: Request) -> Read:
@@ -116,7 +129,7 @@ def _read_file(request: Request) -> Read:
     if not request.detail:
         raise errors.UserError("--source=file: lacks a path; write --source=file:PATH")
     path = pathlib.Path(request.detail).expanduser()
-    found, sha256 = d4rl.read(path, request.task)
+    found, sha256 = d4rl.read(path, request.task, request.log)
     return found, Provenance(request.task.name, "file", str(path), sha256, 0, 0)
 
 

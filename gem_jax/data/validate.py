@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from gem_jax import errors
 from gem_jax.data import episodes, tasks
 
 ACTION_TOLERANCE = 1e-3  # overshoot beyond [-1, 1] that counts as rounding
+LARGEST = 1e15  # squares of more, summed over a dataset, overflow float32
 
 
 def check(
@@ -31,8 +33,9 @@ def check(
       log: takes one line.
 
     Raises:
-      UserError: nothing left; wrong shape or size; a NaN or infinity; actions out of
-        bounds. The message names episode, field and step.
+      UserError: nothing left; wrong shape or size; a NaN or infinity; a number too
+        large to compute with; actions out of bounds. The message names episode, field
+        and step.
     """
     check_shapes(found, task, where)
     kept = []
@@ -86,12 +89,8 @@ def _check_shapes(episode: episodes.Episode, task: tasks.Task, where: str) -> No
 
 def _check_values(episode: episodes.Episode, where: str) -> None:
     for field in ("observations", "actions", "rewards"):
-        finite = np.isfinite(getattr(episode, field))
-        if not finite.all():
-            index = np.argwhere(~finite)[0].tolist()
-            raise errors.UserError(
-                f"{where}: {field}{index} is NaN or infinite; drop that episode"
-            )
+        if not np.abs(getattr(episode, field)).max() <= LARGEST:  # a NaN is not either
+            _refuse_value(episode, field, where)
     overshoot = np.abs(episode.actions) > 1.0 + ACTION_TOLERANCE
     if overshoot.any():
         step, axis = np.argwhere(overshoot)[0].tolist()
@@ -99,6 +98,20 @@ def _check_values(episode: episodes.Episode, where: str) -> None:
             f"{where}: actions[{step}, {axis}] is {episode.actions[step, axis]:.4g}, "
             "outside [-1, 1]; rescale the actions"
         )
+
+
+def _refuse_value(episode: episodes.Episode, field: str, where: str) -> NoReturn:
+    array = getattr(episode, field)
+    index = np.argwhere(~(np.abs(array) <= LARGEST))[0].tolist()
+    value = array[tuple(index)]
+    if not np.isfinite(value):
+        raise errors.UserError(
+            f"{where}: {field}{index} is NaN or infinite; drop that episode"
+        )
+    raise errors.UserError(
+        f"{where}: {field}{index} is {value:.4g}, which float32 cannot square and sum; "
+        f"drop that episode, or rescale {field} to at most {LARGEST:g}"
+    )
 
 
 def _clipped(episode: episodes.Episode) -> episodes.Episode:

@@ -31,9 +31,17 @@ def _arrays(num, *, terminals=(), timeouts=(), dtype=np.float32):
     }
 
 
-def _flat(path, task):
-    found, _ = d4rl.read(path, task)
+def _flat(path, task, log=lambda line: None):
+    found, _ = d4rl.read(path, task, log)
     return found, transitions.flatten([episode for episode in found if len(episode)])
+
+
+def _read(tmp_path, arrays, task=HOPPER):
+    """Episodes, transitions and the lines that were logged, without the file's name."""
+    path, lines = _write(tmp_path / "a.hdf5", arrays), []
+    found, flat = _flat(path, task, lines.append)
+    assert all(line.startswith(f"warning: {path}: ") for line in lines)
+    return found, flat, [line.removeprefix(f"warning: {path}: ") for line in lines]
 
 
 def test_hand_computed(tmp_path):
@@ -73,11 +81,142 @@ def test_agrees_with_d4rls_loop_on_random_files(tmp_path):
             np.testing.assert_array_equal(flat.terminal, arrays["terminals"][kept])
 
 
-def test_without_timeouts_the_horizon_cuts(tmp_path):
-    arrays = _arrays(MAZE.horizon + 10)
+@pytest.mark.parametrize(("task", "terminals"), [(MAZE, []), (ANT, [3, 4])])
+@pytest.mark.parametrize("zeros", [False, True])
+def test_without_any_end_the_horizon_cuts_and_says_so(tmp_path, task, terminals, zeros):
+    arrays = _arrays(task.horizon + 10, terminals=terminals)
+    if not zeros:
+        del arrays["timeouts"]
+    found, _, lines = _read(tmp_path, arrays, task)
+    assert [len(episode) for episode in found] == [task.horizon - 1, 9]
+    assert lines == [
+        "no terminals or timeouts say where episodes end; cut every "
+        f"{task.horizon} steps, the task's horizon"
+    ]
+
+
+def test_without_timeouts_the_horizon_counts_from_the_last_termination(tmp_path):
+    arrays = _arrays(HOPPER.horizon + 20, terminals=[9])
+    del arrays["timeouts"]  # as D4RL has it: nothing to warn about
+    found, _, lines = _read(tmp_path, arrays)
+    assert [len(episode) for episode in found] == [10, HOPPER.horizon - 1, 9]
+    assert not lines
+
+
+def test_zero_timeouts_beyond_the_horizon_are_told(tmp_path):
+    arrays = _arrays(HOPPER.horizon + 20, terminals=[9])
+    found, _, (line,) = _read(tmp_path, arrays)
+    assert [len(episode) for episode in found] == [10, HOPPER.horizon - 1, 9]
+    assert "timeouts are all 0, yet episodes last longer than the horizon" in line
+    _, _, lines = _read(tmp_path, _arrays(50, terminals=[9]))
+    assert not lines
+
+
+def _with_own(arrays, **changes):
+    """Adds next observations that agree with the next row, but for ``changes``."""
+    own = np.roll(arrays["observations"], -1, axis=0)
+    for step, value in changes.items():
+        own[int(step[1:])] = value
+    return {**arrays, "next_observations": own}
+
+
+def test_own_next_observations_that_agree_change_nothing(tmp_path):
+    arrays = _arrays(9, terminals=[2], timeouts=[5])
+    # The ends of episodes, where the next row is another episode's: 2, 5 and 8.
+    own = _with_own(arrays, _2=-2.0, _5=-5.0, _8=np.nan)
+    _, plain, _ = _read(tmp_path, arrays)
+    found, flat, lines = _read(tmp_path, own)
+    assert [len(episode) for episode in found] == [3, 2, 2] and not lines
+    for field in ("observation", "action", "reward", "terminal"):
+        np.testing.assert_array_equal(getattr(flat, field), getattr(plain, field))
+    # The terminal step has its true successor; 5 and 8 are left out as ever.
+    np.testing.assert_array_equal(flat.next_observation[:, 0], [1, 2, -2, 4, 5, 7, 8])
+
+
+def test_own_next_observations_that_disagree_are_used_and_end_the_episode(tmp_path):
+    arrays = _with_own(_arrays(9, terminals=[6]), _3=77.0, _4=78.0)
+    found, flat, (line,) = _read(tmp_path, arrays)
+    assert line.startswith("after 2 of 8 steps the next row is not what next_obs")
+    assert [len(episode) for episode in found] == [4, 1, 2, 1]
+    np.testing.assert_array_equal(flat.observation[:, 0], range(8))
+    np.testing.assert_array_equal(
+        flat.next_observation[:, 0], [1, 2, 3, 77, 78, 6, 7, 8]
+    )
+    ends = [(e.terminations[-1], e.truncations[-1]) for e in found]
+    assert ends == [(False, True), (False, True), (True, False), (False, True)]
+
+
+def test_a_shuffled_file_keeps_its_successors(tmp_path):
+    rng = np.random.default_rng(0)
+    order = rng.permutation(2000)
+    arrays = _with_own(_arrays(2001, terminals=[100, 900], timeouts=[500, 1500]))
+    shuffled = {name: array[:-1][order] for name, array in arrays.items()}
+    _, flat, lines = _read(tmp_path, shuffled)
+    kept = order[:-1][~np.isin(order[:-1], [500, 1500])]
+    np.testing.assert_array_equal(flat.observation[:, 0], kept)
+    np.testing.assert_array_equal(flat.next_observation[:, 0], kept + 1)
+    assert len(lines) == 1 and " of 1,999 steps" in lines[0]
+
+
+def test_shuffled_without_any_end(tmp_path):
+    """The horizon must not cut what are no trajectories anyway."""
+    order = np.random.default_rng(0).permutation(HOPPER.horizon * 2)
+    arrays = _with_own(_arrays(len(order) + 1))
+    shuffled = {name: array[:-1][order] for name, array in arrays.items()}
+    _, flat, lines = _read(tmp_path, shuffled)
+    np.testing.assert_array_equal(flat.next_observation[:, 0], order[:-1] + 1)
+    assert len(lines) == 2
+
+
+def test_resets_at_the_horizon_are_no_contradiction(tmp_path):
+    arrays = _with_own(_arrays(MAZE.horizon * 2), **{f"_{MAZE.horizon - 1}": -1.0})
     del arrays["timeouts"]
-    found, _ = _flat(_write(tmp_path / "a.hdf5", arrays), MAZE)
-    assert [len(episode) for episode in found] == [MAZE.horizon - 1, 9]
+    found, flat, (line,) = _read(tmp_path, arrays, MAZE)
+    assert [len(episode) for episode in found] == [MAZE.horizon - 1] * 2
+    assert -1.0 not in flat.next_observation and "no terminals or timeouts" in line
+
+
+def test_rounding_is_no_contradiction(tmp_path):
+    arrays = _with_own(_arrays(9, timeouts=[8]))
+    arrays["observations"] = arrays["observations"].astype(np.float64) / 3
+    arrays["next_observations"] = (arrays["next_observations"] / 3).astype(np.float32)
+    arrays["next_observations"] *= np.float32(1 + 1e-6)
+    found, _, lines = _read(tmp_path, arrays)
+    assert len(found) == 1 and not lines
+    arrays["next_observations"][4] += 0.001
+    assert len(_read(tmp_path, arrays)[0]) == 2
+
+
+def test_a_nan_on_one_side_is_a_contradiction(tmp_path):
+    arrays = _with_own(_arrays(9, timeouts=[8]), _3=np.nan)
+    found, flat, lines = _read(tmp_path, arrays)
+    assert len(found) == 2 and np.isnan(flat.next_observation[3]) and len(lines) == 1
+    arrays["observations"][4] = np.nan  # now both say the same
+    assert len(_read(tmp_path, arrays)[0]) == 1
+
+
+def test_antmaze_ends_where_its_own_next_observations_say(tmp_path):
+    arrays = _with_own(_arrays(9, terminals=[1, 4], timeouts=[7]), _4=-4.0)
+    found, flat, lines = _read(tmp_path, arrays, ANT)
+    assert [len(episode) for episode in found] == [5, 2] and not lines
+    np.testing.assert_array_equal(flat.next_observation[:, 0], [1, 2, 3, 4, -4, 6, 7])
+    assert not found[0].truncations.any()
+
+
+def test_next_observations_of_another_shape(tmp_path):
+    arrays = {**_arrays(4), "next_observations": np.zeros((4, 2))}
+    with pytest.raises(
+        errors.UserError, match=r"has shape \(4, 2\), 'observations' \("
+    ):
+        d4rl.read(_write(tmp_path / "a.hdf5", arrays), HOPPER)
+
+
+@pytest.mark.parametrize("key", ["terminals", "timeouts"])
+@pytest.mark.parametrize("value", [np.nan, 0.5, -1.0])
+def test_a_flag_is_0_or_1(tmp_path, key, value):
+    arrays = {**_arrays(4), key: np.array([0.0, 1.0, value, 0.0])}
+    with pytest.raises(errors.UserError, match=f"'{key}' holds {value} at step 2"):
+        d4rl.read(_write(tmp_path / "a.hdf5", arrays), HOPPER)
 
 
 def test_casts_and_labels(tmp_path):

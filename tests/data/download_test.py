@@ -180,3 +180,9 @@ def test_silent_server_is_given_up(task, monkeypatch):
         with pytest.raises(errors.UserError, match="no answer"):
             _fetch(task)
         assert time.monotonic() - start < 2.0
+
+
+def test_a_home_in_the_folder_is_expanded(monkeypatch):
+    monkeypatch.setenv("D4RL_DATASET_DIR", "~/files")
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert str(download.cache_folder()) == "/somewhere/files"

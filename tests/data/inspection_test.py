@@ -211,3 +211,12 @@ def test_a_return_counts_up_to_the_first_terminal_step():
         _ant_episode(), rewards=rewards, terminations=rewards > 0
     )
     assert inspection.describe([episode], ANT)["normalized_return"]["mean"] == 100.0
+
+
+def test_no_repair_is_urged_where_terminals_stand_inside():
+    """Values stop at a terminal step anyway, and what follows it is of use."""
+    task, data = FAULTY["terminals inside"]
+    (verdict,) = [
+        v for v in faults.examine(data, task) if v.fault == "terminals inside"
+    ]
+    assert verdict.found and verdict.repair is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import h5py
 import numpy as np
@@ -88,7 +89,83 @@ def test_local():
     np.testing.assert_array_equal(
         again.transitions.observation, dataset.transitions.observation
     )
-    assert again.provenance.source == "minari" and len(lines) == 1 and not more
+    assert again.provenance.source == "minari" and len(lines) == 1
+    assert more == [f"data: {MAZE}: {provenance.id}, made on this machine"]
+    _, more = _load("maze2d-large-v1", f"minari:{provenance.id}")
+    assert more[0].startswith("warning: ") and more[0].endswith(f" for {MAZE}")
+
+
+@pytest.mark.parametrize(
+    ("made_in", "line"),
+    [
+        (None, "data: NAME: Minari's mujoco/x-v0, not D4RL's data; evaluated in ENV"),
+        (
+            "HalfCheetah-v5",
+            "data: NAME: Minari's mujoco/x-v0, not D4RL's data: other policies, made "
+            "in HalfCheetah-v5, evaluated in ENV",
+        ),
+        (
+            "Walker2d-v5",
+            "warning: data: NAME: Minari's mujoco/x-v0, not D4RL's data: other "
+            "policies, made in Walker2d-v5, evaluated in ENV, another environment",
+        ),
+    ],
+)
+def test_what_a_minari_dataset_is_to_the_task(minari_root, made_in, line):
+    name, folder = "halfcheetah-medium-v2", minari_root / "mujoco/x-v0/data"
+    steps = np.arange(5)
+    _write(
+        folder / "main_data.hdf5",
+        name,
+        **{
+            "episode_0/observations": np.random.default_rng(0).normal(size=(6, 17)),
+            "episode_0/actions": np.zeros((5, 6)),
+            "episode_0/rewards": steps,
+            "episode_0/terminations": steps < 0,
+            "episode_0/truncations": steps == 4,
+        },
+    )
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        for key in [key for key in file if key != "episode_0"]:
+            del file[key]
+    spec = json.dumps({"id": made_in}) if made_in else None
+    metadata = {"total_episodes": 1, "total_steps": 5, "env_spec": spec}
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    _, lines = _load(name, "minari:mujoco/x-v0")
+    assert lines == [line.replace("NAME", name).replace("ENV", "HalfCheetah-v4")]
+
+
+def test_a_shuffled_file_trains_on_its_own_successors(tmp_path):
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.normal(size=(41, 4)), axis=0)
+    order = rng.permutation(40)
+    _write(
+        tmp_path / "a.hdf5",
+        MAZE,
+        num=40,
+        observations=walk[:-1][order],
+        next_observations=walk[1:][order],
+        timeouts=np.zeros(40, bool),
+    )
+    dataset, lines = _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+    flat = dataset.transitions
+    np.testing.assert_array_equal(
+        flat.next_observation, walk[1:][order][:-1].astype(np.float32)
+    )
+    np.testing.assert_array_equal(
+        flat.observation, walk[:-1][order][:-1].astype(np.float32)
+    )
+    assert sum("next_observations" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("key", ["observations", "next_observations", "rewards"])
+def test_absurd_numbers_are_refused_at_load(tmp_path, key):
+    rng = np.random.default_rng(0)
+    array = rng.normal(size=(10, 4)) if key != "rewards" else np.zeros(10)
+    array[2] = 1e30
+    _write(tmp_path / "a.hdf5", MAZE, **{key: array})
+    with pytest.raises(errors.UserError, match=r"episode \d: \w+\[\d.*is 1e\+30"):
+        _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
 
 
 def test_auto_takes_the_cached_original(d4rl_root):
@@ -117,7 +194,8 @@ def test_unknown_source(source):
         ("maze2d-umase-v1", "auto", "did you mean one of maze2d-umaze-v1"),
         (MAZE, "file:", "lacks a path"),
         (MAZE, "file:/nowhere.hdf5", "no such file"),
-        (MAZE, "minari", "minari download D4RL/pointmaze/umaze-v2"),
+        (MAZE, "minari", "a goal of its own"),
+        ("hopper-medium-v2", "minari", "minari download mujoco/hopper/medium-v0"),
         (MAZE, "minari:../x-v0", "no Minari id"),
         ("hopper-random-v2", "minari", "no counterpart"),
         ("hopper-medium-v2", "d4rl", "cannot reach"),

@@ -87,30 +87,43 @@ def test_reads_what_minari_wrote():
         _assert_same(ours, theirs)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_dict_observations_become_d4rls_layout():
-    body, position = np.ones((5, 27)), np.full((5, 2), 7.0)
-    rewards = np.array([0.0, 1.0, 1.0, 0.0])
+def _dict_dataset(**parts):
+    """As Minari stores environments with Dict observations; four steps of an ant."""
     buffer = EpisodeBuffer(
-        observations={
-            "observation": body,
-            "achieved_goal": position,
-            "desired_goal": position,
-        },
+        observations={name: np.zeros((5, size)) for name, size in parts.items()},
         actions=np.zeros((4, 8)),
-        rewards=rewards,
+        rewards=np.zeros(4),
         terminations=np.zeros(4, bool),
         truncations=np.arange(4) == 3,
     )
-    space = gymnasium.spaces.Dict(
-        observation=_box(27), achieved_goal=_box(2), desired_goal=_box(2)
-    )
-    _farama_dataset([buffer], space, 8)
-    (read,), _ = minari.read(ID, ANT)
-    np.testing.assert_array_equal(
-        read.observations, np.concatenate([position, body], axis=1)
-    )
-    np.testing.assert_array_equal(read.terminations, rewards > 0)
+    spaces = {name: _box(size) for name, size in parts.items()}
+    _farama_dataset([buffer], gymnasium.spaces.Dict(spaces), 8)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("task", [ANT, tasks.get("hopper-medium-v2")])
+def test_each_episodes_own_goal_is_refused(task):
+    _dict_dataset(observation=27, achieved_goal=2, desired_goal=2)
+    with pytest.raises(errors.UserError, match="a goal of its own") as caught:
+        minari.read(ID, task)
+    assert "--source=d4rl or --source=local" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_other_dict_observations_are_called_that():
+    _dict_dataset(position=2, body=27)
+    with pytest.raises(errors.UserError, match=r"several parts \(body, position\)"):
+        minari.read(ID, ANT)
+
+
+def test_the_environment_of_a_dataset():
+    folder = _write([_episode(5)])
+    assert minari.environment(ID) is None
+    for spec in (None, 3, "{", "[]", "{}"):
+        _edit_metadata(folder, env_spec=spec)
+        assert minari.environment(ID) is None
+    _edit_metadata(folder, env_spec=json.dumps({"id": "Hopper-v5"}))
+    assert minari.environment(ID) == "Hopper-v5"
 
 
 def test_minari_reads_what_we_wrote():
@@ -216,7 +229,17 @@ def test_no_array(stored):
 
 
 def test_published_ids():
-    assert minari.published_id("maze2d-large-v1") == "D4RL/pointmaze/large-v2"
-    assert minari.published_id("hopper-expert-v2") == "mujoco/hopper/expert-v0"
+    assert minari.published_id(tasks.get("hopper-expert-v2")) == (
+        "mujoco/hopper/expert-v0"
+    )
     with pytest.raises(errors.UserError, match="no counterpart"):
-        minari.published_id("hopper-medium-replay-v2")
+        minari.published_id(tasks.get("hopper-medium-replay-v2"))
+    for task in (ANT, MAZE):
+        with pytest.raises(errors.UserError, match="a goal of its own"):
+            minari.published_id(task)
+
+
+def test_a_home_in_the_folder_is_expanded(monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "~/sets")
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert str(minari.root()) == "/somewhere/sets"

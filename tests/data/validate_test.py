@@ -42,6 +42,24 @@ def test_not_finite_is_located(field, value):
         _check([_episode(4), bad])
 
 
+@pytest.mark.parametrize("field", ["observations", "rewards"])
+def test_what_float32_cannot_square_is_located(field):
+    bad = _episode(4)
+    getattr(bad, field)[2] = -1e30
+    with pytest.raises(errors.UserError, match=rf"episode 1: {field}\[2.*is -1e\+30"):
+        _check([_episode(4), bad])
+
+
+def test_a_million_of_the_largest_number_have_a_finite_spread():
+    """What the bound promises: squares and their sum stay within float32."""
+    values = np.full(1_000_000, validate.LARGEST, np.float32)
+    values[::2] *= -1
+    assert np.isfinite(np.float32(np.square(values).sum(dtype=np.float32)))
+    good = _episode(4)
+    good.rewards[2] = good.observations[2, 1] = validate.LARGEST
+    assert len(_check([good])[0]) == 1
+
+
 def test_observations_one_too_short():
     bad = _episode(4)
     bad = dataclasses.replace(bad, observations=bad.observations[:-1])
