@@ -137,29 +137,6 @@ def changed(knobs, **changes):
     return dataclasses.replace(knobs, **changes)
 
 
-@pytest.mark.parametrize("candidates", ["actor", "actor_mode", "behavior"])
-@pytest.mark.parametrize("anchor", ["mode", "mean", "behavior", "none"])
-def test_every_source_and_anchor_acts(key, candidates, anchor):
-    algorithm = make()
-    params = algorithm.actor_params(algorithm.init(key))
-    knobs = changed(algorithm.knobs, candidates=candidates, anchor=anchor, top_m=3)
-    output = act(algorithm, params, key, jnp.ones(3), knobs)
-    assert np.isfinite(output.action).all()
-    assert set(output.audit) == {"support_z", "violation_rate", "collapse_dist"}
-
-
-def test_no_samples_play_the_anchor_with_zero_support(key):
-    algorithm = make()
-    params = algorithm.actor_params(algorithm.init(key))
-    knobs = changed(algorithm.knobs, num_candidates=0)
-    outputs = [
-        act(algorithm, params, jax.random.key(i), jnp.ones(3), knobs) for i in (0, 1)
-    ]
-    np.testing.assert_array_equal(outputs[0].action, outputs[1].action)
-    assert outputs[0].audit["support_z"] == 0.0
-    assert outputs[0].audit["violation_rate"] == 0.0
-
-
 def test_lambda_follows_the_step_and_traced_knobs_do_not_recompile(key):
     algorithm = make(lambda_start=100.0, lambda_end=0.0, horizon=10, num_candidates=50)
     params = algorithm.actor_params(algorithm.init(key))

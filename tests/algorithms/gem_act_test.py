@@ -1,0 +1,171 @@
+"""GEM's act on mixtures and critics made by hand, whose choice is known."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax.algorithms import gem
+from gem_jax.ops import normalize
+from gem_jax.types import EnvSpec
+
+SPEC = EnvSpec(observation_size=1, action_size=2, horizon=10)
+TIGHT = math.log(1e-3)  # a sample tells its component
+# First coordinates of the components' means; the second ones are their halves.
+ACTOR = {0.6: 0.7, -0.2: 0.3}  # mean to weight
+BEHAVIOR = {-0.8: 0.4, 0.4: 0.6}
+MODE, MEAN, BEHAVIOR_MODE = 0.6, 0.36, 0.4
+
+
+def policy_params(weights, log_std):
+    """Parameters whose mixture is the same in every state."""
+    means = np.array([(mean, mean / 2) for mean in weights])
+    return {
+        "params": {
+            "MLP_0": {"Dense_0": {"kernel": jnp.zeros((1, 1)), "bias": jnp.zeros(1)}},
+            "Dense_0": {
+                "kernel": jnp.zeros((1, 2)),
+                "bias": jnp.log(jnp.array(list(weights.values()))),
+            },
+            "Dense_1": {
+                "kernel": jnp.zeros((1, 4)),
+                "bias": jnp.asarray(np.arctanh(means).reshape(4), jnp.float32),
+            },
+            "log_stds": jnp.full((2, 2), log_std),
+        }
+    }
+
+
+def critic_params(*slopes):
+    """Members that are linear in the first coordinate of the action."""
+    ones = jnp.ones((len(slopes), 1))
+    kernel = jnp.zeros((len(slopes), 3, 1)).at[:, 1].set(1.0)
+    heads = jnp.array(slopes)[:, None]
+    return {
+        "params": {
+            "kernel": kernel,
+            "bias": 2.0 * ones,  # so that the ReLU lets every action through
+            "MLP_0": {},
+            "Dense_0": {"kernel": heads[..., None], "bias": -2.0 * heads},
+        }
+    }
+
+
+def act(slopes, *, behavior=BEHAVIOR, behavior_log_std=TIGHT, t=0, **knobs):
+    """What a GEM with such critics does; the best value decides unless told else."""
+    settings = dict(lambda_start=0.0, lambda_end=0.0, kappa=0.0, num_candidates=64)
+    config = gem.Config(
+        hidden_sizes=(1,),
+        num_critics=len(slopes),
+        num_components=2,
+        behavior_components=2,
+        log_std_min=-9.0,
+        behavior_log_std_min=-9.0,
+        **settings | knobs,
+    )
+    algorithm = gem.make(config, SPEC)
+    params = gem.ActorParams(
+        normalizer=normalize.identity_normalizer(1),
+        actor=policy_params(ACTOR, TIGHT),
+        behavior=policy_params(behavior, behavior_log_std),
+        critic=critic_params(*slopes),
+    )
+    return algorithm.act(
+        params, jax.random.key(0), jnp.zeros(1), jnp.int32(t), algorithm.knobs
+    )
+
+
+def assert_chosen(output, first, atol=1e-2):
+    np.testing.assert_allclose(output.action, [first, first / 2], atol=atol)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "first"),
+    [("mode", MODE), ("mean", MEAN), ("behavior", BEHAVIOR_MODE)],
+)
+def test_without_samples_the_anchor_acts(anchor, first):
+    output = act((1.0,), anchor=anchor, num_candidates=0)
+    assert_chosen(output, first, atol=1e-5)
+    assert output.audit["support_z"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("anchor", "anchors"),
+    [("mode", [MODE]), ("mean", [MEAN]), ("behavior", [BEHAVIOR_MODE]), ("none", [])],
+)
+@pytest.mark.parametrize(
+    ("candidates", "samples"),
+    [("actor", ACTOR), ("actor_mode", [MODE]), ("behavior", BEHAVIOR)],
+)
+@pytest.mark.parametrize(("slope", "best"), [(1.0, max), (-1.0, min)])
+def test_the_best_of_anchor_and_samples(
+    anchor, anchors, candidates, samples, slope, best
+):
+    output = act((slope,), anchor=anchor, candidates=candidates)
+    assert_chosen(output, best([*anchors, *samples]))
+
+
+def test_all_candidates_on_average_show_the_weights_of_the_source():
+    """The mean of 4,000 samples is the mixture's: weights, not components alone."""
+    for candidates, mean in [
+        ("actor", MEAN),
+        ("behavior", -0.08),
+        ("actor_mode", MODE),
+    ]:
+        output = act(
+            (1.0,),
+            anchor="none",
+            candidates=candidates,
+            num_candidates=4000,
+            top_m=4000,
+        )
+        assert_chosen(output, mean, atol=0.03)
+
+
+def test_support_is_the_behaviors_not_the_actors():
+    """The behavior knows the actor's lighter component alone."""
+    output = act(
+        (1.0,),
+        behavior={-0.2: 0.5, -0.9: 0.5},
+        behavior_log_std=math.log(0.3),
+        anchor="mode",
+        num_candidates=1000,
+        lambda_start=100.0,
+    )
+    assert_chosen(output, -0.2)
+
+
+def test_audits_of_a_known_choice():
+    """Of an anchor and one sample, z is 1 for the likelier and -1 for the other."""
+    behavior = {0.6: 0.5, -0.2: 0.5}
+    settings = dict(behavior=behavior, behavior_log_std=math.log(0.1))
+    settings |= dict(anchor="mean", candidates="actor_mode", num_candidates=1)
+    high = act((1.0,), **settings)  # the sample, on the behavior's mean
+    np.testing.assert_allclose(high.audit["support_z"], 1.0, rtol=1e-4)
+    np.testing.assert_allclose(high.audit["collapse_dist"], 0.0, atol=5e-3)
+    low = act((-1.0,), **settings)  # the anchor, between the behavior's means
+    np.testing.assert_allclose(low.audit["support_z"], -1.0, rtol=1e-4)
+    distance = 0.24 * math.sqrt(1.25)
+    np.testing.assert_allclose(low.audit["collapse_dist"], distance, rtol=1e-4)
+    assert high.audit["violation_rate"] == low.audit["violation_rate"] == 0.0
+    strict = act((-1.0,), violation_threshold=-0.5, **settings)
+    assert strict.audit["violation_rate"] == 1.0
+
+
+def test_doubt_between_the_critics_decides_with_kappa():
+    """At a first coordinate x the mean is x and the std 2 |x|."""
+    assert_chosen(act((3.0, -1.0), kappa=0.0), MODE)
+    # x - 0.75 * 2 |x|: -0.3 at 0.6 and -0.5 at -0.2; with kappa 2: -1.8 and -1.0
+    assert_chosen(act((3.0, -1.0), kappa=0.75), MODE)
+    assert_chosen(act((3.0, -1.0), kappa=2.0), -0.2)
+
+
+def test_support_weighs_by_the_schedule_of_the_episode():
+    """Values want the high end, support the component at -0.2."""
+    settings = dict(behavior={-0.2: 0.5, -0.9: 0.5}, behavior_log_std=math.log(0.3))
+    settings |= dict(lambda_start=0.0, lambda_end=10.0)  # horizon: SPEC's 10 steps
+    assert_chosen(act((1.0,), t=0, **settings), MODE)
+    assert_chosen(act((1.0,), t=10, **settings), -0.2)
+    assert_chosen(act((1.0,), t=10, horizon=1000, **settings), MODE)
