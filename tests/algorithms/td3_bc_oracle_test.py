@@ -8,7 +8,7 @@ from gem_jax.algorithms import td3_bc
 
 
 class Oracle:
-    """Fujimoto and Gu (2021): critics at each step, actor and targets at every other."""
+    """Fujimoto and Gu (2021): critics at each step, the rest at every other."""
 
     def __init__(self, state):
         self.actor = descent.Adam(state.actor.params)
