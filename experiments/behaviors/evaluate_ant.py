@@ -1,17 +1,20 @@
-"""Measures how often the AntMaze behavior reaches its own goal, noise included.
+"""Compares the AntMaze behavior, noise included, with D4RL's recipe and D4RL's ant.
 
-    python -m experiments.behaviors.evaluate_ant --episodes=128
+    python -m experiments.behaviors.evaluate_ant --episodes=192
 
 prints, for every recipe, the share of episodes that come within half a meter of the
-behavior's goal inside the time limit, the mean steps to it, the share of steps that
-carry a reward, and the speed of generation. `start-to-goal` rows run from the start
-cell to the goal of evaluation, as the evaluated agents must.
+behavior's goal inside the time limit, the median steps to it, and the speed of
+generation; then, for several points that the rewards of a set may be made for, the
+share of steps with a reward and of episodes with one, and D4RL's where measured. The
+points are offsets (m) from the center of the cell of evaluation's goal, from the middle
+of D4RL's draws to near their edges. `start-to-goal` rows run from the start cell to the
+goal of evaluation, as the evaluated agents must.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from absl import flags
@@ -22,11 +25,26 @@ from gem_jax.data.local import ant_maze as behavior
 from gem_jax.envs import ant_maze
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("episodes", 128, "Episodes per recipe.")
+flags.DEFINE_integer("episodes", 192, "Episodes per recipe.")
 flags.DEFINE_integer("seed", 0, "Seed.")
 flags.DEFINE_list("recipes", [], "Rows to run, by name; all if empty.")
 
+Offset = tuple[float, float]
+
 _SETS = "umaze umaze-diverse medium-play medium-diverse large-play large-diverse"
+_POINTS: tuple[Offset, ...] = ((0.75, 0.75), (0.58, 1.42), (0.2, 0.2), (1.2, 0.3))
+# Shares of rewarded steps and episodes that D4RL's ant has by D4RL's recipe.
+_MEDIUM = {(0.75, 0.75): (0.0030, 0.21), (0.58, 1.42): (0.0012, 0.084)}
+_D4RL: Mapping[str, Mapping[Offset, tuple[float, float]]] = {
+    "umaze": {
+        (0.75, 0.75): (0.27, 0.78),
+        (0.58, 1.42): (0.038, 0.72),
+        (0.2, 0.2): (0.10, np.nan),
+        (1.2, 0.3): (0.13, np.nan),
+    },
+    "medium-play": _MEDIUM,
+    "medium-diverse": _MEDIUM,
+}
 
 
 def recipes() -> Iterator[tuple[str, behavior.Recipe]]:
@@ -41,13 +59,28 @@ def recipes() -> Iterator[tuple[str, behavior.Recipe]]:
 
 def steps_to_goal(episode: episodes_lib.Episode) -> float:
     """Steps until the ant is within reach of the behavior's goal; infinity if never."""
-    offset = episode.observations[1:, :2] - episode.infos["goal"]
-    hits = np.linalg.norm(offset, axis=1) <= ant_maze.SUCCESS_RADIUS
+    hits = _near(episode, episode.infos["goal"])
     return float(np.argmax(hits)) + 1 if hits.any() else np.inf
 
 
+def rewarded(
+    shard: Sequence[episodes_lib.Episode], maze: str, offset: Offset
+) -> tuple[float, float]:
+    """Shares of steps and of episodes with a reward, for a point at an offset (m)."""
+    point = ant_maze.cell_center(maze, ant_maze.MAZES[maze].eval_goal) + offset
+    hits = [_near(episode, point) for episode in shard]
+    steps = np.concatenate(hits).mean()
+    return float(steps), float(np.mean([one.any() for one in hits]))
+
+
+def _near(episode: episodes_lib.Episode, point: np.ndarray) -> np.ndarray:
+    distance = np.linalg.norm(episode.observations[1:, :2] - point, axis=1)
+    hits: np.ndarray = distance <= ant_maze.SUCCESS_RADIUS
+    return hits
+
+
 def main(argv: list[str]) -> None:
-    """Prints a line per recipe."""
+    """Prints a line per recipe and one per point."""
     cli.no_arguments(argv)
     for name, recipe in recipes():
         if FLAGS.recipes and name not in FLAGS.recipes:
@@ -58,16 +91,18 @@ def main(argv: list[str]) -> None:
         rate = steps / (time.perf_counter() - start)
         arrival = np.array([steps_to_goal(episode) for episode in shard])
         limit = 700 if recipe.maze == "umaze" else 1000
-        reached = arrival <= limit
-        mean_steps = arrival[reached].mean() if reached.any() else np.nan
-        reward = np.mean([episode.rewards.mean() for episode in shard])
-        rewarded = np.mean([episode.rewards.any() for episode in shard])
         print(
-            f"{name:22s} episodes {len(shard)}  reached {reached.mean():.3f}  "
-            f"steps {mean_steps:.0f}  rewarded episodes {rewarded:.3f}  "
-            f"rewarded steps {reward:.4f}  {rate:.0f} steps/s",
-            flush=True,
+            f"{name:22s} reached {np.mean(arrival <= limit):.3f}  "
+            f"median steps {np.median(arrival):.0f}  {rate:.0f} steps/s"
         )
+        for offset in _POINTS:
+            print(_line(rewarded(shard, recipe.maze, offset), name, offset), flush=True)
+
+
+def _line(ours: tuple[float, float], name: str, offset: Offset) -> str:
+    line = f"  {offset}: rewarded steps {ours[0]:.4f}  episodes {ours[1]:.3f}"
+    theirs = _D4RL.get(name, {}).get(offset)
+    return line + (f"  (D4RL {theirs[0]:.4f}, {theirs[1]:.3f})" if theirs else "")
 
 
 if __name__ == "__main__":

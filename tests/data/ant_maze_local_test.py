@@ -6,8 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 
+from gem_jax import data
+from gem_jax.data import tasks
 from gem_jax.data.local import ant_maze as behavior
-from gem_jax.data.local import ant_walker
+from gem_jax.data.local import ant_walker, generate
 from gem_jax.envs import ant_maze
 
 _WAY = behavior.Recipe("umaze", ((1, 1),), 0.0, ((3, 1),))
@@ -69,17 +71,91 @@ def test_every_way_ends_at_its_goal_through_free_cells(maze: str) -> None:
                 assert steps < len(free)
 
 
-def test_recipes_tell_the_data_sets_apart() -> None:
+def test_waypoints_are_those_of_d4rl() -> None:
+    """By hand, in the U: cells begin at centers, and walls beside the way are cells."""
+    low_corner = {  # of the unit square that the waypoint is drawn from
+        (0.0, 0.0): (4, 0),
+        (-1.5, 3.0): (4, 0),
+        (7.9, -0.5): (8, 0),
+        (8.1, 0.1): (8, 4),
+        (8.1, 7.9): (8, 8),
+        (7.9, 5.0): (4, 8),  # counts as the wall inside the U
+        (8.1, 8.1): (4, 8),
+    }
+    at_goal = [(7.9, 8.5), (3.9, 9.0), (0.3, 9.4), (0.30001, 9.4)]
+    position = np.array([*low_corner, *at_goal])
+    goal_cells = np.full((len(position), 2), (3, 1))
+    goals = np.full((len(position), 2), (0.3, 9.4))
+    rng = np.random.default_rng(0)
+    drawn = np.array(
+        [
+            behavior.waypoint("umaze", position, goal_cells, goals, rng)
+            for _ in range(400)
+        ]
+    )
+    count = len(low_corner)
+    np.testing.assert_array_equal(
+        drawn[:, count:], np.broadcast_to((0.3, 9.4), (400, 4, 2))
+    )
+    jitter = drawn[:, :count] - np.array(list(low_corner.values()))
+    assert 0.0 <= jitter.min() < 0.01 and 0.99 < jitter.max() <= 1.0
+    np.testing.assert_allclose(jitter.mean((0, 1)), 0.5, atol=0.03)
+
+
+def test_recipes_are_those_of_d4rls_script() -> None:
     umaze = behavior.recipe("antmaze-umaze-v2")
     assert (umaze.starts, umaze.goals, umaze.start_noise) == (((1, 1),), ((3, 1),), 0.0)
-    play = behavior.recipe("antmaze-medium-play-v2")
-    assert set(play.goals) == {(2, 6), (5, 1), (6, 5), (6, 6)}
-    assert not set(play.starts) & set(ant_maze.cells("medium", "g"))
-    diverse = behavior.recipe("antmaze-large-diverse-v2")
-    assert set(diverse.starts) == set(ant_maze.cells("large"))
-    assert set(diverse.goals) == set(ant_maze.cells("large", "g"))
-    anywhere = behavior.recipe("antmaze-umaze-diverse-v2")
-    assert set(anywhere.starts) == set(anywhere.goals) == set(ant_maze.cells("umaze"))
+    goals = {
+        "umaze": {(3, 1)},
+        "medium": {(2, 6), (5, 1), (6, 5)},  # not (6, 6), where evaluation goes
+        "large": {(1, 6), (3, 5), (3, 10), (5, 2), (7, 4), (7, 6), (7, 9)},
+    }
+    for name in (
+        *("umaze-diverse", "medium-play", "medium-diverse"),
+        *("large-play", "large-diverse"),
+    ):
+        recipe = behavior.recipe(f"antmaze-{name}-v2")
+        maze = name.partition("-")[0]
+        assert recipe.maze == maze and recipe.start_noise == 1.0
+        assert set(recipe.goals) == goals[maze]
+        assert set(recipe.starts) == set(ant_maze.cells(maze)) - goals[maze]
+
+
+def test_a_set_has_one_reward_point_and_other_sets_others() -> None:
+    names = [name for name in tasks.table() if name.startswith("antmaze-")]
+    found = set()
+    for name, seed in [(name, seed) for name in names for seed in (0, 1)]:
+        task = tasks.get(name)
+        point = generate.recipe_of(task, seed, 100_000)["reward_point"]
+        maze = behavior.recipe(name).maze
+        pieces = generate._pieces(task, seed, 100_000)
+        assert len(pieces) == 10
+        for _, _, shard_seed in pieces:
+            assert behavior.reward_point(maze, shard_seed).tolist() == point
+        found.add(tuple(point))
+    assert len(found) == 12
+
+
+def test_reward_points_are_drawn_as_goals_of_evaluation() -> None:
+    seeds = map(np.random.SeedSequence, range(2_000))
+    points = np.array([behavior.reward_point("medium", seed) for seed in seeds])
+    offset = points - 20.0  # the center of the cell (6, 6)
+    assert offset.min() >= 0.0 and offset.max() <= 1.5
+    np.testing.assert_allclose(offset.mean(0), 0.75, atol=0.03)
+    # Of U(0, 1) + U(0, 0.5), each coordinate by itself.
+    np.testing.assert_allclose(np.cov(offset.T), np.eye(2) * 1.25 / 12, atol=0.01)
+
+
+def test_rewards_are_made_for_the_point_that_the_recipe_names() -> None:
+    found, provenance = data.read(
+        "antmaze-umaze-v2", "local", seed=2, num_transitions=300, progress=False
+    )
+    (episode,) = found
+    point = provenance.to_dict()["recipe"]["reward_point"]
+    distance = np.linalg.norm(episode.observations[1:, :2] - np.array(point), axis=1)
+    assert (distance <= 0.5).any()
+    np.testing.assert_array_equal(episode.rewards, distance <= 0.5)
+    np.testing.assert_array_equal(episode.terminations, episode.rewards == 1.0)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
@@ -115,17 +191,18 @@ def test_a_shard_has_the_layout_of_d4rl(monkeypatch: pytest.MonkeyPatch) -> None
         }
 
 
-def test_the_walker_reaches_its_goal_and_rewards_follow_positions(
+def test_the_walker_reaches_its_goal_and_runs_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """It comes back and leaves again: whoever stops at the goal has one visit."""
     monkeypatch.setattr(behavior, "EPISODE_STEPS", 300)
-    shard = behavior.generate(_WAY, 4 * 300, np.random.SeedSequence(0))
-    arrivals = 0
+    way = behavior.Recipe("umaze", ((3, 2),), 1.0, ((3, 1),))
+    shard = behavior.generate(way, 4 * 300, np.random.SeedSequence(0))
+    arrivals, visits = 0, []
     for episode in shard:
-        position = episode.observations[1:, :2]
-        to_own = np.linalg.norm(position - episode.infos["goal"], axis=1)
-        arrivals += bool(to_own.min() <= 0.5)
-        to_eval = np.linalg.norm(position - np.array([0.75, 8.75]), axis=1)
-        np.testing.assert_array_equal(episode.rewards, to_eval <= 0.5)
-        np.testing.assert_array_equal(episode.terminations, episode.rewards == 1.0)
+        offset = episode.observations[1:, :2] - episode.infos["goal"]
+        inside = np.linalg.norm(offset, axis=1) <= 0.5
+        arrivals += bool(inside.any())
+        visits.append(np.sum(inside[1:] & ~inside[:-1]))
     assert arrivals >= 3  # an ant may fall
+    assert np.mean(visits) >= 5

@@ -1,15 +1,14 @@
 """AntMaze data by D4RL's recipe: a walking ant, sent through a maze by its map.
 
 Every step, breadth-first search over the map names the next cell on the way to the
-hidden goal, the walker is steered that way, its action is sampled, and noise is added.
-Episodes last 1001 steps and nothing ends them: having arrived, the ant stays about
-its goal. Rewards and terminations are then relabeled for the goal of evaluation.
+hidden goal, the walker is steered to a point in that cell, its action is sampled, and
+noise is added. Episodes last 1001 steps and nothing ends them: the ant never slows
+down, so it runs past its goal, turns and comes back. Rewards and terminations are then
+relabeled for one point, drawn once for each set as D4RL draws goals of evaluation.
 
-Three things differ from D4RL. The walker follows a heading (``ant_walker``) where
-D4RL's goal-reaching policy takes the waypoint itself. The ant's own cell is the one
-it stands in and the waypoint lies a little ahead on the center line, where D4RL's cells
-begin at cell centers, which sends the ant into walls on the way back. And the sets
-named `play` and `diverse`, which D4RL's script makes alike, differ: see `recipe`.
+One thing differs from D4RL: the low-level policy. D4RL's takes the vector to the
+waypoint, stretched to 10 meters wherever the ant is; the walker here takes the
+direction of that vector (``ant_walker``) and has learnt by itself.
 """
 
 from __future__ import annotations
@@ -25,12 +24,14 @@ from gem_jax.data import episodes
 from gem_jax.data.local import ant_walker, tanh_gaussian
 from gem_jax.envs import ant_maze
 
-VERSION = 1  # to be raised whenever the same seed gives other bytes
+VERSION = 2  # to be raised whenever the same seed gives other bytes
 
 EPISODE_STEPS = 1001
 ACTION_NOISE = 0.2
-# Distance (m) of the waypoint ahead; less hugs the center line, more cuts corners.
-LOOKAHEAD = 2.0
+# Rad beyond an eighth of a turn: the torso turns by up to a right angle before the legs
+# are renamed. D4RL's ant has one front and cannot turn on the spot; with less, the
+# walker cuts corners short that D4RL's overshoots, and passes them in half the time.
+HYSTERESIS = np.pi / 4
 # Episodes simulated side by side, so that the policy's matrix products pay off.
 _BATCH = 32
 
@@ -52,31 +53,42 @@ class Recipe(NamedTuple):
 
 
 def recipe(task_name: str) -> Recipe:
-    """The recipe of an AntMaze task.
+    """The recipe of an AntMaze task, as in D4RL's script.
 
-    `umaze` has D4RL's one start and one goal; `umaze-diverse` starts and goes anywhere.
-    The others are sent to a hand-picked goal of D4RL's map or to that of evaluation,
-    which the medium map lacks. `play` starts, as in D4RL's script, in any cell but
-    the map's goals, `diverse` in any cell at all. Goals anywhere, as D4RL's paper has
-    it for `diverse`, would leave a reward in one episode of thirty.
+    The ant is sent to the goals that the map marks: in umaze and large the cell of
+    evaluation's goal is one of them, in medium it is only passed through. `umaze`
+    starts at the map's start, all others in any free cell but the goals. `play` and
+    `diverse` differ in the seed alone: the option of D4RL's script that tells them
+    apart names the file and nothing else. (D4RL's paper has random goals for
+    `diverse`.)
     """
     maze, _, kind = (
         task_name.removeprefix("antmaze-").removesuffix("-v2").partition("-")
     )
-    layout = ant_maze.MAZES[maze]
+    goals = ant_maze.cells(maze, "g")
     if not kind:
-        return Recipe(maze, (layout.start,), 0.0, (layout.eval_goal,))
-    starts = ant_maze.cells(maze, ".rg" if kind == "diverse" else ".r")
-    if maze == "umaze":
-        return Recipe(maze, starts, 1.0, starts)
-    goals = {*ant_maze.cells(maze, "g"), layout.eval_goal}
-    return Recipe(maze, starts, 1.0, tuple(sorted(goals)))
+        return Recipe(maze, (ant_maze.MAZES[maze].start,), 0.0, goals)
+    return Recipe(maze, ant_maze.cells(maze, ".r"), 1.0, goals)
 
 
-def describe(task_name: str, num_transitions: int) -> dict[str, Any]:
-    """What else fixes a set: the walker's weights."""
-    del task_name, num_transitions
-    return {"weights": ant_walker.sha256()[:16]}
+def reward_point(maze: str, seed: np.random.SeedSequence) -> np.ndarray:
+    """Where a set's rewards are: `[2]`, m, drawn as evaluation draws its goals.
+
+    All shards of a set have one point: their seeds share the set's entropy.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(seed.entropy))
+    return ant_maze.sample_goal(maze, ant_maze.MAZES[maze].eval_goal, rng)
+
+
+def describe(
+    task_name: str, num_transitions: int, seed: np.random.SeedSequence
+) -> dict[str, Any]:
+    """What else fixes a set: the walker's weights and the point of its rewards (m)."""
+    del num_transitions
+    return {
+        "weights": ant_walker.sha256()[:16],
+        "reward_point": reward_point(recipe(task_name).maze, seed).tolist(),
+    }
 
 
 def generate_shard(
@@ -95,6 +107,7 @@ def generate(
 ) -> list[episodes.Episode]:
     """As `generate_shard`, for a recipe."""
     rng = np.random.default_rng(seed)
+    point = reward_point(recipe.maze, seed)
     full, rest = divmod(num_transitions, EPISODE_STEPS)
     lengths = [EPISODE_STEPS] * full + [rest] * (rest > 0)
     shard = []
@@ -102,7 +115,7 @@ def generate(
         batch = lengths[first : first + _BATCH]
         goals, observations, actions = _simulate(recipe, len(batch), max(batch), rng)
         shard += [
-            _episode(recipe.maze, goals[i], observations[: t + 1, i], actions[:t, i])
+            _episode(point, goals[i], observations[: t + 1, i], actions[:t, i])
             for i, t in enumerate(batch)
         ]
     return shard
@@ -126,8 +139,11 @@ def _simulate(
     observations[0] = [ant_maze.observe(data) for data in simulations]
     turns = np.zeros(batch, np.int64)
     for t in range(steps):
-        heading = _heading(recipe.maze, observations[t, :, :2], goal_cells, goals, rng)
-        turns = ant_walker.update_turns(turns, observations[t], heading)
+        position = observations[t, :, :2]
+        target = waypoint(recipe.maze, position, goal_cells, goals, rng)
+        dx, dy = (target - position).T
+        heading = np.arctan2(dy, dx)
+        turns = ant_walker.update_turns(turns, observations[t], heading, HYSTERESIS)
         actions[t] = _act(observations[t], heading, turns, rng)
         for i, data in enumerate(simulations):
             data.ctrl[:] = actions[t, i]
@@ -165,33 +181,34 @@ def _act(
     return noisy.clip(-1.0, 1.0)
 
 
-def _heading(
+def waypoint(
     maze: str,
     position: np.ndarray,
     goal_cells: np.ndarray,
     goals: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Direction `[B]` (rad) to the waypoint, from positions `[B, 2]`.
+    """Where the ants are sent: `[B, 2]`, m.
 
-    The waypoint is the goal once in its cell. Before, it lies `LOOKAHEAD` ahead on the
-    line from the center of the ant's cell to that of the next, plus D4RL's fresh
-    U(0, 1) on both coordinates.
+    The goal, once its cell is the next one; before, the center of the next cell plus
+    a fresh U(0, 1) on both coordinates.
+
+    Args:
+      maze: name of the layout.
+      position: `[B, 2]` of the ants, m.
+      goal_cells: `[B, 2]` cells of their goals.
+      goals: `[B, 2]`, m.
+      rng: random numbers.
     """
-    first = np.array(ant_maze.MAZES[maze].start)
+    start = np.array(ant_maze.MAZES[maze].start)
     last = np.array(next_cells(maze).shape[2:4]) - 1
-    cell = np.rint(position[:, ::-1] / ant_maze.CELL).astype(np.int64) + first
-    cell = np.clip(cell, 0, last)
-    following = next_cells(maze)[*goal_cells.T, *cell.T]
-    direction = (following - cell)[:, ::-1]
-    center = ant_maze.CELL * (cell - first)[:, ::-1]
-    along = np.sum((position - center) * direction, axis=1, keepdims=True)
-    ahead = center + direction * (np.maximum(along, 0.0) + LOOKAHEAD)
-    waypoint = ahead + rng.uniform(0.0, 1.0, position.shape)
-    arrived = np.all(cell == goal_cells, axis=1, keepdims=True)
-    dx, dy = (np.where(arrived, goals, waypoint) - position).T
-    heading: np.ndarray = np.arctan2(dy, dx)
-    return heading
+    # D4RL's cells begin at the centers: on the way back the ant is ahead of itself by
+    # half a cell and brushes walls, and where they begin it may count as inside one.
+    cell = start + (np.maximum(position[:, ::-1], 1e-4) / ant_maze.CELL).astype(int)
+    following = next_cells(maze)[*goal_cells.T, *np.minimum(cell, last).T]
+    center = ant_maze.CELL * (following - start)[:, ::-1]
+    arriving = np.all(following == goal_cells, axis=1, keepdims=True)
+    return np.where(arriving, goals, center + rng.uniform(0.0, 1.0, position.shape))
 
 
 @functools.cache
@@ -199,7 +216,8 @@ def next_cells(maze: str) -> np.ndarray:
     """The way through a maze: `[R, C, R, C, 2]` int.
 
     Entry `[goal row, goal column, row, column]` is the next cell on D4RL's shortest
-    path from (row, column) to the goal; the cell itself at the goal and in walls.
+    path from (row, column), a wall or not, to the goal. It is the cell itself at the
+    goal, in walls without a free neighbor, and if the goal is in a wall.
     """
     shape = len(ant_maze.MAZES[maze].rows), len(ant_maze.MAZES[maze].rows[0])
     here = np.moveaxis(np.indices(shape), 0, -1)
@@ -213,24 +231,26 @@ def next_cells(maze: str) -> np.ndarray:
 def _search(
     goal: ant_maze.Cell, free: set[ant_maze.Cell]
 ) -> Mapping[ant_maze.Cell, ant_maze.Cell]:
-    """Breadth-first search back from the goal: the successor of each free cell."""
+    """Breadth-first search back from the goal: successors of free cells and of walls
+    beside them."""
     successor = {goal: goal}
     queue = [goal]
     for row, column in queue:  # grows while it is read
         # D4RL's order; it decides between ways of equal length.
         for dr, dc in ((0, -1), (0, 1), (1, 0), (-1, 0)):
             neighbor = row + dr, column + dc
-            if neighbor in free and neighbor not in successor:
+            if neighbor not in successor:
                 successor[neighbor] = row, column
-                queue.append(neighbor)
+                if neighbor in free:
+                    queue.append(neighbor)
     return successor
 
 
 def _episode(
-    maze: str, goal: np.ndarray, observations: np.ndarray, actions: np.ndarray
+    point: np.ndarray, goal: np.ndarray, observations: np.ndarray, actions: np.ndarray
 ) -> episodes.Episode:
-    """Relabels one episode for the goal of evaluation."""
-    offset = observations[1:, :2] - ant_maze.eval_goal_center(maze)
+    """Labels one episode with rewards for being at a point."""
+    offset = observations[1:, :2] - point
     success = np.linalg.norm(offset, axis=1) <= ant_maze.SUCCESS_RADIUS
     truncations = np.zeros(len(actions), bool)
     truncations[-1] = True

@@ -18,7 +18,8 @@ import numpy as np
 from gem_jax.data.local import tanh_gaussian
 
 # Torso yaw may leave its quarter by this much (rad) before the legs are renamed, so
-# that a torso on the border between two quarters does not flicker.
+# that a torso on the border between two quarters does not flicker. The walker learnt
+# with this one.
 HYSTERESIS = 0.15
 QUARTER = np.pi / 2
 # Legs 1 to 4 stand at 45, 135, 225 and 315 degrees. Turning leg 1 about the vertical
@@ -47,7 +48,10 @@ def _content() -> bytes:
 
 
 def update_turns(
-    turns: np.ndarray, observation: np.ndarray, heading: np.ndarray
+    turns: np.ndarray,
+    observation: np.ndarray,
+    heading: np.ndarray,
+    hysteresis: float = HYSTERESIS,
 ) -> np.ndarray:
     """Chooses by how many quarter turns the legs are renamed.
 
@@ -55,6 +59,7 @@ def update_turns(
       turns: `[B]` int, the present choice, 0 to 3.
       observation: `[B, 29]`.
       heading: `[B]` wanted direction of travel, rad.
+      hysteresis: rad.
 
     Returns:
       `[B]` int: the present choice where the turned torso's yaw stays within an eighth
@@ -63,7 +68,7 @@ def update_turns(
     yaw = torso_yaw(observation[:, 3:7]) - heading
     best = np.round(-yaw / QUARTER).astype(np.int64) % 4
     error = np.abs(_wrap(yaw + turns * QUARTER))
-    return np.where(error > QUARTER / 2 + HYSTERESIS, best, turns)
+    return np.where(error > QUARTER / 2 + hysteresis, best, turns)
 
 
 def steer_observation(

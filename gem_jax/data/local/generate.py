@@ -104,7 +104,9 @@ def recipe_of(task: tasks.Task, seed: int, num_transitions: int) -> dict[str, An
     module = _module(task.recipe)
     details = {}
     if hasattr(module, "describe"):
-        details = module.describe(task.name, num_transitions)
+        details = module.describe(
+            task.name, num_transitions, _set_seed(seed, task.name)
+        )
     return {
         "name": task.recipe,
         "version": module.VERSION,
@@ -218,9 +220,14 @@ def _pieces(
         cuts = np.arange(num_shards) * size // num_shards
         cuts = cuts // _SHARD_UNIT * _SHARD_UNIT
         sizes = np.diff(cuts, append=size).tolist()
-        root = np.random.SeedSequence((seed, zlib.crc32(part.encode())))
+        root = _set_seed(seed, part)
         pieces += [(part, *shard) for shard in zip(sizes, root.spawn(num_shards))]
     return pieces
+
+
+def _set_seed(seed: int, part: str) -> np.random.SeedSequence:
+    """Of a whole set, or of a part of one; its shards' seeds are spawned by it."""
+    return np.random.SeedSequence((seed, zlib.crc32(part.encode())))
 
 
 def _parts(task: tasks.Task, num_transitions: int) -> list[tuple[str, int]]:

@@ -100,12 +100,15 @@ def parts(task_name: str, num_transitions: int) -> list[tuple[str, int]]:
     return [(f"{task_name}@{named[quality]}", num_transitions)]
 
 
-def describe(task_name: str, num_transitions: int) -> dict[str, Any]:
+def describe(
+    task_name: str, num_transitions: int, seed: np.random.SeedSequence
+) -> dict[str, Any]:
     """What else fixes the set: the file of weights and the policies in it.
 
     `policies` tells, for each label in ``infos["policy"]``, how long that policy was
     trained and its mean return.
     """
+    del seed
     robot, _ = _split(task_name)
     behaviors = load_behaviors(robot)
     labels = {_label(part) for part, _ in parts(task_name, num_transitions)}
