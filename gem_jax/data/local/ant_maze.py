@@ -7,8 +7,9 @@ down, so it runs past its goal, turns and comes back. Rewards and terminations a
 relabeled for one point, drawn once for each set as D4RL draws goals of evaluation.
 
 One thing differs from D4RL: the low-level policy. D4RL's takes the vector to the
-waypoint, stretched to 10 meters wherever the ant is; the walker here takes the
-direction of that vector (``ant_walker``) and has learnt by itself.
+waypoint, stretched to 10 meters wherever the ant is; the walker here (``ant_walker``)
+takes the direction of that vector. How closely the two behaviors agree is measured by
+``experiments.behaviors.evaluate_ant``.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ VERSION = 2  # to be raised whenever the same seed gives other bytes
 
 EPISODE_STEPS = 1001
 ACTION_NOISE = 0.2
-# Rad beyond an eighth of a turn: the torso turns by up to a right angle before the legs
-# are renamed. D4RL's ant has one front and cannot turn on the spot; with less, the
-# walker cuts corners short that D4RL's overshoots, and passes them in half the time.
-HYSTERESIS = np.pi / 4
+# Legs are renamed once the torso is off by 45 and these 65 degrees; until then it
+# turns. D4RL's ant cannot rename them: it overshoots corners and takes its time. With
+# 0.15 rad the walker passes the corner of medium's goal in less than half of that.
+HYSTERESIS = np.deg2rad(65.0)
 # Episodes simulated side by side, so that the policy's matrix products pay off.
 _BATCH = 32
 
@@ -202,8 +203,8 @@ def waypoint(
     """
     start = np.array(ant_maze.MAZES[maze].start)
     last = np.array(next_cells(maze).shape[2:4]) - 1
-    # D4RL's cells begin at the centers: on the way back the ant is ahead of itself by
-    # half a cell and brushes walls, and where they begin it may count as inside one.
+    # D4RL's cells begin at centers, so that an ant on its way to smaller coordinates
+    # turns half a cell early and brushes walls, and may count as being inside one.
     cell = start + (np.maximum(position[:, ::-1], 1e-4) / ant_maze.CELL).astype(int)
     following = next_cells(maze)[*goal_cells.T, *np.minimum(cell, last).T]
     center = ant_maze.CELL * (following - start)[:, ::-1]
