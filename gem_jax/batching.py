@@ -44,9 +44,9 @@ def tiled_act(act: ActFn) -> ActFn:
     def tiled(
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
-        rows = rows_at_a_time(knobs, len(observation))
+        rows = rows_at_a_time(knobs, max(len(observation), 1))
         knobs = share_chunk(knobs, rows)
-        if rows == len(observation):
+        if rows >= len(observation):
             return at_once(params, key, observation, t, knobs)
         return jax.lax.map(
             lambda row: act(params, row[0], row[1], row[2], knobs),

@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
 
 from gem_jax import algorithms, batching, errors
 from gem_jax.algorithm import ActFn, Algorithm
@@ -37,28 +39,34 @@ class Policy:
     spec: EnvSpec
     step: int
 
-    def act(self, key: PRNGKey, observation: Array, t: Array) -> ActOutput:
+    def act(
+        self, key: PRNGKey, observation: ArrayLike, t: ArrayLike | None = None
+    ) -> ActOutput:
         """Chooses actions; pure, so it may be part of a jitted function.
 
         Args:
           key: row i uses ``fold_in(key, i)``, so that its action does not depend on
             the other rows.
-          observation: `[B, O]` as the environment gives it.
-          t: `[B]` steps inside the episode.
+          observation: `[B, O]` as the environment gives it; an array or lists of any
+            number type, taken as float32. B may be 0.
+          t: `[B]` steps inside the episode; ``None`` is the first step.
 
         Returns:
-          ActOutput with action `[B, A]` and audits `[B]`.
+          ActOutput with action `[B, A]` and audits `[B]`. ``bad_observation`` among
+          them is 1 for a row that is not finite, or whose action came out so; the
+          action is then 0 and the other audits mean nothing.
 
         Raises:
-          ValueError: the shapes are not those of the policy.
+          UserError: the shapes are not those of the policy, or these are no numbers.
         """
-        shape = jnp.shape(observation)
-        if len(shape) != 2 or shape[1] != self.spec.observation_size:
-            raise ValueError(
-                f"observation must be [B, {self.spec.observation_size}], got {shape}"
-            )
-        if jnp.shape(t) != shape[:1]:
-            raise ValueError(f"t must be [{shape[0]}], got {jnp.shape(t)}")
+        observation = _float32("observation", observation)
+        shape, size = observation.shape, self.spec.observation_size
+        if len(shape) != 2 or shape[1] != size:
+            one = "; one state is observation[None]" if len(shape) == 1 else ""
+            raise errors.UserError(f"observation must be [B, {size}], got {shape}{one}")
+        t = np.zeros(shape[0], np.float32) if t is None else _float32("t", t)
+        if t.shape != shape[:1]:
+            raise errors.UserError(f"t must be [{shape[0]}], got {t.shape}")
         return self.batched(self.params, key, observation, t, self.knobs)
 
     def with_knobs(self, **changes: Any) -> Policy:
@@ -134,11 +142,37 @@ def bind(algorithm: Algorithm, params: Params, spec: EnvSpec, step: int) -> Poli
     def batched(
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
-        rows = jnp.arange(observation.shape[0])
+        rows = jnp.arange(observation.shape[0], dtype=jnp.uint32)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
-        return tiled_act(params, keys, observation, t, knobs)
+        output = tiled_act(params, keys, observation, t, knobs)
+        return _flag_bad_rows(observation, output)
 
     return Policy(algorithm, batched, params, algorithm.knobs, spec, step)
+
+
+def _flag_bad_rows(observation: Array, output: ActOutput) -> ActOutput:
+    """Actions of 0, the middle of the box, where the numbers failed."""
+    good = jnp.all(jnp.isfinite(observation), axis=-1)
+    good &= jnp.all(jnp.isfinite(output.action), axis=-1)
+    # Finite too, for whoever averages or writes them.
+    audit = {k: jnp.where(jnp.isfinite(v), v, 0.0) for k, v in output.audit.items()}
+    audit["bad_observation"] = (~good).astype(jnp.float32)
+    return ActOutput(jnp.where(good[:, None], output.action, 0.0), audit)
+
+
+def _float32(name: str, values: ArrayLike) -> Any:
+    """The values as an array: of JAX if they are that or traced, else of NumPy."""
+    if isinstance(values, jax.Array):
+        return values.astype(jnp.float32)
+    try:
+        with np.errstate(over="ignore"):  # becomes infinite, and is flagged
+            return np.asarray(values, np.float32)
+    except jax.errors.TracerArrayConversionError:  # traced numbers in a list
+        return jnp.asarray(values, jnp.float32)
+    except (TypeError, ValueError) as error:
+        raise errors.UserError(
+            f"{name} must be an array of numbers ({error})"
+        ) from None
 
 
 def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:

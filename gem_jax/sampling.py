@@ -21,7 +21,7 @@ def uniform(
     """
     del step
     size = dataset.action.shape[0]
-    index = jax.random.randint(key, (batch_size,), 0, size)
+    index = jax.random.randint(key, (batch_size,), 0, size, jnp.int32)
     return jax.tree.map(lambda leaf: leaf[index], dataset)
 
 
@@ -41,7 +41,8 @@ def in_order(
     """
     del key
     size = dataset.action.shape[0]
-    row = step % num_batches(size, batch_size) * batch_size + jnp.arange(batch_size)
+    begin = step % num_batches(size, batch_size) * batch_size
+    row = begin + jnp.arange(batch_size, dtype=jnp.int32)
     batch = jax.tree.map(lambda leaf: leaf[jnp.minimum(row, size - 1)], dataset)
     weight = (row < size).astype(jnp.float32)
     return batch._replace(extras={**batch.extras, "weight": weight})

@@ -29,7 +29,10 @@ def widths(config: Any, *names: str) -> None:
 
 
 def ordered(config: Any, low: str, high: str) -> None:
-    """Raises ``ValueError`` if the first field lies above the second."""
+    """Raises ``ValueError`` unless both are finite, the first not above the second."""
+    for name in (low, high):
+        if not math.isfinite(getattr(config, name)):
+            raise ValueError(f"{name} must be finite, got {getattr(config, name)!r}")
     if not getattr(config, low) <= getattr(config, high):
         raise ValueError(
             f"{low}={getattr(config, low)!r} must not be above "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from gem_jax import clustering
 from gem_jax.algorithms import _config
@@ -64,7 +65,8 @@ class Config(clustering.Settings):
         _config.positive(self, "target_period", "value_epochs", "improve_epochs")
         _config.positive(self, "clip", "chunk_size", "n_step", "choice_target_period")
         _config.fraction(self, "discount", "expectile", "polyak")
-        if not self.support_ratio >= 1.0:  # erratum 6: else ID(s) could be empty
-            raise ValueError(
-                f"support_ratio must be at least 1, got {self.support_ratio!r}"
+        if not 1.0 <= self.support_ratio < math.inf:
+            raise ValueError(  # erratum 6: below 1 ID(s) could be empty
+                "support_ratio must be at least 1 and finite, got "
+                f"{self.support_ratio!r}"
             )

@@ -198,7 +198,7 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
             state.clusters.target_policies,
             state.normalizer(batch.observation),
             _empo_state.label(state, batch),
-            batch.extras.get("weight", jnp.ones(batch.reward.shape)),
+            batch.extras.get("weight", jnp.ones_like(batch.reward)),
             lambda *inputs: advantage(state, *inputs),
         )
         return _empo_state.stepped(state, policy=policy), metrics

@@ -69,7 +69,7 @@ def next_actions(
     cut = returns.last_steps(dataset.extras["episode"]) & (dataset.terminal == 0.0)
     return state, {
         "next_action": jnp.roll(dataset.action, -1, axis=0),
-        "has_target": 1.0 - cut,
+        "has_target": (~cut).astype(jnp.float32),
     }
 
 

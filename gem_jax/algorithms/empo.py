@@ -60,7 +60,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             label=jnp.zeros(spec.num_episodes, jnp.int32),
             critic=parts.critic.init(keys[1]),
             value=parts.value.init(keys[2]),
-            advantage_scale=jnp.array([0.0, 1.0]),
+            advantage_scale=jnp.array([0.0, 1.0], jnp.float32),
             policy=parts.policy.start(clusters.target_policies),
             choice=parts.choice.init(keys[3]),
         )

@@ -289,7 +289,7 @@ def _responsibility(batch: Transition) -> Array:
     A cluster's posterior in ``extras["responsibility"]`` conditions actor and behavior
     on that cluster; critic and value learn from all rows.
     """
-    return batch.extras.get("responsibility", jnp.ones(batch.reward.shape))
+    return batch.extras.get("responsibility", jnp.ones_like(batch.reward))
 
 
 def _make_actor(config: Config, spec: EnvSpec) -> _mixture.MixtureLearner:

@@ -103,7 +103,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def target(state: State, key: PRNGKey, batch: Transition) -> Array:
         """r + discount (1 - d) min Q(s', a'), a' smoothed by clipped noise."""
-        noise = config.policy_noise * jax.random.normal(key, batch.action.shape)
+        shape = batch.action.shape
+        noise = config.policy_noise * jax.random.normal(key, shape, jnp.float32)
         noise = jnp.clip(noise, -config.noise_clip, config.noise_clip)
         action = policy.apply(state.target_actor, batch.next_observation) + noise
         action = jnp.clip(action, -1.0, 1.0)

@@ -194,8 +194,9 @@ def make(
 
 def _assign_at_random(state: State, key: PRNGKey) -> State:
     count, num_clusters = state.posterior.shape
-    drawn = jax.random.randint(key, (count,), 0, num_clusters)
-    return dataclasses.replace(state, posterior=jax.nn.one_hot(drawn, num_clusters))
+    drawn = jax.random.randint(key, (count,), 0, num_clusters, jnp.int32)
+    posterior = jax.nn.one_hot(drawn, num_clusters, dtype=jnp.float32)
+    return dataclasses.replace(state, posterior=posterior)
 
 
 def _assign_evenly(state: State) -> State:

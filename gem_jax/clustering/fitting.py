@@ -114,7 +114,9 @@ def make_epoch(clusterer: em.Clusterer, settings: Settings) -> Callable:
         size = data.action.shape[0]
 
         def step(state: em.State, step_key: PRNGKey) -> tuple[em.State, Metrics]:
-            row = jax.random.randint(step_key, (settings.batch_size,), 0, size)
+            row = jax.random.randint(
+                step_key, (settings.batch_size,), 0, size, jnp.int32
+            )
             batch = jax.tree.map(lambda leaf: leaf[row], data)
             state, metrics = clusterer.m_step(state, batch)
             if classify:

@@ -62,7 +62,7 @@ def log_likelihoods(
     """
     if steps is None:
         row = jnp.arange(data.action.shape[0])
-        steps = Steps(row, jnp.ones(row.shape))
+        steps = Steps(row, jnp.ones(row.shape, jnp.float32))
     chunk = min(chunk, steps.row.shape[0])
     missing = -steps.row.shape[0] % chunk  # the last chunk is filled up
     steps = Steps(
@@ -80,7 +80,7 @@ def log_likelihoods(
         )
         return sums + by_trajectory, None
 
-    sums = jnp.zeros((num_trajectories, num_clusters))
+    sums = jnp.zeros((num_trajectories, num_clusters), jnp.float32)
     parts = jax.tree.map(lambda leaf: leaf.reshape(-1, chunk), steps)
     return jax.lax.scan(add, sums, parts)[0]
 
@@ -118,7 +118,7 @@ def some_steps(
         first = jnp.floor(place * room).astype(begin.dtype)
         inside = jnp.clip(first + apart * order, 0, size - 1)
         weight = jnp.where(order < size, size / jnp.minimum(size, count), 0.0)
-        return Steps(begin + inside, weight)
+        return Steps(begin + inside, weight.astype(jnp.float32))
 
     steps = jax.vmap(steps_of)(jnp.cumsum(sizes) - sizes, sizes)
     return jax.tree.map(jnp.ravel, steps)

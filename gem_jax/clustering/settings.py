@@ -69,14 +69,14 @@ class Settings:
             *("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"),
             *("posterior_window", "window_start", "window_stop"),
         ):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if self.window_start > self.window_stop:
             raise ValueError(
                 "window_start must not exceed window_stop, got "
                 f"{self.window_start} and {self.window_stop}"
             )
-        if not all(width > 0 for width in self.hidden_sizes):
+        if not all(0 < width < math.inf for width in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
         if not -math.inf < self.log_std_min < self.log_std_max < math.inf:
             raise ValueError(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from gem_jax.ops import mixture
+from gem_jax.ops import mixture, normalize
 from gem_jax.types import Array, PRNGKey
+
+# Strictly inside the box, so that arctanh(a) and log(1 - a^2) of a squashed density are
+# finite in float32, whose neighbours of 1 lie 6e-8 below.
+BOUND = 1.0 - 1e-6
 
 
 def propose(
@@ -19,7 +23,8 @@ def propose(
     """Builds the candidate set of one state (GEM Eq. 1, 5, 7).
 
     Candidates are clipped to the action box before anything scores them, so that what
-    is scored is what would be executed.
+    is scored is what would be executed: to its inside, since a squashed density has no
+    logarithm on the edge.
 
     Args:
       key: consumed.
@@ -29,7 +34,8 @@ def propose(
       temperature: factor on the standard deviations of the samples.
 
     Returns:
-      `[C, A]` in [-1, 1], the anchor first; C = N + 1, or N without anchor.
+      `[C, A]` in (-1, 1), at least float32, the anchor first; C = N + 1, or N without
+      anchor.
 
     Raises:
       ValueError: the set would be empty.
@@ -42,4 +48,4 @@ def propose(
     candidates = mixture.sample(key, source, num_candidates, temperature=temperature)
     if anchor is not None:
         candidates = jnp.concatenate([anchor[None], candidates], axis=0)
-    return jnp.clip(candidates, -1.0, 1.0)
+    return jnp.clip(normalize.at_least_float32(candidates), -BOUND, BOUND)

@@ -21,6 +21,7 @@ _OPTIONS = {
 # The business of the machine that acts, not of the run that trained.
 MACHINE = ("chunk_size", "critic_dtype")
 
+_FINITE = "a number and finite"
 _STATIC = {"static": True}  # what register_dataclass looks for
 
 
@@ -81,7 +82,9 @@ class Knobs:
         Raises:
           ValueError: a knob is out of range or names an unknown option.
         """
-        self._require("num_candidates", self.num_candidates >= 0, "at least 0")
+        self._require(
+            "num_candidates", 0 <= self.num_candidates < math.inf, "at least 0"
+        )
         self._require(
             "num_candidates", self.set_size >= 1, "at least 1 without an anchor"
         )
@@ -90,13 +93,13 @@ class Knobs:
             1 <= self.top_m <= self.set_size,
             f"between 1 and the {self.set_size} candidates of the set",
         )
-        self._require("chunk_size", self.chunk_size >= 0, "at least 0")
+        self._require("chunk_size", 0 <= self.chunk_size < math.inf, "at least 0")
         for name in ("kappa", "lambda_start", "lambda_end"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature"):
             self._require(name, 0 < getattr(self, name) < math.inf, "positive")
         for name in ("support_cap", "violation_threshold"):
-            self._require(name, not math.isnan(getattr(self, name)), "a number")
+            self._require(name, math.isfinite(getattr(self, name)), _FINITE)
         for name, known in _OPTIONS.items():
             self._require(name, getattr(self, name) in known, f"one of {known}")
 

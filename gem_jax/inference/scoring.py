@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -18,9 +19,10 @@ class ScoreOutput(NamedTuple):
     """The score of every candidate and its two terms, each `[..., C]`.
 
     Attributes:
-      total: what selection maximizes.
-      lcb: lower confidence bound, units of return.
-      support: standardized behavior log-density, or the raw one in nats.
+      total: what selection maximizes; -inf for a candidate that must not be chosen.
+      lcb: lower confidence bound, units of return; NaN where a value is not finite.
+      support: standardized behavior log-density, or the raw one in nats; what is not
+        finite stays what it is.
     """
 
     total: Array
@@ -39,6 +41,10 @@ def score(
     support_cap: Array | float = NO_CAP,
 ) -> ScoreOutput:
     """Scores candidates: total = LCB_kappa + lam * support (GEM Eq. 4, 14).
+
+    A candidate with a value or log-density that is not finite ranks last, whatever the
+    knobs, and the others are scored as if it were not in the set. Computes in at least
+    float32.
 
     Args:
       q_values: `[E, ..., C]` values of C candidates by E ensemble members.
@@ -59,9 +65,11 @@ def score(
       ScoreOutput. With one candidate the standardized support is 0.
 
     Raises:
-      ValueError: shapes disagree, a knob given as a number is negative, or an option
-        is unknown.
+      ValueError: shapes disagree, a knob given as a number is negative or not finite,
+        or an option is unknown.
     """
+    q_values = normalize.at_least_float32(q_values)
+    behavior_log_prob = normalize.at_least_float32(behavior_log_prob)
     if q_values.shape[1:] != behavior_log_prob.shape:
         raise ValueError(
             f"q_values {q_values.shape} must be [E, ...] over behavior_log_prob "
@@ -70,16 +78,23 @@ def score(
     _check_option("normalization", normalization, NORMALIZATIONS)
     _check_option("value_scale", value_scale, VALUE_SCALES)
     batch_shape = behavior_log_prob.shape[:-1]
-    kappa = _per_set("kappa", kappa, batch_shape)
-    lam = _per_set("lam", lam, batch_shape)
+    dtype = jnp.result_type(q_values, behavior_log_prob)
+    kappa = _per_set("kappa", kappa, batch_shape).astype(dtype)
+    lam = _per_set("lam", lam, batch_shape).astype(dtype)
 
-    lcb = value.lower_confidence_bound(q_values, kappa)
+    valued = jnp.all(jnp.isfinite(q_values), axis=0)
+    # Values that fail leave before the arithmetic, or gradients would be NaN for all.
+    lcb = value.lower_confidence_bound(jnp.where(valued, q_values, 0.0), kappa)
+    lcb = jnp.where(valued, lcb, jnp.nan)
+    usable = jnp.isfinite(lcb) & jnp.isfinite(behavior_log_prob)
     support = behavior_log_prob
     if normalization == "zscore":
-        support = normalize.standardize(behavior_log_prob)
-    worth = normalize.standardize(lcb) if value_scale == "zscore" else lcb
-    capped = jnp.minimum(support, support_cap)
-    return ScoreOutput(total=worth + lam * capped, lcb=lcb, support=support)
+        support = normalize.standardize(support, usable)
+    worth = normalize.standardize(lcb, usable) if value_scale == "zscore" else lcb
+    known = jnp.where(usable, support, 0.0)
+    total = worth + lam * jnp.minimum(known, jnp.asarray(support_cap, dtype))
+    total = jnp.where(usable & jnp.isfinite(total), total, -jnp.inf)
+    return ScoreOutput(total=total, lcb=lcb, support=support)
 
 
 def lambda_schedule(
@@ -89,7 +104,7 @@ def lambda_schedule(
     end: Array | float,
     horizon: Array | float,
 ) -> Array:
-    """The support weight at step t of an episode; float, the shape of t.
+    """The support weight at step t of an episode; float32, the shape of t.
 
     Cosine from ``start`` at t = 0 to ``end`` at t = horizon, constant afterwards. All
     arguments may be traced. The paper's swept number is ``end``.
@@ -99,8 +114,8 @@ def lambda_schedule(
 
 def _per_set(name: str, knob: Array | float, batch_shape: tuple[int, ...]) -> Array:
     """Broadcasts a knob against `[...]` and appends the candidate axis."""
-    if isinstance(knob, int | float) and knob < 0:
-        raise ValueError(f"{name} must be at least 0, got {knob}")
+    if isinstance(knob, int | float) and not 0 <= knob < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite, got {knob}")
     return jnp.broadcast_to(jnp.asarray(knob), batch_shape)[..., None]
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gem_jax.ops import normalize
 from gem_jax.types import Array
 
 
@@ -18,15 +19,23 @@ class Selection(NamedTuple):
       action: `[..., A]`, to be executed: the mean of the best M candidates.
       best_action: `[..., A]`, the single best candidate, which the audits look at.
       best_index: `[...]` int32, its place in the candidate set.
+      bad_share: `[...]`, share of candidates whose score or action is not finite.
+      all_bad: `[...]` bool: there was nothing to choose from, and the first candidate,
+        the anchor where the set has one, is the answer.
     """
 
     action: Array
     best_action: Array
     best_index: Array
+    bad_share: Array
+    all_bad: Array
 
 
 def select(candidates: Array, total: Array, *, top_m: int = 1) -> Selection:
     """Picks the highest score, or the mean of the M highest (GEM Eq. 15, 78).
+
+    A candidate whose score or action is NaN or infinite is neither chosen nor averaged;
+    where fewer than M are left, the mean is that of the rest.
 
     Args:
       candidates: `[..., C, A]`.
@@ -37,17 +46,31 @@ def select(candidates: Array, total: Array, *, top_m: int = 1) -> Selection:
     Raises:
       ValueError: shapes disagree or M is out of range.
     """
+    candidates, total = jnp.asarray(candidates), normalize.at_least_float32(total)
     if candidates.shape[:-1] != total.shape:
         raise ValueError(f"candidates {candidates.shape} do not match {total.shape}")
     if not 1 <= top_m <= total.shape[-1]:
         raise ValueError(f"top_m must be in 1..{total.shape[-1]}, got {top_m}")
-    _, indices = jax.lax.top_k(total, top_m)
+    good = jnp.isfinite(total) & jnp.all(jnp.isfinite(candidates), axis=-1)
+    all_bad = ~jnp.any(good, axis=-1)
+    # Of equal scores the first wins, so that a set of -inf answers its first member.
+    highest, indices = jax.lax.top_k(jnp.where(good, total, -jnp.inf), top_m)
     best = jnp.take_along_axis(candidates, indices[..., None], axis=-2)
     return Selection(
-        action=jnp.mean(best, axis=-2),
+        action=_mean(best, highest > -jnp.inf, all_bad),
         best_action=best[..., 0, :],
         best_index=indices[..., 0],
+        bad_share=jnp.mean(~good, axis=-1, dtype=jnp.float32),
+        all_bad=all_bad,
     )
+
+
+def _mean(best: Array, good: Array, all_bad: Array) -> Array:
+    """Mean of the good ones of `[..., M, A]`, or the first where none is."""
+    first = jnp.arange(good.shape[-1]) == 0
+    kept = good | (all_bad[..., None] & jnp.broadcast_to(first, good.shape))
+    total = jnp.sum(jnp.where(kept[..., None], best, 0.0), axis=-2)
+    return total / jnp.sum(kept, axis=-1, keepdims=True)
 
 
 def audit(
@@ -57,7 +80,7 @@ def audit(
     *,
     violation_threshold: Array | float,
 ) -> Mapping[str, Array]:
-    """The paper's three audits of the single best candidate, each `[...]`.
+    """The paper's three audits of the single best candidate, and two of the set.
 
     Args:
       selection: what ``select`` returned.
@@ -66,15 +89,19 @@ def audit(
       violation_threshold: z below which a choice counts as low-support.
 
     Returns:
-      ``support_z``: z of the choice, 0 in a set of one; ``violation_rate``: 1 where z
-      lies below the threshold; ``collapse_dist``: distance from the choice to the
-      nearest behavior mean, action units.
+      `[...]` each. ``support_z``: z of the choice, 0 in a set of one and where it is
+      not finite; ``violation_rate``: 1 where z lies below the threshold;
+      ``collapse_dist``: distance from the choice to the nearest behavior mean, action
+      units; ``bad_candidates``: share that could not be scored; ``bad_set``: 1 where
+      none could, and the first was the answer.
     """
     index = selection.best_index[..., None]
     z = jnp.take_along_axis(support_z, index, axis=-1)[..., 0]
     offsets = selection.best_action[..., None, :] - behavior_means
     return {
-        "support_z": z,
+        "support_z": jnp.where(jnp.isfinite(z), z, 0.0),
         "violation_rate": (z < violation_threshold).astype(z.dtype),
         "collapse_dist": jnp.min(jnp.linalg.norm(offsets, axis=-1), axis=-1),
+        "bad_candidates": selection.bad_share.astype(z.dtype),
+        "bad_set": selection.all_bad.astype(z.dtype),
     }

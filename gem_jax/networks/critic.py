@@ -36,8 +36,10 @@ class Critic(nn.Module):
         width, *rest = self.hidden_sizes
         size = observation.shape[-1]
         shape = (size + action.shape[-1], width)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (width,))
+        kernel = self.param(
+            "kernel", nn.initializers.lecun_normal(), shape, jnp.float32
+        )
+        bias = self.param("bias", nn.initializers.zeros, (width,), jnp.float32)
         observation, action, kernel, bias = (
             x.astype(self.dtype) for x in (observation, action, kernel, bias)
         )

@@ -41,14 +41,15 @@ class MixtureNetwork(nn.Module):
         if self.num_components > 1:
             logits = linear.head(self.num_components)(trunk)
         else:
-            logits = jnp.zeros((*batch_shape, 1))
+            logits = jnp.zeros((*batch_shape, 1), jnp.float32)
         means = linear.head(self.num_components * self.action_size)(trunk)
         # Scales as wide as the action box make all components alike, and gradients take
         # thousands of steps to tell them apart. Strictly inside the bounds: on them or
         # beyond, the clip lets no gradient pass.
         low, high = self.log_std_min, self.log_std_max
         start = -1.0 if low < -1.0 < high else (low + high) / 2
-        rho = self.param("log_stds", nn.initializers.constant(start), shape)
+        constant = nn.initializers.constant(start)
+        rho = self.param("log_stds", constant, shape, jnp.float32)
         log_stds = jnp.clip(rho, low, high)
         return mixture.Mixture(
             logits=logits,

@@ -32,5 +32,5 @@ def log_prob(gaussian: Gaussian, action: Array) -> Array:
 
 def sample(key: PRNGKey, gaussian: Gaussian) -> Array:
     """One unclipped draw for each batch row, `[..., A]`."""
-    noise = jax.random.normal(key, gaussian.mean.shape)
+    noise = jax.random.normal(key, gaussian.mean.shape, jnp.float32)
     return gaussian.mean + jnp.exp(gaussian.log_std) * noise

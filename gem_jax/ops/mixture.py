@@ -115,7 +115,7 @@ def mean(mixture: Mixture) -> Array:
 def only_mode(mixture: Mixture) -> Mixture:
     """The mixture with all weight moved to its heaviest component."""
     index = mode_component(mixture)[..., None]
-    components = jnp.arange(mixture.logits.shape[-1])
+    components = jnp.arange(mixture.logits.shape[-1], dtype=index.dtype)
     keep = components == index
     return mixture._replace(logits=jnp.where(keep, 0.0, -jnp.inf))
 
@@ -142,9 +142,10 @@ def sample(
     # Inverse of the cumulative distribution: one uniform a draw, where Gumbel noise
     # would need K of them.
     cumulative = jnp.cumsum(jax.nn.softmax(mixture.logits))
-    uniform = jax.random.uniform(component_key, (num_samples, 1))
+    uniform = jax.random.uniform(component_key, (num_samples, 1), jnp.float32)
     index = jnp.sum(uniform >= cumulative[None, :-1], axis=-1)
-    noise = jax.random.normal(noise_key, (num_samples, mixture.means.shape[-1]))
+    shape = (num_samples, mixture.means.shape[-1])
+    noise = jax.random.normal(noise_key, shape, jnp.float32)
     scale = temperature * jnp.exp(mixture.log_stds[index])
     return mixture.means[index] + scale * noise
 

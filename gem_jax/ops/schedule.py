@@ -19,6 +19,12 @@ def cosine(
       start: value at t = 0.
       end: value from t = horizon on.
       horizon: H, steps.
+
+    Returns:
+      float32, also where the host's default is wider.
     """
+    t, start, end, horizon = (
+        jnp.asarray(x, jnp.float32) for x in (t, start, end, horizon)
+    )
     progress = jnp.clip(t / jnp.maximum(horizon, 1), 0.0, 1.0)
     return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))

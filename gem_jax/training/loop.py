@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from gem_jax.algorithm import Algorithm, Phase, State
+from gem_jax.training import admission
 from gem_jax.types import Array, Metrics, PRNGKey, Transition
 
 
@@ -41,7 +42,7 @@ class Chunk(NamedTuple):
 
 def seed_keys(seeds: Sequence[int]) -> PRNGKey:
     """One independent key a seed, `[S]`."""
-    return jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    return jax.vmap(jax.random.key)(jnp.asarray(seeds, jnp.int32))
 
 
 def init(algorithm: Algorithm, keys: PRNGKey) -> State:
@@ -63,17 +64,33 @@ def run(
     start_step: int = 0,
     chunk_size: int = 1000,
 ) -> Iterator[Chunk]:
-    """Trains from ``start_step`` to the end and yields after every chunk.
+    """Trains from ``start_step`` to the end; the iterator yields after every chunk.
 
     Args:
       algorithm: what to train.
       keys: `[S]`, from ``seed_keys``.
-      dataset: leaves `[D, ...]`, shared by the seeds.
+      dataset: leaves `[D, ...]`, shared by the seeds; numbers of any type, which become
+        float32, or int32 where they are whole numbers among the extras.
       state: leading axis `S`; donated.
       start_step: updates already in ``state``.
       chunk_size: updates a dispatch; fewer before a refresh and at a phase's end.
+
+    Raises:
+      UserError: at once, where leaves disagree in length or shape, are no numbers, or
+        are not finite; names the field.
     """
-    dataset = jax.device_put(dataset)
+    dataset = admission.admit(dataset)
+    return _run_phases(algorithm, keys, dataset, state, start_step, chunk_size)
+
+
+def _run_phases(
+    algorithm: Algorithm,
+    keys: PRNGKey,
+    dataset: Transition,
+    state: State,
+    start_step: int,
+    chunk_size: int,
+) -> Iterator[Chunk]:
     phase_start = 0
     for phase in algorithm.phases:
         if start_step < phase_start + phase.num_steps:
@@ -111,7 +128,7 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
             return phase.update(state, update_key, batch)
 
         # All keys of the chunk at once: fewer small operations in a step.
-        keys = jax.vmap(keys_of)(state.step + jnp.arange(length))
+        keys = jax.vmap(keys_of)(state.step + jnp.arange(length, dtype=jnp.int32))
         state, metrics = jax.lax.scan(step, state, keys)
         return state, jax.tree.map(jnp.mean, metrics)
 

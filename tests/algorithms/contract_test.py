@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import math
 
 import chex
 import jax
@@ -270,6 +271,15 @@ def test_normalizer_is_fitted_to_the_data(name):
 def test_bad_settings_name_the_field(name):
     with pytest.raises(ValueError, match="num_steps must be positive"):
         small_config(name, num_steps=0)
+
+
+def test_no_setting_may_be_infinite_or_nan(name):
+    for field in dataclasses.fields(small_config(name)):
+        value = getattr(small_config(name), field.name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            for bad in (math.inf, -math.inf, math.nan):
+                with pytest.raises(ValueError, match=rf"\b{field.name}\b"):
+                    small_config(name, **{field.name: bad})
 
 
 def test_another_algorithms_config_is_refused(name):

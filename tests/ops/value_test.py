@@ -87,3 +87,27 @@ def test_cosine_ends_middle_and_after():
     np.testing.assert_allclose(
         schedule.cosine(t, 3.0, 1.0, 100.0), [3.0, 2.0, 1.0, 1.0], rtol=1e-6
     )
+
+
+def test_standardize_counts_finite_numbers_only():
+    values = jnp.array([1.0, jnp.nan, 3.0, -jnp.inf, 100.0])
+    counted = jnp.array([True, True, True, True, False])
+    z = normalize.standardize(values, counted)  # mean 2, std 1
+    np.testing.assert_array_equal(z, [-1.0, np.nan, 1.0, -np.inf, 98.0])
+    np.testing.assert_array_equal(
+        normalize.standardize(jnp.array([[jnp.nan, 5.0], [jnp.nan, jnp.nan]])),
+        [[np.nan, 0.0], [np.nan, np.nan]],
+    )
+
+
+def test_standardize_by_hand_over_all_magnitudes():
+    expected = np.array([1.0, -2.0, 1.0]) / np.sqrt(2.0)
+    for size in (1e-5, 1.0, 1e30):
+        z = normalize.standardize(jnp.array([0.0, -3.0, 0.0]) * size)
+        np.testing.assert_allclose(z, expected, rtol=1e-5)
+    np.testing.assert_allclose(  # below the floor of 1e-6
+        normalize.standardize(jnp.array([1e-7, -1e-7])), [0.1, -0.1], rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        normalize.standardize(jnp.array([1e-30, -1e-30])), [0.0, 0.0], atol=1e-6
+    )
