@@ -59,15 +59,15 @@ class Policy:
         Raises:
           UserError: the shapes are not those of the policy, or these are no numbers.
         """
-        observation = _float32("observation", observation)
-        shape, size = observation.shape, self.spec.observation_size
+        states: Array = _float32("observation", observation)
+        shape, size = states.shape, self.spec.observation_size
         if len(shape) != 2 or shape[1] != size:
             one = "; one state is observation[None]" if len(shape) == 1 else ""
             raise errors.UserError(f"observation must be [B, {size}], got {shape}{one}")
-        t = np.zeros(shape[0], np.float32) if t is None else _float32("t", t)
-        if t.shape != shape[:1]:
-            raise errors.UserError(f"t must be [{shape[0]}], got {t.shape}")
-        return self.batched(self.params, key, observation, t, self.knobs)
+        steps: Array = _float32("t", np.zeros(shape[0]) if t is None else t)
+        if steps.shape != shape[:1]:
+            raise errors.UserError(f"t must be [{shape[0]}], got {steps.shape}")
+        return self.batched(self.params, key, states, steps, self.knobs)
 
     def with_knobs(self, **changes: Any) -> Policy:
         """The same weights with other knobs.

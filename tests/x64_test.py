@@ -71,10 +71,7 @@ def test_training_is_the_same_within_rounding():
 
     expected = trained()
     with jax.enable_x64(True):
-        wide = jax.tree.map(
-            lambda leaf: leaf.astype(f"{leaf.dtype.kind}8"), data
-        )  # a host's own arrays
-        data = wide
+        data = jax.tree.map(lambda leaf: leaf.astype(f"{leaf.dtype.kind}8"), data)
         got = trained()
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
