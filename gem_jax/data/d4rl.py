@@ -112,7 +112,7 @@ def _cut(
         warn(
             f"after {open_breaks:,} of {last:,} steps the next row is not what "
             "next_observations says; that is used, and the trajectory ends there, so "
-            "that returns are of parts of trajectories"
+            "that returns, and reward scales taken from them, are of parts only"
         )
     found, start = [], 0
     for i in np.flatnonzero(ends | timeouts).tolist():
@@ -149,7 +149,10 @@ def _breaks(arrays: dict[str, np.ndarray]) -> np.ndarray:
 def _timeouts(
     arrays: dict[str, np.ndarray], ends: np.ndarray, task: tasks.Task, warn: Log
 ) -> np.ndarray:
-    """The file's `[N]`; without a single one those that the horizon makes."""
+    """The file's `[N]`; without a single one those that the horizon makes.
+
+    Where one long trajectory was meant after all, that costs a step a horizon.
+    """
     recorded = arrays.get("timeouts")
     if recorded is not None and recorded.any():
         return recorded

@@ -121,7 +121,7 @@ def _summary(values: np.ndarray) -> dict[str, float]:
         "median": float(np.median(finite)),
         "mean": float(finite.mean(dtype=np.float64)),
         "max": float(finite.max()),
-        "std": float(finite.std()),
+        "std": float(finite.std(dtype=np.float64)),
     }
 
 

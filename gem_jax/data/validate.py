@@ -13,6 +13,12 @@ from gem_jax.data import episodes, tasks
 
 ACTION_TOLERANCE = 1e-3  # overshoot beyond [-1, 1] that counts as rounding
 LARGEST = 1e15  # squares of more, summed over a dataset, overflow float32
+# Actions have bounds of their own, and a message that goes with these.
+_LIMITS = {
+    "observations": LARGEST,
+    "actions": np.finfo(np.float32).max,
+    "rewards": LARGEST,
+}
 
 
 def check(
@@ -88,9 +94,10 @@ def _check_shapes(episode: episodes.Episode, task: tasks.Task, where: str) -> No
 
 
 def _check_values(episode: episodes.Episode, where: str) -> None:
-    for field in ("observations", "actions", "rewards"):
-        if not np.abs(getattr(episode, field)).max() <= LARGEST:  # a NaN is not either
-            _refuse_value(episode, field, where)
+    for field, limit in _LIMITS.items():
+        good = np.abs(getattr(episode, field)) <= limit  # a NaN is not
+        if not good.all():
+            _refuse_value(episode, field, np.argwhere(~good)[0].tolist(), where)
     overshoot = np.abs(episode.actions) > 1.0 + ACTION_TOLERANCE
     if overshoot.any():
         step, axis = np.argwhere(overshoot)[0].tolist()
@@ -100,17 +107,18 @@ def _check_values(episode: episodes.Episode, where: str) -> None:
         )
 
 
-def _refuse_value(episode: episodes.Episode, field: str, where: str) -> NoReturn:
-    array = getattr(episode, field)
-    index = np.argwhere(~(np.abs(array) <= LARGEST))[0].tolist()
-    value = array[tuple(index)]
+def _refuse_value(
+    episode: episodes.Episode, field: str, index: list[int], where: str
+) -> NoReturn:
+    value = getattr(episode, field)[tuple(index)]
     if not np.isfinite(value):
         raise errors.UserError(
-            f"{where}: {field}{index} is NaN or infinite; drop that episode"
+            f"{where}: {field}{index} is NaN or infinite; --repair=drop_not_finite "
+            "leaves that episode out"
         )
     raise errors.UserError(
         f"{where}: {field}{index} is {value:.4g}, which float32 cannot square and sum; "
-        f"drop that episode, or rescale {field} to at most {LARGEST:g}"
+        f"take that episode out, or rescale {field} to at most {LARGEST:g}"
     )
 
 

@@ -199,7 +199,10 @@ def test_the_description_is_of_whole_episodes_and_fit_for_json():
         "actions": np.full((50, HOPPER.action_size), np.inf, np.float32),
     }
     unknown = dataclasses.replace(labeled[0], **nothing)
-    cases = [*FAULTY.values(), (HOPPER, [unknown])]
+    huge = dataclasses.replace(
+        labeled[0], rewards=np.geomspace(1, 1e30, 50, dtype="f4")
+    )
+    cases = [*FAULTY.values(), (HOPPER, [unknown]), (HOPPER, [huge])]
     for task, data in cases:
         json.dumps(inspection.describe(data, task), allow_nan=False)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -89,10 +90,12 @@ def test_wrong_length_of_infos():
         _check([bad])
 
 
-def test_actions_out_of_bounds():
+@pytest.mark.parametrize("value", [-1.2, 1e30])
+def test_actions_out_of_bounds(value):
     bad = _episode(4)
-    bad.actions[3, 1] = -1.2
-    with pytest.raises(errors.UserError, match=r"actions\[3, 1\] is -1.2"):
+    bad.actions[3, 1] = value
+    where = re.escape(f"actions[3, 1] is {value:.4g}, outside")
+    with pytest.raises(errors.UserError, match=where):
         _check([bad])
 
 
