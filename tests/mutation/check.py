@@ -1,0 +1,84 @@
+"""Runs the tests of the one module that differs from the last commit."""
+
+import fnmatch
+import subprocess
+import sys
+
+# The first pattern that matches decides; the quickest tests come first.
+CONTRACT = "tests/algorithms/contract_test.py"
+TESTS = {
+    "gem_jax/ops/returns.py": ["tests/ops/returns_test.py"],
+    "gem_jax/ops/gaussian.py": ["tests/ops/gaussian_test.py"],
+    "gem_jax/ops/mixture.py": ["tests/ops/mixture_test.py"],
+    "gem_jax/ops/value.py": ["tests/ops/value_test.py", "tests/ops/returns_test.py"],
+    "gem_jax/ops/*": ["tests/ops/value_test.py"],
+    "gem_jax/inference/*": ["tests/inference", "tests/algorithms/gem_act_test.py"],
+    "gem_jax/clustering/scores.py": ["tests/clustering/scores_test.py"],
+    "gem_jax/clustering/settings.py": [
+        "tests/clustering/settings_test.py",
+        "tests/clustering/em_test.py",
+    ],
+    "gem_jax/clustering/checks.py": ["tests/clustering/refusals_test.py"],
+    "gem_jax/clustering/*": [
+        "tests/clustering/likelihood_test.py",
+        "tests/clustering/em_test.py",
+        "tests/clustering/refusals_test.py",
+    ],
+    "gem_jax/algorithms/*empo*": [
+        "tests/algorithms/empo_parts_test.py",
+        "tests/algorithms/empo_test.py",
+        CONTRACT,
+        "-k",
+        "empo",
+    ],
+    "gem_jax/algorithms/td3_bc.py": [
+        "tests/algorithms/td3_bc_oracle_test.py",
+        "tests/algorithms/td3_bc_test.py",
+        CONTRACT,
+        "-k",
+        "td3_bc",
+    ],
+    "gem_jax/algorithms/bc.py": [
+        "tests/algorithms/iql_oracle_test.py",
+        CONTRACT,
+        "-k",
+        "bc and not td3_bc",
+    ],
+    "gem_jax/algorithms/iql.py": [
+        "tests/algorithms/iql_oracle_test.py",
+        CONTRACT,
+        "-k",
+        "iql",
+    ],
+    "gem_jax/algorithms/*": [
+        "tests/algorithms/config_test.py",
+        "tests/algorithms/gem_oracle_test.py",
+        "tests/algorithms/gem_act_test.py",
+        "tests/algorithms/gem_test.py",
+        CONTRACT,
+        "-k",
+        "gem or config",
+    ],
+    "gem_jax/training/loop.py": ["tests/training/loop_test.py"],
+    "gem_jax/data/d4rl.py": ["tests/data/d4rl_test.py", "tests/data/damage_test.py"],
+    "gem_jax/data/transforms.py": ["tests/data/loading_test.py"],
+    "experiments/configs/*": ["tests/experiments/configs_test.py"],
+}
+
+
+def tests_of(module):
+    """Arguments of pytest."""
+    return next(t for pattern, t in TESTS.items() if fnmatch.fnmatch(module, pattern))
+
+
+def main():
+    changed = ["git", "diff", "--name-only", "HEAD", "--", "gem_jax", "experiments"]
+    found = subprocess.run(changed, capture_output=True, text=True, check=True)
+    (module,) = found.stdout.split()
+    options = ["-n", "0", "-x", "--no-header", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, *tests_of(module)]
+    sys.exit(subprocess.run(command).returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Keeps a random sample of a session's pending mutants and skips the others."""
+
+import argparse
+import random
+
+from cosmic_ray.work_db import use_db
+from cosmic_ray.work_item import WorkerOutcome, WorkResult
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("session")
+    parser.add_argument("--size", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with use_db(args.session) as db:
+        mutants = {place(item): item.job_id for item in db.pending_work_items}
+        kept = random.Random(args.seed).sample(sorted(mutants), args.size)
+        skipped = [mutants[each] for each in mutants.keys() - set(kept)]
+        result = WorkResult(WorkerOutcome.SKIPPED, output="not in the sample")
+        db.set_multiple_results(skipped, result)
+
+
+def place(item):
+    """The same for the same source; identifiers and their order are random."""
+    (mutation,) = item.mutations
+    return str(mutation.module_path), mutation.operator_name, mutation.occurrence
+
+
+if __name__ == "__main__":
+    main()
