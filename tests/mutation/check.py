@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 # The first pattern that matches decides; the quickest tests come first.
-CONTRACT = "tests/algorithms/contract_test.py"
 TESTS = {
     "gem_jax/ops/returns.py": ["tests/ops/returns_test.py"],
     "gem_jax/ops/gaussian.py": ["tests/ops/gaussian_test.py"],
@@ -29,31 +28,19 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/empo_parts_test.py",
         "tests/algorithms/empo_phases_test.py",
-        "tests/algorithms/empo_test.py",
-        "-k",
-        "empo or config or setting",
     ],
     "gem_jax/algorithms/td3_bc.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/td3_bc_oracle_test.py",
         "tests/algorithms/td3_bc_test.py",
-        CONTRACT,
-        "-k",
-        "td3_bc or setting",
     ],
     "gem_jax/algorithms/bc.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
-        CONTRACT,
-        "-k",
-        "(bc or setting) and not td3_bc",
     ],
     "gem_jax/algorithms/iql.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
-        CONTRACT,
-        "-k",
-        "iql or setting",
     ],
     "gem_jax/algorithms/*": [
         "tests/algorithms/config_test.py",
@@ -61,9 +48,6 @@ TESTS = {
         "tests/algorithms/gem_oracle_test.py",
         "tests/algorithms/gem_act_test.py",
         "tests/algorithms/gem_test.py",
-        CONTRACT,
-        "-k",
-        "gem or config or setting",
     ],
     "gem_jax/training/loop.py": [
         "tests/training/loop_test.py",
