@@ -1,38 +1,48 @@
-"""How every command starts and ends: exit 0 done, 2 the user's error, 1 a fault."""
+"""How every command starts and ends.
+
+Exit codes: 0 done, 2 the user's error, 1 a fault, 130 or 143 interrupted.
+"""
 
 from __future__ import annotations
 
+import os
 import pathlib
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from absl import app, flags
+import jax
+from absl import app, flags, logging
 
 from gem_jax import errors
+from gem_jax.training import interrupt
 
 
 def run(
     main: Callable[[list[str]], Any],
     flags_parser: Callable[[list[str]], list[str]] | None = None,
+    *,
+    computes: bool = True,
 ) -> NoReturn:
     """Parses the flags, calls ``main`` with what is left of ``argv``, and exits.
 
     Bad flags and ``UserError``, from ``main`` or from the parser, end with one line on
-    stderr and exit code 2. Ctrl-C and SIGTERM end with one line and 0: what was not
-    finished is begun anew by the same command. Any other exception is a fault:
+    stderr and exit code 2. Ctrl-C and SIGTERM end with one line and 130 or 143: what
+    was not finished is begun anew by the same command. Any other exception is a fault:
     traceback, exit code 1.
 
     Args:
       main: takes the program's name and the positional arguments.
       flags_parser: takes ``sys.argv``, parses ``absl.flags.FLAGS``, and returns the
         positional arguments; ``absl.flags.FLAGS`` itself by default.
+      computes: whether jax will be needed; then it is tried first of all.
     """
     parse = flags_parser or flags.FLAGS
 
     def checked_parse(argv: list[str]) -> list[str]:
         try:
+            if computes:
+                require_platform()
             return parse(argv)
         except (flags.Error, errors.UserError) as error:
             _fail(error)
@@ -40,19 +50,44 @@ def run(
             sys.exit(0)
 
     def checked_main(argv: list[str]) -> Any:
+        if flags.FLAGS["verbosity"].using_default_value:
+            # Other packages narrate at level INFO; jax which devices it did not find.
+            logging.set_verbosity(logging.WARNING)
         try:
             return main(argv)
         except errors.UserError as error:
             _fail(error)
-        except KeyboardInterrupt:
-            print(
-                f"{_name()}: interrupted; the same command continues or begins anew",
-                flush=True,
-            )
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
-    app.run(checked_main, flags_parser=checked_parse)
+    try:
+        with interrupt.watch():
+            app.run(checked_main, flags_parser=checked_parse)
+    except interrupt.Interrupted as error:
+        print(
+            f"{_name()}: interrupted; what was finished is saved, and the same command "
+            "continues or begins anew",
+            flush=True,
+        )
+        sys.exit(error.exit_code)
     raise AssertionError("absl's run does not return")
+
+
+def require_platform() -> None:
+    """Refuses a ``JAX_PLATFORMS`` of which this machine has nothing.
+
+    Raises:
+      UserError: says what jax says of it.
+    """
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked:
+        return
+    try:
+        jax.devices()
+    except Exception as error:  # jax raises bare assertions too
+        said = " ".join(str(error).split()).split(" (set JAX_PLATFORMS")[0]
+        raise errors.UserError(
+            f"JAX_PLATFORMS={asked} cannot be used here{said and f' ({said})'}; unset "
+            "it, or name one that jax has: cpu, cuda, tpu"
+        ) from None
 
 
 def no_arguments(argv: Sequence[str]) -> None:

@@ -113,4 +113,4 @@ def _format(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, computes=False)

@@ -49,8 +49,7 @@ def main(argv: list[str]) -> None:
     }
     for title, run in runs.items():
         print(f"{title}: {run.workdir}", flush=True)
-        if not runner.train(run):
-            return
+        runner.train(run)
     options = runs["BC"].data
     dataset = data.load(
         task.name, num_transitions=options.num_transitions, repair=options.repair

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import pathlib
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from experiments import run_record
+from experiments import metric_lines, pacing, run_record
 from gem_jax import algorithms, data
-from gem_jax.algorithm import Algorithm, State
+from gem_jax.algorithm import Algorithm, Phase, State
 from gem_jax.data import locks, progress
 from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
 from gem_jax.types import EnvSpec, Transition
@@ -21,10 +19,10 @@ from gem_jax.types import EnvSpec, Transition
 
 def train(
     run: run_record.Run, *, resume: str = "auto", log: Callable[[str], None] = print
-) -> bool:
+) -> None:
     """Trains, evaluates and writes the run folder.
 
-    An interrupt saves a checkpoint and returns; the same call then continues.
+    An interrupt saves a checkpoint; the same call then continues.
 
     Args:
       run: what to do.
@@ -32,20 +30,18 @@ def train(
         one, ``"must"`` refuses to begin one.
       log: takes one line.
 
-    Returns:
-      Whether the run is complete; not if it was interrupted.
-
     Raises:
+      Interrupted: SIGINT or SIGTERM arrived, and all is saved.
       UserError: the folder holds another run, or none, or is in use; data or settings
         are unfit.
       FloatingPointError: training diverged; the last checkpoint is finite.
     """
     run_record.check_resume(run.workdir, resume)
-    with locks.claim(run.workdir / ".lock", str(run.workdir)):
-        return _train(run, log)
+    with locks.claim(run.workdir / ".lock", str(run.workdir), log):
+        _train(run, log)
 
 
-def _train(run: run_record.Run, log: Callable[[str], None]) -> bool:
+def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
     began = time.perf_counter()
     dataset = data.load(
         run.task.name,
@@ -74,7 +70,7 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> bool:
     with (
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
         evaluation.make_evaluator(run.task.env_id, algorithm.act) as evaluate,
-        interrupt.stop_requested() as stop,
+        interrupt.watch(raising=False) as stop,
     ):
         like = jax.eval_shape(lambda: loop.init(algorithm, keys))
         restored = checkpoint.restore(store, like)
@@ -85,29 +81,17 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> bool:
             restored = checkpoint.Restored(0, loop.init(algorithm, keys))
         elif run_record.complete(run.workdir, restored.step, algorithm.num_steps):
             log(f"{run.workdir} is complete; nothing to do")
-            return True
+            return
         else:
             log(f"continuing from update {restored.step}")
         for name in (rundir.METRICS, rundir.EVAL):
             rundir.forget_after(run.workdir / name, restored.step)
-        began -= _seconds_so_far(run.workdir)
+        began -= restored.notes.get("seconds", _seconds_so_far(run.workdir))
 
         def evaluate_all(state: State, step: int) -> None:
             _evaluate(run, algorithm, evaluate, state, step, stop, log)
 
-        finished = _fit(
-            run,
-            algorithm,
-            store,
-            restored,
-            transitions,
-            evaluate_all,
-            stop,
-            began,
-        )
-    if not finished:
-        log("interrupted; saved, and the same command continues")
-        return False
+        _fit(run, algorithm, store, restored, transitions, evaluate_all, stop, began)
     summary = run_record.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
@@ -115,7 +99,6 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> bool:
         f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
         f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
     )
-    return True
 
 
 def _fit(
@@ -125,44 +108,62 @@ def _fit(
     restored: checkpoint.Restored,
     dataset: Transition,
     evaluate: Callable[[State, int], None],
-    stop: Callable[[], bool],
+    stop: interrupt.Watch,
     began: float,
-) -> bool:
-    """The chunks and what happens between them; False when stopped early."""
+) -> None:
+    """The chunks and what happens between them."""
     step, cadence = restored.step, run.cadence
-    try:
-        if _evaluation_due(
-            run, algorithm, step
-        ):  # an interrupt may have fallen into it
-            evaluate(restored.state, step)
-        bar = progress.Progress("training", algorithm.num_steps - step, "updates")
-        lap = time.perf_counter()
-        for chunk in loop.run(
-            algorithm,
-            loop.seed_keys(run.seeds),
-            dataset,
-            restored.state,
-            start_step=step,
-            chunk_size=cadence.log_every,
-        ):
-            metrics = jax.device_get(chunk.metrics)  # waits for the device
-            now = time.perf_counter()
-            rate = (chunk.step - step) / (now - lap)
-            _write_metrics(run, chunk, metrics, rate, now - began)
-            length, step = chunk.step - step, chunk.step
-            bar.add(length)
+    stop.expendable = True  # what was restored is on disk
+    line = metric_lines.Line(restored.notes)
+    pace = pacing.Pace(cadence.log_every)
+    phases = {phase.name: phase for phase in algorithm.phases}
+    if _evaluation_due(run, algorithm, step):  # an interrupt may have fallen into it
+        evaluate(restored.state, step)
+    bar = progress.Progress("training", algorithm.num_steps - step, "updates")
+    lap = lap_of_line = time.perf_counter()
+    begin = step
+    for chunk in loop.run(
+        algorithm,
+        loop.seed_keys(run.seeds),
+        dataset,
+        restored.state,
+        start_step=step,
+        chunk_size=pace.size,
+    ):
+        metrics = jax.device_get(chunk.every_update)  # waits for the device
+        stop.expendable = False
+        now = time.perf_counter()
+        phase, length = phases[chunk.phase], chunk.step - step
+        pace.took(phase, chunk.phase_step, length, now - lap)
+        step = chunk.step
+        line.add(metrics, run.seeds, step)
+        bar.add(length)
+        due = saving = False
+        if _ends_line(phase, chunk.phase_step, cadence.log_every):
+            rate = (step - begin) / (now - lap_of_line)
+            _write_metrics(run, chunk, line, rate, now - began)
             due = _evaluation_due(run, algorithm, step)
-            saving = _crossed(chunk.phase_step, length, cadence.checkpoint_every)
-            if saving or chunk.phase_done or due or stop():
-                checkpoint.save(store, step, chunk.state)
-            if stop():
-                return False
-            if due:
-                evaluate(chunk.state, step)
-            lap = time.perf_counter()
-    except evaluation.Cancelled:
-        return False
-    return True
+            saving = chunk.phase_done or _crossed(
+                chunk.phase_step, line.updates, cadence.checkpoint_every
+            )
+            line = metric_lines.Line({})
+        slow = pace.may_last(phase, chunk.phase_step)
+        if saving or due or slow or stop():
+            notes = {**line.notes(), "seconds": time.perf_counter() - began}
+            checkpoint.save(store, step, chunk.state, notes)
+            stop.expendable = True
+        stop.check()
+        if due:
+            evaluate(chunk.state, step)
+        lap = time.perf_counter()
+        if not line.updates:
+            begin, lap_of_line = step, lap
+
+
+def _ends_line(phase: Phase, phase_step: int, log_every: int) -> bool:
+    """Whether a line of metrics ends: on a grid that every refresh begins anew."""
+    every = phase.refresh_every if phase.refresh else phase.num_steps
+    return phase_step == phase.num_steps or phase_step % every % log_every == 0
 
 
 def _crossed(step: int, length: int, every: int) -> bool:
@@ -187,7 +188,7 @@ def _evaluate(
     evaluate: Callable[..., evaluation.EvalResult],
     state: State,
     step: int,
-    stop: Callable[[], bool],
+    stop: interrupt.Watch,
     log: Callable[[str], None],
 ) -> None:
     """Evaluates every seed, then writes all their rows at once."""
@@ -197,9 +198,13 @@ def _evaluate(
     rows = []
     for index, seed in enumerate(run.seeds):
         params = algorithm.actor_params(loop.select_seed(state, index))
-        [result] = evaluate(
-            params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
-        )
+        try:
+            [result] = evaluate(
+                params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
+            )
+        except evaluation.Cancelled:
+            stop.check()
+            raise
         row = evaluation.to_row(result, run.task, algorithm.knobs)
         rows.append({"step": step, "seed": seed, **row})
     rundir.append_lines(run.workdir / rundir.EVAL, rows)
@@ -211,29 +216,17 @@ def _evaluate(
 def _write_metrics(
     run: run_record.Run,
     chunk: loop.Chunk,
-    metrics: Mapping[str, Any],
+    line: metric_lines.Line,
     rate: float,
     seconds: float,
 ) -> None:
-    """A line a seed; stops on the first value that is not finite."""
-    rows = []
-    for index, seed in enumerate(run.seeds):
-        values = {name: float(value[index]) for name, value in metrics.items()}
-        for name, value in values.items():
-            if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"{name} became {value} for seed {seed} by update {chunk.step}"
-                )
-        rows.append(
-            {
-                "step": chunk.step,
-                "phase": chunk.phase,
-                "seed": seed,
-                "updates_per_second": rate,
-                "seconds": seconds,
-                **values,
-            }
-        )
+    """A line a seed."""
+    shared = {"step": chunk.step, "phase": chunk.phase}
+    speed = {"updates_per_second": rate, "seconds": seconds}
+    rows = [
+        {**shared, "seed": seed, **speed, **line.means(index)}
+        for index, seed in enumerate(run.seeds)
+    ]
     rundir.append_lines(run.workdir / rundir.METRICS, rows)
 
 

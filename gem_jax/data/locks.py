@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import IO
 
 from gem_jax import errors
+
+# How file systems answer that have no locks, among them some of clusters.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 @contextlib.contextmanager
@@ -17,6 +21,7 @@ def hold(path: pathlib.Path, what: str, log: Callable[[str], None]) -> Iterator[
 
     The operating system releases the lock when its holder dies, however it dies, so
     a left-over file blocks nobody. It is not removed: that would race with a waiter.
+    On a file system without locks a line warns, and nothing is held.
 
     Args:
       path: the lock file, created when absent.
@@ -24,24 +29,26 @@ def hold(path: pathlib.Path, what: str, log: Callable[[str], None]) -> Iterator[
       log: takes one line.
 
     Raises:
-      UserError: the lock file cannot be written.
+      UserError: the lock file cannot be written or locked.
     """
     with _open(path) as file:
-        if not _locked(file):
+        if not _locked(file, path, what, log):
             log(f"another process is making {what}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @contextlib.contextmanager
-def claim(path: pathlib.Path, what: str) -> Iterator[None]:
+def claim(
+    path: pathlib.Path, what: str, log: Callable[[str], None] = print
+) -> Iterator[None]:
     """Holds the lock file ``path`` as ``hold`` does, but never waits.
 
     Raises:
       UserError: another process holds it, or it cannot be written.
     """
     with _open(path) as file:
-        if not _locked(file):
+        if not _locked(file, path, what, log):
             raise errors.UserError(f"another process is using {what}; wait for its end")
         yield
 
@@ -56,9 +63,22 @@ def _open(path: pathlib.Path) -> IO[str]:
         ) from error
 
 
-def _locked(file: IO[str]) -> bool:
+def _locked(
+    file: IO[str], path: pathlib.Path, what: str, log: Callable[[str], None]
+) -> bool:
+    """Locks the file if nobody holds it; where there are no locks, only warns."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise errors.UserError(
+                f"cannot lock {path}: {error.strerror}; try again, or choose another "
+                "folder"
+            ) from error
+        log(
+            f"warning: the file system of {path.parent} has no locks; see to it that "
+            f"one process at a time uses {what}"
+        )
     return True

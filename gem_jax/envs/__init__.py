@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from types import ModuleType
 
 import gymnasium
-import mujoco
+
+
+def _import_mujoco() -> ModuleType:
+    """MuJoCo, whatever ``MUJOCO_GL`` names: here nothing is drawn.
+
+    An unknown name, or a library that is not installed, fails the whole import.
+    """
+    try:
+        import mujoco
+    except Exception:
+        before = os.environ.get("MUJOCO_GL")
+        if before is None:
+            raise
+        os.environ["MUJOCO_GL"] = "disable"
+        try:
+            import mujoco
+        finally:
+            os.environ["MUJOCO_GL"] = before
+    return mujoco
+
+
+mujoco = _import_mujoco()
 
 _ANT = "gem_jax.envs.ant_maze:AntMazeEnv"
 _POINT = "gem_jax.envs.point_maze:PointMazeEnv"

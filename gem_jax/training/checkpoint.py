@@ -95,16 +95,14 @@ def open_store(
         enable_async_checkpointing=False,
         cleanup_tmp_directories=not read_only,
     )
-    with _reading(folder), checkpoint_faults.quiet():
-        manager = ocp.CheckpointManager(
-            folder, options=options, item_names=("state", "meta")
-        )
-    try:
-        plain = json.loads(json.dumps(config))  # tuples become lists, as on disk
-        yield Store(workdir, plain, manager, read_only, log)
-    finally:
-        with checkpoint_faults.quiet():
-            manager.close()
+    plain = json.loads(json.dumps(config))  # tuples become lists, as on disk
+    with checkpoint_faults.quiet():  # all along: a thread of orbax's narrates too
+        with _reading(folder):
+            manager = ocp.CheckpointManager(
+                folder, options=options, item_names=("state", "meta")
+            )
+        with manager:
+            yield Store(workdir, plain, manager, read_only, log)
 
 
 def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None:
@@ -131,7 +129,7 @@ def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None
     if notes:
         meta["notes"] = notes
     meta["sha256"] = checkpoint_leaves.digest(meta)
-    with _writing(store.workdir / FOLDER), checkpoint_faults.quiet():
+    with _writing(store.workdir / FOLDER):
         store.manager.save(
             step,
             args=ocp.args.Composite(
@@ -203,8 +201,7 @@ def _read(store: Store, like: Any, step: int) -> Restored:
       _Damaged: its files are damaged.
     """
     try:
-        with checkpoint_faults.quiet():
-            return _read_verified(store, like, step)
+        return _read_verified(store, like, step)
     except errors.UserError:
         raise
     except Exception as error:
@@ -277,7 +274,7 @@ def _set_aside(store: Store, step: int, reason: Exception) -> None:
         quarantine.mkdir(exist_ok=True)
         place = quarantine / f"{step}-{len(list(quarantine.iterdir()))}"
         os.replace(store.workdir / FOLDER / str(step), place)
-    with _reading(store.workdir / FOLDER), checkpoint_faults.quiet():
+    with _reading(store.workdir / FOLDER):
         store.manager.reload()
     store.log(
         f"checkpoint {step} is damaged ({reason}); moved to {place}, using the one "

@@ -87,6 +87,7 @@ def make_evaluator(
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         total = len(variants) * num_episodes
         while len(environments) < min(total, MAX_ENVS):
+            _heed(should_stop)
             environments.append(envs.make(env_id))
         start = time.perf_counter()
         reset_key, action_key = jax.random.split(key)
@@ -177,22 +178,19 @@ def _play(
     Episode ``numbers[row]`` is number ``numbers[row] % num_episodes`` of its variant.
     """
     count = len(numbers)
-    observations = np.stack(
-        [
-            environment.reset(seed=_reset_seed(base_seed, int(number) % num_episodes))[
-                0
-            ]
-            for environment, number in zip(environments, numbers, strict=False)
-        ]
-    ).astype(np.float32)
+    first = []
+    for environment, number in zip(environments, numbers, strict=False):
+        _heed(should_stop)
+        seed = _reset_seed(base_seed, int(number) % num_episodes)
+        first.append(environment.reset(seed=seed)[0])
+    observations = np.stack(first).astype(np.float32)
     tally = _Tally(
         np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {}
     )
     alive = np.arange(count)
     step = 0
     while alive.size:
-        if should_stop():
-            raise Cancelled
+        _heed(should_stop)
         rows = np.resize(alive, MAX_ENVS)  # filled up with repetitions
         steps = np.full(len(rows), step, np.int32)
         output = decide(alive.size, numbers[rows], steps, observations[rows])
@@ -245,6 +243,11 @@ def _map_slices(
     """Calls ``function`` on equal slices of ``range(size)``, one a thread."""
     slices = np.array_split(np.arange(size), min(num_threads, size))
     list(pool.map(function, slices))
+
+
+def _heed(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Cancelled
 
 
 def _reset_seed(base_seed: int, episode: int) -> int:

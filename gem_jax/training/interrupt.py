@@ -1,31 +1,146 @@
-"""Ctrl-C and SIGTERM as a question that a loop asks at its own time."""
+"""Ctrl-C and SIGTERM: heard at once, obeyed as soon as what matters is saved.
+
+Python runs a signal's handler between two of its own instructions, so that one that
+arrives while a program compiles or computes waits for it. A thread therefore listens
+beside: it ends the process when a second signal comes, and after the first when the
+interpreter does not get to it and there is nothing to save.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import signal
-from collections.abc import Callable, Iterator
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from types import FrameType
+
+GRACE_SECONDS = 8.0  # after a signal, for an end in order
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM)
+_active: Watch | None = None  # as the handlers are, the process's
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived.
+
+    Attributes:
+      exit_code: 130 or 143, as a shell has it of a process that a signal ended.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Watch:
+    """What has arrived, and what is to be done about it.
+
+    Attributes:
+      raising: the first signal raises ``Interrupted`` wherever the program is, instead
+        of waiting to be asked for.
+      expendable: nothing would be lost if the process ended here and now.
+    """
+
+    def __init__(self, *, raising: bool) -> None:
+        self.raising = self.expendable = raising
+        self._received: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether a signal has arrived."""
+        return self._received is not None
+
+    def check(self) -> None:
+        """Raises ``Interrupted`` if a signal has arrived."""
+        if self._received is not None:
+            raise Interrupted(self._received)
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """The signals' handler, in the main thread."""
+        del frame
+        if self._received is not None:
+            _end(number)
+        self._received = number
+        if self.raising:
+            raise Interrupted(number)
+
+    def listen(self, read: int) -> None:
+        """The thread beside; returns when the other end of the pipe is closed."""
+        first, deadline = 0, 0.0
+        while True:
+            wait = max(deadline - time.monotonic(), 0.1) if first else None
+            if select.select([read], [], [], wait)[0]:
+                arrived = os.read(read, 64)
+                if not arrived:
+                    return
+                for number in arrived:
+                    if number not in _HANDLED:
+                        continue
+                    if first:
+                        _end(number)
+                    first, deadline = number, time.monotonic() + GRACE_SECONDS
+            elif self.expendable and time.monotonic() >= deadline:
+                _end(first)
+
+
+def _end(number: int) -> None:
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    os.write(2, f"{name}: ended by {signal.Signals(number).name}\n".encode())
+    os._exit(128 + number)
 
 
 @contextlib.contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Yields a function that turns true once SIGINT or SIGTERM arrived.
+def watch(*, raising: bool = True) -> Iterator[Watch]:
+    """Listens to SIGINT and SIGTERM, and leaves their handlers as they were.
 
-    A second SIGINT raises ``KeyboardInterrupt``, for whoever cannot wait.
+    A second signal of either kind ends the process. After the first one there are
+    ``GRACE_SECONDS`` wherever nothing would be lost, see ``Watch``.
+
+    Inside another ``watch`` the way of listening changes and changes back. In another
+    thread than the main one, which cannot listen, nothing ever arrives.
     """
-    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield Watch(raising=False)
+    elif _active is not None:
+        with _changed(_active, raising):
+            yield _active
+    else:
+        with _installed(Watch(raising=raising)) as watching:
+            yield watching
 
-    def remember(number: int, frame: FrameType | None) -> None:
-        del frame
-        if received and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        received.append(number)
 
-    handled = (signal.SIGINT, signal.SIGTERM)
-    previous = {number: signal.signal(number, remember) for number in handled}
+@contextlib.contextmanager
+def _changed(watching: Watch, raising: bool) -> Iterator[None]:
+    before = watching.raising, watching.expendable
+    watching.raising = watching.expendable = raising
     try:
-        yield lambda: bool(received)
+        yield
     finally:
+        watching.raising, watching.expendable = before
+    if watching.raising:
+        watching.check()  # it came too late to be asked for
+
+
+@contextlib.contextmanager
+def _installed(watching: Watch) -> Iterator[Watch]:
+    global _active
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    listener = threading.Thread(target=watching.listen, args=(read,), daemon=True)
+    listener.start()
+    descriptor = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    previous = {number: signal.signal(number, watching.handle) for number in _HANDLED}
+    _active = watching
+    try:
+        yield watching
+    finally:
+        _active = None
         for number, handler in previous.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(descriptor)
+        os.close(write)
+        listener.join()
+        os.close(read)

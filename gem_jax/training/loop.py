@@ -30,6 +30,7 @@ class Chunk(NamedTuple):
       phase_done: whether the phase ends here.
       state: leading axis `S`. The next chunk donates it: copy what must outlive it.
       metrics: means over the chunk, `[S]` each, still on the device.
+      every_update: the same of every update, `[S, L]`.
     """
 
     phase: str
@@ -38,6 +39,7 @@ class Chunk(NamedTuple):
     phase_done: bool
     state: State
     metrics: Metrics
+    every_update: Metrics
 
 
 def seed_keys(seeds: Sequence[int]) -> PRNGKey:
@@ -62,7 +64,7 @@ def run(
     state: State,
     *,
     start_step: int = 0,
-    chunk_size: int = 1000,
+    chunk_size: int | Callable[[], int] = 1000,
 ) -> Iterator[Chunk]:
     """Trains from ``start_step`` to the end; the iterator yields after every chunk.
 
@@ -73,7 +75,8 @@ def run(
         float32, or int32 where they are whole numbers among the extras.
       state: leading axis `S`; donated.
       start_step: updates already in ``state``.
-      chunk_size: updates a dispatch; fewer before a refresh and at a phase's end.
+      chunk_size: updates a dispatch; fewer before a refresh and at a phase's end. A
+        function is asked before each; another size compiles anew and changes no state.
 
     Raises:
       UserError: at once, where leaves disagree in length or shape, are no numbers, or
@@ -89,7 +92,7 @@ def _run_phases(
     dataset: Transition,
     state: State,
     start_step: int,
-    chunk_size: int,
+    chunk_size: int | Callable[[], int],
 ) -> Iterator[Chunk]:
     phase_start = 0
     for phase in algorithm.phases:
@@ -101,11 +104,14 @@ def _run_phases(
         phase_start += phase.num_steps
 
 
-def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Metrics]]:
-    """The jitted ``(state, keys, dataset, extras, length) -> (state, mean metrics)``.
+def make_chunk(
+    phase: Phase, phase_start: int
+) -> Callable[..., tuple[State, tuple[Metrics, Metrics]]]:
+    """The jitted ``(state, keys, dataset, extras, length) -> (state, (means, all))``.
 
-    State, keys and extras carry the seed axis; the dataset is shared. The phase begins
-    after ``phase_start`` updates.
+    The metrics are means over the chunk and those of every update. State, keys and
+    extras carry the seed axis; the dataset is shared. The phase begins after
+    ``phase_start`` updates.
     """
 
     def one_seed(
@@ -114,7 +120,7 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
         dataset: Transition,
         extras: Mapping[str, Array],
         length: int,
-    ) -> tuple[State, Metrics]:
+    ) -> tuple[State, tuple[Metrics, Metrics]]:
         loop_key = _named(key).loop
         dataset = dataset._replace(extras={**dataset.extras, **extras})
 
@@ -130,7 +136,7 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
         # All keys of the chunk at once: fewer small operations in a step.
         keys = jax.vmap(keys_of)(state.step + jnp.arange(length, dtype=jnp.int32))
         state, metrics = jax.lax.scan(step, state, keys)
-        return state, jax.tree.map(jnp.mean, metrics)
+        return state, (jax.tree.map(jnp.mean, metrics), metrics)
 
     def all_seeds(
         state: State,
@@ -138,7 +144,7 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
         dataset: Transition,
         extras: Mapping[str, Array],
         length: int,
-    ) -> tuple[State, Metrics]:
+    ) -> tuple[State, tuple[Metrics, Metrics]]:
         run_one = functools.partial(one_seed, length=length)
         if keys.shape[0] == 1:  # a batch of one makes every matrix product slower
             first = jax.tree.map(lambda leaf: leaf[0], (state, keys, extras))
@@ -174,7 +180,7 @@ def _run_phase(
     keys: PRNGKey,
     dataset: Transition,
     state: State,
-    chunk_size: int,
+    chunk_size: int | Callable[[], int],
 ) -> Generator[Chunk, None, State]:
     """One phase from its ``done``-th update on; returns the state at its end."""
 
@@ -192,14 +198,17 @@ def _run_phase(
         since_refresh = done % refresh_every
         if run_refresh and since_refresh == 0:
             state = run_refresh(state, keys, dataset)
+        size = chunk_size() if callable(chunk_size) else chunk_size
         # A resumed run first returns to the grid, so that its chunks are those of a
         # run that was never interrupted.
         length = min(
-            chunk_size - since_refresh % chunk_size,
+            size - since_refresh % size,
             refresh_every - since_refresh,
             phase.num_steps - done,
         )
-        state, metrics = run_chunk(state, keys, dataset, extras, length=length)
+        state, (metrics, every_update) = run_chunk(
+            state, keys, dataset, extras, length=length
+        )
         done += length
         yield Chunk(
             phase=phase.name,
@@ -208,6 +217,7 @@ def _run_phase(
             phase_done=done == phase.num_steps,
             state=state,
             metrics=metrics,
+            every_update=every_update,
         )
     return state
 

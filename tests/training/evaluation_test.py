@@ -109,6 +109,10 @@ def test_stopping_and_bad_input():
         arguments = (jnp.zeros(2), jax.random.key(0), [()])
         with pytest.raises(evaluation.Cancelled):
             evaluate(*arguments, 2, lambda: True)
+        for asked in (1, 2, 3, 4, 5):  # environments, resets, a step
+            answers = iter([False] * (asked - 1))
+            with pytest.raises(evaluation.Cancelled):
+                evaluate(*arguments, 2, lambda left=answers: next(left, True))
         with pytest.raises(errors.UserError, match="at least 1"):
             evaluate(*arguments, 0)
         with pytest.raises(FloatingPointError, match="non-finite action at step 0"):

@@ -1,0 +1,58 @@
+"""Locks, and file systems that have none."""
+
+import errno
+import fcntl
+import os
+
+import pytest
+
+from gem_jax import errors
+from gem_jax.data import locks
+
+
+def hold(path, log):
+    return locks.hold(path, "the data", log)
+
+
+def claim(path, log):
+    return locks.claim(path, "the data", log)
+
+
+@pytest.mark.parametrize("lock", [hold, claim])
+@pytest.mark.parametrize(
+    "number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS]
+)
+def test_without_locks_one_line_warns(tmp_path, monkeypatch, lock, number):
+    monkeypatch.setattr(fcntl, "flock", failing(number))
+    said = []
+    with lock(tmp_path / "lock", said.append):
+        pass
+    assert len(said) == 1 and f"{tmp_path} has no locks" in said[0]
+
+
+@pytest.mark.parametrize("lock", [hold, claim])
+def test_other_errors_are_one_clear_line(tmp_path, monkeypatch, lock):
+    monkeypatch.setattr(fcntl, "flock", failing(errno.EIO))
+    with (
+        pytest.raises(errors.UserError, match="cannot lock .*: Input/output error"),
+        lock(tmp_path / "lock", pytest.fail),
+    ):
+        pass
+
+
+def failing(number):
+    def flock(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    return flock
+
+
+def test_a_claim_is_exclusive_and_ends(tmp_path):
+    with (
+        locks.claim(tmp_path / "lock", "the run"),
+        pytest.raises(errors.UserError, match="another process is using the run"),
+        locks.claim(tmp_path / "lock", "the run"),
+    ):
+        pass
+    with locks.claim(tmp_path / "lock", "the run", pytest.fail):
+        pass

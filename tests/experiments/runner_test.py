@@ -1,0 +1,108 @@
+"""What the runner promises: lines and states that know no interruption."""
+
+import dataclasses
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import configs, pacing, presets, run_record, runner
+from gem_jax.data import progress, tasks
+from gem_jax.training import interrupt, loop, rundir
+
+TASK = tasks.get("maze2d-umaze-v1")
+
+
+@pytest.fixture
+def make_run(finished, environment, tmp_path, monkeypatch):
+    """Runs of 80 updates with a line every 40; ``finished`` has made the data."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", environment["MINARI_DATASETS_PATH"])
+
+    def make(name):
+        small = dict(hidden_sizes=(8,), num_steps=80, batch_size=64)
+        return run_record.Run(
+            task=TASK,
+            algo="bc",
+            config=dataclasses.replace(
+                configs.get_config("bc", TASK, "smoke"), **small
+            ),
+            source="local",
+            preset="smoke",
+            cadence=presets.Cadence(40, 80, 1, 1, 40),
+            data=presets.DataOptions(num_transitions=20_000),
+            seeds=(0, 1),
+            workdir=tmp_path / name,
+            command="",
+        )
+
+    return make
+
+
+def train(run, monkeypatch, dispatch, stop_at=None):
+    """Trains with dispatches of at least some updates; a signal comes after others."""
+    counted = []
+    add = progress.Progress.add
+
+    def add_and_signal(self, amount):
+        add(self, amount)
+        counted.append(amount)
+        if stop_at is not None and sum(counted) == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pacing, "_ENOUGH", dispatch)
+        patch.setattr(progress.Progress, "add", add_and_signal)
+        runner.train(run, log=lambda line: None)
+    return counted
+
+
+def outcome(run):
+    rows = rundir.read_lines(run.workdir / rundir.METRICS)
+    timing = {"updates_per_second", "seconds"}
+    lines = [{k: v for k, v in row.items() if k not in timing} for row in rows]
+    (meta,) = (run.workdir / "checkpoints" / "80" / "meta").glob("metadata*")
+    return lines, rundir.read_json(meta)["leaves"]
+
+
+def test_an_interrupt_amid_a_line_changes_neither_lines_nor_state(
+    make_run, monkeypatch
+):
+    whole, cut = make_run("whole"), make_run("cut")
+    assert train(whole, monkeypatch, 40) == [40, 40]
+    with pytest.raises(interrupt.Interrupted) as raised:
+        train(cut, monkeypatch, 8, stop_at=24)
+    assert raised.value.exit_code == 143
+    assert not rundir.read_lines(cut.workdir / rundir.METRICS)
+    with pytest.raises(interrupt.Interrupted):  # other cuts, and another interrupt
+        train(cut, monkeypatch, 10, stop_at=26)
+    assert train(cut, monkeypatch, 10) == [10, 10, 10]
+    expected, expected_leaves = outcome(whole)
+    lines, leaves = outcome(cut)
+    assert leaves == expected_leaves
+    assert [(row["step"], row["seed"]) for row in lines] == [
+        *((40, 0), (40, 1), (80, 0), (80, 1))
+    ]
+    assert lines == expected
+
+
+def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
+    run = make_run("run")
+    kept = []
+    loop_run = loop.run
+
+    def recorded(*args, **kwargs):
+        for chunk in loop_run(*args, **kwargs):
+            kept.append(jax.device_get(chunk.every_update))
+            yield chunk
+
+    monkeypatch.setattr(loop, "run", recorded)
+    train(run, monkeypatch, 8)
+    rows = rundir.read_lines(run.workdir / rundir.METRICS)
+    (name,) = [n for n in rows[0] if n.endswith("/loss")] or ["actor/nll"]
+    values = np.concatenate([chunk[name] for chunk in kept], axis=1)
+    assert values.shape == (2, 80)
+    for row in rows:
+        lines = values[row["seed"], row["step"] - 40 : row["step"]]
+        np.testing.assert_allclose(row[name], lines.mean(dtype=float), rtol=1e-7)

@@ -1,0 +1,122 @@
+"""Signals are heard in Python and outside it, and the handlers are given back."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from gem_jax.training import interrupt
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+# Seconds of C code that no handler interrupts, as a compilation is.
+LONG = "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)"
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_first_signal_is_told_when_asked(number):
+    with interrupt.watch(raising=False) as watch:
+        assert not watch()
+        watch.check()
+        send(number)
+        assert watch()
+        with pytest.raises(interrupt.Interrupted) as raised:
+            watch.check()
+    assert raised.value.exit_code == 128 + number
+    assert isinstance(raised.value, KeyboardInterrupt)
+
+
+def test_or_raised_where_the_program_is():
+    with pytest.raises(interrupt.Interrupted), interrupt.watch():
+        send(signal.SIGTERM)
+        pytest.fail("the program went on")
+
+
+def test_an_inner_watch_asks_and_one_that_came_too_late_is_raised_at_its_end():
+    reached = []
+    with pytest.raises(interrupt.Interrupted), interrupt.watch() as outer:
+        with interrupt.watch(raising=False) as inner:
+            assert inner is outer and not inner.expendable
+            send(signal.SIGINT)
+            reached.append("inner")
+        reached.append("outer")
+    assert reached == ["inner"]
+
+
+def test_handlers_and_the_wakeup_descriptor_are_given_back():
+    def state():
+        descriptor = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(descriptor)
+        return [signal.getsignal(n) for n in NUMBERS], descriptor
+
+    before, threads = state(), threading.active_count()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for raising in (False, True):
+        with interrupt.watch(raising=raising):
+            assert state() != before
+        assert state() == before
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_another_thread_hears_nothing_and_is_not_refused():
+    heard = []
+
+    def work():
+        with interrupt.watch(raising=False) as watch:
+            heard.append(watch())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert heard == [False]
+
+
+def start(body, grace):
+    code = (
+        "import hashlib, time\n"
+        "from gem_jax.training import interrupt\n"
+        f"interrupt.GRACE_SECONDS = {grace}\n"
+        "with interrupt.watch(raising=False) as watch:\n"
+        f"    {body}\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+@pytest.mark.parametrize("first", NUMBERS)
+@pytest.mark.parametrize("second", NUMBERS)
+def test_a_second_signal_of_either_kind_ends_at_once(first, second):
+    process = start(f"print('ready', flush=True); {LONG}", grace=1000)
+    process.send_signal(first)
+    time.sleep(0.2)  # two that arrive together may count as one
+    assert process.poll() is None
+    process.send_signal(second)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + second
+    assert error.count(b"\n") == 1 and second.name.encode() in error
+
+
+def test_what_is_expendable_ends_soon_after_one_signal():
+    body = f"watch.expendable = True; print('ready', flush=True); {LONG}"
+    process = start(body, grace=0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+
+
+def test_what_is_not_saved_is_waited_for():
+    body = "print('ready', flush=True); time.sleep(1); print(watch())"
+    process = start(body, grace=0.2)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and output == b"True\n"
