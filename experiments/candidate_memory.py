@@ -26,7 +26,14 @@ def free_bytes() -> int:
 
 
 def require(
-    knobs: Any, config: Any, spec: EnvSpec, rows: int, free: int, *, on_cpu: bool
+    knobs: Any,
+    config: Any,
+    spec: EnvSpec,
+    rows: int,
+    free: int,
+    *,
+    on_cpu: bool,
+    prefix: str = "--",
 ) -> None:
     """Refuses a number of candidates that is too large.
 
@@ -37,6 +44,7 @@ def require(
       rows: states at a time.
       free: bytes.
       on_cpu: whether the states are taken a few at a time.
+      prefix: of the knobs' flags.
 
     Raises:
       UserError: the estimate is larger than what is free; says what would fit.
@@ -46,10 +54,11 @@ def require(
         return
     chunked = dataclasses.replace(knobs, chunk_size=0)
     fits = largest_that_fits(chunked, config, spec, rows, free, on_cpu=on_cpu)
+    how = f"in chunks ({prefix}chunk_size=0) " if chunked != knobs else ""
     raise errors.UserError(
-        f"--num_candidates={knobs.num_candidates} for {rows} state(s) at a time needs "
-        f"about {needed / 1e9:.1f} GB and {free / 1e9:.1f} are free; in chunks "
-        f"(--chunk_size=0) up to {fits} candidates fit"
+        f"{prefix}num_candidates={knobs.num_candidates} for {rows} state(s) at a time "
+        f"needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} are free; {how}up to "
+        f"{fits} candidates fit"
     )
 
 

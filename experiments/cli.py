@@ -17,6 +17,8 @@ from absl import app, flags, logging
 from gem_jax import errors
 from gem_jax.training import interrupt
 
+_PATHS = ("workdir", "output", "plot", "plan")  # flags, of whichever command has them
+
 
 def run(
     main: Callable[[list[str]], Any],
@@ -53,6 +55,7 @@ def run(
         if flags.FLAGS["verbosity"].using_default_value:
             # Other packages narrate at level INFO; jax which devices it did not find.
             logging.set_verbosity(logging.WARNING)
+        _expand_paths()
         try:
             return main(argv)
         except errors.UserError as error:
@@ -109,6 +112,17 @@ def folders(names: Sequence[str] | None) -> list[pathlib.Path]:
     if not names or not all(names):
         raise errors.UserError("no run given; name its folder, --workdir=FOLDER")
     return [pathlib.Path(name) for name in names]
+
+
+def _expand_paths() -> None:
+    """Puts the home folder where ``~`` stands: in ``--workdir=~/x`` no shell does."""
+    for name in _PATHS:
+        if name in flags.FLAGS and (value := flags.FLAGS[name].value):
+            flags.FLAGS[name].value = (
+                [os.path.expanduser(path) for path in value]
+                if isinstance(value, list)
+                else os.path.expanduser(value)
+            )
 
 
 def _fail(error: Exception) -> NoReturn:

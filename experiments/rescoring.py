@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import jax
 
 import gem_jax
-from experiments import candidate_memory
+from experiments import candidate_memory, candidate_time
 from gem_jax import errors
 from gem_jax import policy as policies
 from gem_jax.data import tasks
@@ -118,12 +119,13 @@ def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, A
     same episodes with the same random numbers under all of its knobs, those side by
     side that one program can serve. Neighbors with equal settings share the compiled
     programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
-    of all episodes.
+    of all episodes. A line says so beforehand if scoring will take long.
 
     Raises:
       UserError: a run's candidates do not fit in memory.
     """
     _require_memory(runs)
+    _announce_time(runs, episodes)
     size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
     for _, group in itertools.groupby(runs, lambda r: rundir.settings_hash(r.record)):
         alike = list(group)
@@ -140,6 +142,25 @@ def _require_memory(runs: Sequence[TrainedRun]) -> None:
         config, spec = policies.settings(run.record)
         knobs, rows = run.policies[0].knobs, evaluation.MAX_ENVS
         candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)
+
+
+def _announce_time(runs: Sequence[TrainedRun], episodes: int) -> None:
+    rate = functools.cache(candidate_time.measured_rate)
+    by_candidates = sorted(runs, key=_num_candidates)
+    for _, group in itertools.groupby(by_candidates, _num_candidates):
+        alike = list(group)
+        config, spec = policies.settings(alike[0].record)
+        seeds = sum(len(run.policies) for run in alike)
+        decisions, knobs = seeds * episodes * spec.horizon, alike[0].policies[0].knobs
+        candidate_time.announce(decisions, knobs, config, spec, _print, rate)
+
+
+def _num_candidates(run: TrainedRun) -> int:
+    return getattr(run.policies[0].knobs, "num_candidates", 0)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
 
 
 def _play_batch(

@@ -9,7 +9,13 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from experiments import metric_lines, pacing, run_record
+from experiments import (
+    candidate_memory,
+    candidate_time,
+    metric_lines,
+    pacing,
+    run_record,
+)
 from gem_jax import algorithms, data
 from gem_jax.algorithm import Algorithm, Phase, State
 from gem_jax.data import locks, progress
@@ -64,6 +70,7 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
     episode = dataset.episode_id.astype(np.int32)
     transitions = dataset.transitions._replace(extras={"episode": episode})
     algorithm.check(transitions, log)
+    _require_candidates(run, algorithm, spec, log)
     record = run_record.describe(run, spec, dataset.provenance)
     run_record.check_identity(run.workdir, record)
     keys = loop.seed_keys(run.seeds)
@@ -99,6 +106,30 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
         f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
         f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
     )
+
+
+def _require_candidates(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    spec: EnvSpec,
+    log: Callable[[str], None],
+) -> None:
+    """Refuses what evaluations could not hold, and says what would take them long."""
+    free, on_cpu = candidate_memory.free_bytes(), jax.default_backend() == "cpu"
+    candidate_memory.require(
+        algorithm.knobs,
+        run.config,
+        spec,
+        evaluation.MAX_ENVS,
+        free,
+        on_cpu=on_cpu,
+        prefix="--config.",
+    )
+    cadence = run.cadence
+    on_the_way = (algorithm.phases[-1].num_steps - 1) // cadence.eval_every
+    episodes = on_the_way * cadence.eval_episodes + cadence.final_episodes
+    decisions = len(run.seeds) * episodes * spec.horizon
+    candidate_time.announce(decisions, algorithm.knobs, run.config, spec, log)
 
 
 def _fit(

@@ -118,7 +118,8 @@ def load(
     Raises:
       UserError: there is no such run, checkpoint or seed, or it is damaged.
     """
-    run = rundir.read_json(pathlib.Path(workdir) / rundir.CONFIG)
+    workdir = pathlib.Path(workdir).expanduser()
+    run = rundir.read_json(workdir / rundir.CONFIG)
     algorithm, spec = rebuild(run)
     if not 0 <= seed < len(run["seeds"]):
         raise errors.UserError(

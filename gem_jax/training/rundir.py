@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,22 @@ def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     Raises:
       UserError: the folder cannot be written.
     """
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, dump(content, indent=2) + "\n")
+
+
+def dump(content: Any, indent: int | None = None) -> str:
+    """JSON that every reader takes: a number that is not finite becomes ``null``."""
+    return json.dumps(_finite(content), indent=indent, allow_nan=False)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -65,7 +81,7 @@ def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
     Raises:
       UserError: the file cannot be written.
     """
-    append_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    append_text(path, "".join(dump(row) + "\n" for row in rows))
 
 
 def append_text(path: pathlib.Path, text: str) -> None:
@@ -101,7 +117,7 @@ def forget_after(path: pathlib.Path, step: int) -> None:
     rows = read_lines(path)
     if path.exists():
         kept = [row for row in rows if row["step"] <= step]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
+        write_text(path, "".join(dump(row) + "\n" for row in kept))
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

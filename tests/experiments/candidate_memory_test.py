@@ -39,3 +39,12 @@ def test_what_does_not_fit_is_refused_with_what_does():
     candidate_memory.require(
         inference.Knobs(num_candidates=2**24), CONFIG, SPEC, 1, free, on_cpu=True
     )
+    with pytest.raises(errors.UserError) as refused:
+        candidate_memory.require(
+            inference.Knobs(num_candidates=2**25),
+            *(CONFIG, SPEC, 1, free),
+            on_cpu=True,
+            prefix="--config.",
+        )
+    assert str(refused.value).startswith("--config.num_candidates=33554432 for 1 ")
+    assert str(refused.value).endswith(f"free; up to {2**24} candidates fit")

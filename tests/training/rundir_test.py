@@ -1,5 +1,7 @@
 """Run-folder files survive interruption and say what is wrong with them."""
 
+import json
+
 import pytest
 
 from gem_jax import errors
@@ -11,6 +13,16 @@ def test_json_round_trip_leaves_no_temporary_file(tmp_path):
     rundir.write_json(tmp_path / "a.json", {"x": 2})
     assert rundir.read_json(tmp_path / "a.json") == {"x": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_numbers_that_json_lacks_are_null(tmp_path):
+    content = {"a": float("nan"), "b": [1.5, float("inf")], "c": {"d": -float("inf")}}
+    rundir.write_json(tmp_path / "a.json", content)
+    rundir.append_lines(tmp_path / "a.jsonl", [content])
+    expected = {"a": None, "b": [1.5, None], "c": {"d": None}}
+    for name in ("a.json", "a.jsonl"):
+        text = (tmp_path / name).read_text()
+        assert json.loads(text, parse_constant=pytest.fail) == expected
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
