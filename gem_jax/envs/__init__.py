@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from types import ModuleType
-
-import gymnasium
+from collections.abc import Iterator
 
 
-def _import_mujoco() -> ModuleType:
-    """MuJoCo, whatever ``MUJOCO_GL`` names: here nothing is drawn.
+@contextlib.contextmanager
+def _environment(**changes: str) -> Iterator[None]:
+    """Variables inside the block; after it they are as they were."""
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
-    An unknown name, or a library that is not installed, fails the whole import.
-    """
+
+# Importing gymnasium sets a variable and a filter of warnings for the whole process.
+with _environment(), warnings.catch_warnings():
+    import gymnasium
+
     try:
         import mujoco
     except Exception:
-        before = os.environ.get("MUJOCO_GL")
-        if before is None:
+        # It refuses a MUJOCO_GL that it does not know or that is not installed, and
+        # here nothing is drawn.
+        if "MUJOCO_GL" not in os.environ:
             raise
-        os.environ["MUJOCO_GL"] = "disable"
-        try:
+        with _environment(MUJOCO_GL="disable"):
             import mujoco
-        finally:
-            os.environ["MUJOCO_GL"] = before
-    return mujoco
-
-
-mujoco = _import_mujoco()
 
 _ANT = "gem_jax.envs.ant_maze:AntMazeEnv"
 _POINT = "gem_jax.envs.point_maze:PointMazeEnv"

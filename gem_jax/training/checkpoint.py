@@ -88,21 +88,23 @@ def open_store(
     if not read_only:
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+    plain = json.loads(json.dumps(config))  # tuples become lists, as on disk
+    with checkpoint_faults.quiet():  # all along: a thread of orbax's narrates too
+        with _reading(folder):
+            manager = _manager(folder, read_only, keep)
+        with manager:
+            yield Store(workdir, plain, manager, read_only, log)
+
+
+def _manager(folder: pathlib.Path, read_only: bool, keep: int) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=keep,
+        max_to_keep=None if read_only else keep,
         read_only=read_only,
         create=False,
         enable_async_checkpointing=False,
         cleanup_tmp_directories=not read_only,
     )
-    plain = json.loads(json.dumps(config))  # tuples become lists, as on disk
-    with checkpoint_faults.quiet():  # all along: a thread of orbax's narrates too
-        with _reading(folder):
-            manager = ocp.CheckpointManager(
-                folder, options=options, item_names=("state", "meta")
-            )
-        with manager:
-            yield Store(workdir, plain, manager, read_only, log)
+    return ocp.CheckpointManager(folder, options=options, item_names=("state", "meta"))
 
 
 def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None:

@@ -15,9 +15,8 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +25,9 @@ from gem_jax import batching, envs, errors
 from gem_jax.algorithm import ActFn
 from gem_jax.data import tasks
 from gem_jax.types import ActOutput, Array, Params, PRNGKey
+
+if TYPE_CHECKING:
+    import gymnasium
 
 MAX_ENVS = 128  # environments alive at a time
 _AUDITS = ("support_z", "violation_rate", "collapse_dist")
