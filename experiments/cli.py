@@ -52,7 +52,7 @@ def run(
             sys.exit(0)
 
     def checked_main(argv: list[str]) -> Any:
-        if flags.FLAGS["verbosity"].using_default_value:
+        if not flags.FLAGS["verbosity"].present:
             # Other packages narrate at level INFO; jax which devices it did not find.
             logging.set_verbosity(logging.WARNING)
         _expand_paths()
@@ -89,7 +89,7 @@ def require_platform() -> None:
         said = " ".join(str(error).split()).split(" (set JAX_PLATFORMS")[0]
         raise errors.UserError(
             f"JAX_PLATFORMS={asked} cannot be used here{said and f' ({said})'}; unset "
-            "it, or name one that jax has: cpu, cuda, tpu"
+            "it, or set it to cpu"
         ) from None
 
 
