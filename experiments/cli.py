@@ -70,7 +70,8 @@ def run(
             "continues or begins anew",
             flush=True,
         )
-        sys.exit(error.exit_code)
+        sys.stderr.flush()
+        os._exit(error.exit_code)  # threads that wait for workers would hold it up
     raise AssertionError("absl's run does not return")
 
 
