@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithms, errors, policy
+from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import gem
 from gem_jax.testing import fakes
+from gem_jax.types import ActOutput
 
 OBSERVATION = np.array([[0.3, -0.2, 1.0], [0.5, 2.0, -1.0]], np.float32)
 
@@ -60,10 +62,13 @@ def test_arrays_of_every_kind_give_the_same_actions(acting, key):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int32", "uint8", "bool"])
 def test_narrow_observations_are_computed_with_in_float32(acting, key, dtype):
     narrow = jnp.array([[1, 0, 1], [0, 1, 0]], dtype)
+    wide = jnp.asarray(narrow, jnp.float32)
+    expected = [acting.act(key, x).action for x in (wide, np.asarray(wide))]
+    programs = acting.batched._cache_size()
     for observation in (narrow, np.asarray(narrow)):
         output = acting.act(key, observation)
-        expected = acting.act(key, jnp.asarray(narrow, jnp.float32))
-        np.testing.assert_array_equal(output.action, expected.action)
+        np.testing.assert_array_equal(output.action, expected[0])
+    assert acting.batched._cache_size() == programs
 
 
 def test_the_step_matters_and_none_is_the_first(acting, key):
@@ -99,6 +104,25 @@ def test_a_bad_row_is_flagged_and_leaves_the_others_alone(acting, key, bad):
     np.testing.assert_array_equal(output.action[1], expected.action[1])
     for name, values in output.audit.items():
         assert np.isfinite(values).all(), name
+
+
+def test_weights_that_are_not_finite_are_flagged(acting, key):
+    params = jax.tree.map(lambda leaf: leaf * np.nan, acting.params)
+    output = dataclasses.replace(acting, params=params).act(key, OBSERVATION)
+    np.testing.assert_array_equal(output.action, np.zeros((2, 2)))
+    np.testing.assert_array_equal(output.audit["bad_observation"], [1.0, 1.0])
+
+
+def test_a_bad_row_is_flagged_where_the_policy_does_not_look_at_it(key):
+    def act(params, key, observation, t, knobs):
+        del params, key, t, knobs
+        return ActOutput(observation[:2], {})
+
+    algorithm = Algorithm(lambda key: None, (), lambda state: (), act)
+    blind = policy.bind(algorithm, (), fakes.SPEC, 0)
+    output = blind.act(key, [[0.5, 0.5, np.nan], [0.5, 0.5, 0.0]])
+    np.testing.assert_array_equal(output.action, [[0.0, 0.0], [0.5, 0.5]])
+    np.testing.assert_array_equal(output.audit["bad_observation"], [1.0, 0.0])
 
 
 def test_a_bad_step_plays_the_anchor_and_says_so(acting, key):
