@@ -196,10 +196,11 @@ def test_the_walker_reaches_its_goal_and_runs_on(
 ) -> None:
     """It comes back and leaves again: whoever stops at the goal has one visit."""
     monkeypatch.setattr(behavior, "EPISODE_STEPS", 300)
-    way = behavior.Recipe("umaze", ((3, 2),), 1.0, ((3, 1),))
+    way = behavior.Recipe("umaze", ((3, 2),), 0.0, ((3, 1),))
     shard = behavior.generate(way, 4 * 300, np.random.SeedSequence(0))
     arrivals, visits = 0, []
     for episode in shard:
+        np.testing.assert_allclose(episode.observations[0, :2], [4.0, 8.0], atol=0.1)
         offset = episode.observations[1:, :2] - episode.infos["goal"]
         inside = np.linalg.norm(offset, axis=1) <= 0.5
         arrivals += bool(inside.any())

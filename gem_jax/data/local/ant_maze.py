@@ -43,7 +43,8 @@ class Recipe(NamedTuple):
     Attributes:
       maze: name of the layout.
       starts: cells where episodes start.
-      start_noise: meters; U(0, noise) is added to both coordinates of the start.
+      start_noise: meters; U(0, noise) is added to both coordinates of the start, unless
+        0, where evaluation's U(-0.1, 0.1) is.
       goals: cells where the ant is sent; a new one for each episode.
     """
 
@@ -161,8 +162,8 @@ def _start(
     data = mujoco.MjData(model)
     ant_maze.reset_data(data, model, rng)
     if recipe.start_noise:
-        data.qpos[:2] = ant_maze.cell_center(recipe.maze, (cell[0], cell[1]))
-        data.qpos[:2] += rng.uniform(0.0, recipe.start_noise, 2)
+        data.qpos[:2] = rng.uniform(0.0, recipe.start_noise, 2)
+    data.qpos[:2] += ant_maze.cell_center(recipe.maze, (cell[0], cell[1]))
     return data
 
 
