@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from gem_jax.algorithm import Phase
 
-LONG_SECONDS = 4.0
-_ENOUGH = 50  # updates a dispatch; what it costs beside is then beyond notice
+LONG_SECONDS = 6.0
+_ENOUGH = 200  # updates a dispatch; what it costs beside is then beyond notice
 
 
 class Pace:
