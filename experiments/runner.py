@@ -79,6 +79,7 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
         evaluation.make_evaluator(run.task.env_id, algorithm.act) as evaluate,
         interrupt.watch(raising=False) as stop,
     ):
+        stop.expendable = True  # until there is something that the disk has not
         like = jax.eval_shape(lambda: loop.init(algorithm, keys))
         restored = checkpoint.restore(store, like)
         if restored is None:
@@ -144,7 +145,6 @@ def _fit(
 ) -> None:
     """The chunks and what happens between them."""
     step, cadence = restored.step, run.cadence
-    stop.expendable = True  # what was restored is on disk
     line = metric_lines.Line(restored.notes)
     pace = pacing.Pace(cadence.log_every)
     phases = {phase.name: phase for phase in algorithm.phases}

@@ -43,10 +43,11 @@ class Watch:
       raising: the first signal raises ``Interrupted`` wherever the program is, instead
         of waiting to be asked for.
       expendable: nothing would be lost if the process ended here and now.
+      own: whether the process is ours to end, as a command's is.
     """
 
     def __init__(self, *, raising: bool) -> None:
-        self.raising = self.expendable = raising
+        self.raising = self.expendable = self.own = raising
         self._received: int | None = None
 
     def __call__(self) -> bool:
@@ -61,10 +62,11 @@ class Watch:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signals' handler, in the main thread."""
         del frame
-        if self._received is not None:
+        again = self._received is not None
+        if again and self.own:
             _end(number)
-        self._received = number
-        if self.raising:
+        self._received = self._received or number
+        if again or self.raising:
             raise Interrupted(number)
 
     def listen(self, read: int) -> None:
@@ -88,7 +90,8 @@ class Watch:
 
 def _end(number: int) -> None:
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    os.write(2, f"{name}: ended by {signal.Signals(number).name}\n".encode())
+    line = f"{name}: ended by {signal.Signals(number).name}; the same command continues"
+    os.write(2, f"{line}\n".encode())
     os._exit(128 + number)
 
 
@@ -96,8 +99,9 @@ def _end(number: int) -> None:
 def watch(*, raising: bool = True) -> Iterator[Watch]:
     """Listens to SIGINT and SIGTERM, and leaves their handlers as they were.
 
-    A second signal of either kind ends the process. After the first one there are
-    ``GRACE_SECONDS`` wherever nothing would be lost, see ``Watch``.
+    With ``raising``, as commands have it, a second signal of either kind ends the
+    process, and after the first one there are ``GRACE_SECONDS`` wherever nothing would
+    be lost, see ``Watch``. Without, a second one raises ``Interrupted``.
 
     Inside another ``watch`` the way of listening changes and changes back. In another
     thread than the main one, which cannot listen, nothing ever arrives.
@@ -127,19 +131,27 @@ def _changed(watching: Watch, raising: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def _installed(watching: Watch) -> Iterator[Watch]:
     global _active
+    with _listening(watching) if watching.own else contextlib.nullcontext():
+        previous = {n: signal.signal(n, watching.handle) for n in _HANDLED}
+        _active = watching
+        try:
+            yield watching
+        finally:
+            _active = None
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _listening(watching: Watch) -> Iterator[None]:
     read, write = os.pipe()
     os.set_blocking(write, False)
     listener = threading.Thread(target=watching.listen, args=(read,), daemon=True)
     listener.start()
     descriptor = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-    previous = {number: signal.signal(number, watching.handle) for number in _HANDLED}
-    _active = watching
     try:
-        yield watching
+        yield
     finally:
-        _active = None
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         signal.set_wakeup_fd(descriptor)
         os.close(write)
         listener.join()

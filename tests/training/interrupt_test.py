@@ -33,6 +33,18 @@ def test_the_first_signal_is_told_when_asked(number):
     assert isinstance(raised.value, KeyboardInterrupt)
 
 
+def test_a_library_call_ends_no_process(monkeypatch):
+    monkeypatch.setattr(interrupt, "_end", lambda number: pytest.fail("ended"))
+    monkeypatch.setattr(interrupt, "GRACE_SECONDS", 0.0)
+    with interrupt.watch(raising=False) as watch:
+        watch.expendable = True
+        send(signal.SIGTERM)
+        time.sleep(0.3)
+        with pytest.raises(interrupt.Interrupted):
+            send(signal.SIGINT)
+            pytest.fail("the program went on")
+
+
 def test_or_raised_where_the_program_is():
     with pytest.raises(interrupt.Interrupted), interrupt.watch():
         send(signal.SIGTERM)
@@ -84,7 +96,7 @@ def start(body, grace):
         "import hashlib, time\n"
         "from gem_jax.training import interrupt\n"
         f"interrupt.GRACE_SECONDS = {grace}\n"
-        "with interrupt.watch(raising=False) as watch:\n"
+        "with interrupt.watch(), interrupt.watch(raising=False) as watch:\n"
         f"    {body}\n"
     )
     process = subprocess.Popen(
@@ -115,8 +127,8 @@ def test_what_is_expendable_ends_soon_after_one_signal():
 
 
 def test_what_is_not_saved_is_waited_for():
-    body = "print('ready', flush=True); time.sleep(1); print(watch())"
+    body = "print('ready', flush=True); time.sleep(1); print(watch(), flush=True)"
     process = start(body, grace=0.2)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0 and output == b"True\n"
+    output, error = process.communicate(timeout=60)
+    assert output == b"True\n" and b"Interrupted: SIGTERM" in error  # at the end
