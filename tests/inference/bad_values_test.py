@@ -88,6 +88,8 @@ def test_finite_but_absurd_numbers_do_not_flatten_the_others():
     np.testing.assert_allclose(support, [0.5, -2.0, 0.5, 0.5, 0.5], rtol=1e-5)
     total = inference.score(q.at[0, 1].set(1e30), rare, kappa=0.0, lam=1.0).total
     assert total[1] == -INF and np.isfinite(np.delete(total, 1)).all()
+    lost = inference.score(q, rare, kappa=0.0, lam=jnp.array(np.inf)).total
+    assert (lost == -INF).all()
 
 
 @pytest.mark.parametrize("bad", [NAN, -INF, INF])
@@ -171,6 +173,13 @@ def test_a_spread_below_a_narrow_types_floor_still_counts():
     total = inference.score(q, log_prob, kappa=1.0, lam=1.0).total
     z = np.array([-1.5, -0.5, 0.5, 1.5]) / np.sqrt(1.25)
     np.testing.assert_allclose(total, np.array([1, 9, 2, 3]) + z, rtol=1e-3)
+
+
+def test_an_anchor_alone_is_clipped_in_float32_too(key):
+    anchor = jnp.array([1.0, -1.0], "bfloat16")  # whose neighbour of 1 is 0.996
+    source = inference.Mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2)))
+    candidates = inference.propose(key, source, 0, anchor=anchor)
+    np.testing.assert_allclose(candidates, [[0.999999, -0.999999]], rtol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
