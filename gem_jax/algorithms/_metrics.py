@@ -18,3 +18,29 @@ def means(rows: Rows) -> Metrics:
     """
     values = jnp.mean(jnp.stack(list(rows.values())), axis=1)
     return dict(zip(rows, values, strict=True))
+
+
+def regression_means(rows: Rows, weight: Array, capped: Array) -> Metrics:
+    """The mean of each row, and what the weights of a regression come to.
+
+    ``actor/effective_share`` is the effective sample size as a share of the batch,
+    (sum w)^2 / (B sum w^2): 1 for equal weights, 1 / B where one row has them all, and
+    0 where float32 does not hold their squares.
+
+    Args:
+      rows: `[B]` each.
+      weight: `[B]` of the regression.
+      capped: `[B]` whether a weight stands at its cap.
+    """
+    found = means(
+        {
+            **rows,
+            "actor/weight": weight,
+            "actor/capped_share": capped.astype(weight.dtype),
+            "square": weight**2,
+        }
+    )
+    metrics = {name: value for name, value in found.items() if name != "square"}
+    share = found["actor/weight"] ** 2 / found["square"]
+    # Unlike a weight that is not finite, which its mean shows, this is no fault.
+    return {**metrics, "actor/effective_share": jnp.nan_to_num(share)}

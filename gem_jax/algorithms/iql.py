@@ -118,7 +118,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         del key
         batch = _observations.normalized(state.normalizer, batch)
         new_values, advantage, value_rows = values.update(state.values, batch)
-        weight = value_ops.advantage_weight(advantage, config.beta, config.max_weight)
+        tilt = config.beta, config.max_weight
+        weight = value_ops.advantage_weight(advantage, *tilt)
         new_actor, rows = actor.update(state.actor, batch, weight)
         new_state = dataclasses.replace(
             state,
@@ -126,13 +127,13 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             actor=new_actor,
             values=new_values,
         )
-        return new_state, _metrics.means(
-            {
-                **value_rows,
-                "actor/loss": rows["loss"],
-                "actor/nll": rows["nll"],
-                "actor/weight": weight,
-            }
+        metric_rows = {
+            **value_rows,
+            "actor/loss": rows["loss"],
+            "actor/nll": rows["nll"],
+        }
+        return new_state, _metrics.regression_means(
+            metric_rows, weight, value_ops.is_capped(advantage, *tilt)
         )
 
     def actor_params(state: State) -> Params:

@@ -58,3 +58,8 @@ def advantage_weight(advantage: Array, beta: float, max_weight: float) -> Array:
     # The exponent is bounded, not only its exponential: exp overflows to inf, and inf
     # times a zero gradient is NaN.
     return jnp.exp(jnp.minimum(beta * advantage, jnp.log(max_weight)))
+
+
+def is_capped(advantage: Array, beta: float, max_weight: float) -> Array:
+    """Whether ``advantage_weight`` is at its cap, elementwise."""
+    return beta * advantage >= jnp.log(max_weight)

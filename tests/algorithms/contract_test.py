@@ -23,6 +23,7 @@ SMALL = {
     "behavior_steps": 4,
     "behavior_batch_size": 8,
     "num_candidates": 5,
+    "behavior_held_out": 2,
     "num_critics": 3,
     "num_components": 2,
     "behavior_components": 2,

@@ -1,0 +1,173 @@
+"""Held-out trajectories of the behavior, by hand; what the weights come to."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax import errors
+from gem_jax.algorithms import _held_out, _metrics, gem
+from gem_jax.ops import mixture, value
+from gem_jax.testing import fakes, recording
+from gem_jax.training import loop
+
+SMALL = dict(
+    num_steps=4,
+    batch_size=8,
+    hidden_sizes=(8,),
+    behavior_steps=40,
+    behavior_batch_size=16,
+    num_components=2,
+    behavior_components=2,
+    behavior_held_out=2,
+)
+
+
+def make(spec=fakes.SPEC, **changes):
+    return gem.make(gem.Config(**SMALL | changes), spec)
+
+
+def marked(dataset, algorithm):
+    """The dataset as updates of the first phase see it."""
+    state = algorithm.init(jax.random.key(0))
+    _, extras = algorithm.phases[0].prepare(state, jax.random.key(0), dataset)
+    return dataset._replace(extras={**dataset.extras, **extras})
+
+
+@pytest.fixture
+def dataset():
+    """64 rows of 4 trajectories; by the golden ratio 0, .62, .24, .85: 0 and 2."""
+    return fakes.random_transitions(jax.random.key(7))
+
+
+def test_one_trajectory_in_so_many_is_held_out_of_any_succession():
+    episode = jnp.arange(20_000)
+    held_out = np.asarray(_held_out.is_held_out(episode, 20))
+    golden = (1 + 5**0.5) / 2 % 1
+    expected = np.arange(20_000) * golden % 1 < 0.05
+    assert held_out[0] and np.mean(held_out != expected) < 1e-3  # golden is rounded
+    for period in (2, 3, 20):
+        for start in range(period):
+            np.testing.assert_allclose(held_out[start::period].mean(), 0.05, atol=0.005)
+
+
+def test_marks_turn_a_mean_into_that_of_held_out_rows(dataset):
+    mark = marked(dataset, make()).extras["held_out"]
+    np.testing.assert_allclose(mark, np.repeat([2.0, 0.0, 2.0, 0.0], 16))
+    dataset = dataset._replace(extras={"episode": dataset.extras["episode"] // 3})
+    mark = marked(dataset, make(fakes.SPEC._replace(num_episodes=2))).extras["held_out"]
+    np.testing.assert_allclose(mark, np.repeat([4 / 3, 4 / 3, 4 / 3, 0.0], 16))
+
+
+@pytest.mark.parametrize("every", [0, 5])
+def test_too_few_trajectories_hold_out_none(dataset, every):
+    algorithm = make(behavior_held_out=every)
+    batch = marked(dataset, algorithm)
+    assert "held_out" not in batch.extras
+    state = algorithm.init(jax.random.key(0))
+    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch)
+    assert set(metrics) == {"behavior/nll"}
+
+
+def test_held_out_rows_are_judged_and_not_learned_from(dataset):
+    algorithm = make()
+    state = algorithm.init(jax.random.key(0))
+    batch = marked(dataset, algorithm)
+    held_out = np.asarray(batch.extras["held_out"]) > 0
+    update = jax.jit(algorithm.phases[0].update)
+    after, metrics = update(state, jax.random.key(0), batch)
+    changed = batch._replace(
+        action=jnp.where(held_out[:, None], 0.5, batch.action),
+    )
+    other, other_metrics = update(state, jax.random.key(0), changed)
+    jax.tree.map(np.testing.assert_array_equal, after.behavior, other.behavior)
+    assert metrics["behavior/nll"] == other_metrics["behavior/nll"]
+    name = "behavior/held_out_nll"
+    assert abs(metrics[name] - other_metrics[name]) > 1e-3
+    means = [nll_of(state, dataset, rows) for rows in (held_out, ~held_out)]
+    np.testing.assert_allclose(metrics[name], means[0], rtol=1e-5)
+    np.testing.assert_allclose(metrics["behavior/nll"], means[1], rtol=1e-5)
+
+
+def nll_of(state, dataset, rows):
+    """The behavior's NLL `[]` of some rows; its normalizer is still the identity."""
+    network = gem._make_behavior(gem.Config(**SMALL), fakes.SPEC)
+    policy = network.policy(state.behavior.params, dataset.observation)
+    return -np.mean(mixture.log_prob(policy, dataset.action)[rows])
+
+
+def test_held_out_nll_is_unbiased_over_batches():
+    """Of 200 rows 1 in 10 is held out, so many batches of 8 have none of them."""
+    nll = np.random.default_rng(0).normal(3.0, 1.0, 200)
+    mark = np.where(np.arange(200) % 10 == 0, 10.0, 0.0)
+    nll = jnp.asarray(nll + 2.0 * (mark > 0), jnp.float32)
+    index = np.random.default_rng(1).integers(0, 200, (20_000, 8))
+
+    def of(rows):
+        batch = fakes.random_transitions(jax.random.key(0), 8)
+        batch = batch._replace(extras={"held_out": jnp.asarray(mark)[rows]})
+        return _held_out.nll_means(nll[rows], batch)["behavior/held_out_nll"]
+
+    found = np.mean(jax.vmap(of)(jnp.asarray(index)))
+    np.testing.assert_allclose(found, np.mean(nll[mark > 0]), atol=0.05)
+
+
+def test_the_best_parameters_go_on(dataset):
+    """Data without structure are learned by heart, so the best are not the last."""
+    changes = dict(behavior_learning_rate=0.05, behavior_keep_best=True)
+    algorithm = make(**changes)
+    keys = loop.seed_keys([0])
+    chunks = recording.keep(
+        loop.run(algorithm, keys, dataset, loop.init(algorithm, keys), chunk_size=1)
+    )
+    pretrained = [c.state for c in chunks if c.phase == "behavior"]
+    held_out = np.asarray(_held_out.is_held_out(dataset.extras["episode"], 2))
+    normalizer = loop.select_seed(chunks[0].state, 0).normalizer
+    normalized = dataset._replace(observation=normalizer(dataset.observation))
+    nll = [nll_of(loop.select_seed(s, 0), normalized, held_out) for s in pretrained]
+    compared = {step: nll[step - 1] for step in range(2, 41, 2)}
+    best = min(compared, key=compared.get)
+    assert best < 40
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        chunks[-1].state.behavior.params,
+        pretrained[best - 1].behavior.params,
+    )
+    plain = make(**changes | {"behavior_keep_best": False})
+    assert plain.init(jax.random.key(0)).best_behavior is None
+    with pytest.raises(errors.UserError, match="needs 5 trajectories, the data have 4"):
+        make(**changes, behavior_held_out=5).check(dataset, print)
+
+
+def test_keeping_the_best_asks_for_a_frozen_behavior():
+    for changes in ({"behavior_freeze": False}, {"behavior_held_out": 0}):
+        with pytest.raises(ValueError, match="behavior_keep_best needs"):
+            make(behavior_keep_best=True, **changes)
+    with pytest.raises(ValueError, match="behavior_held_out must be 0 or >= 2"):
+        make(behavior_held_out=1)
+
+
+@pytest.mark.parametrize(
+    ("advantage", "effective", "capped"),
+    [
+        ([0.0, 0.0, 0.0, 0.0], 1.0, 0.0),
+        ([0.0, 0.0, -99.0, -99.0], 0.5, 0.0),
+        # Weights 100, 100, 1, 2: 203^2 / (4 * 20,005).
+        ([9.0, np.log(100.0) / 2 + 1e-3, 0.0, np.log(2.0) / 2], 0.514984, 0.5),
+        ([-99.0, -99.0, -99.0, -99.0], 0.0, 0.0),  # no weight is left in float32
+    ],
+)
+def test_what_weights_come_to(advantage, effective, capped):
+    advantage = jnp.array(advantage, jnp.float32)
+    weight = value.advantage_weight(advantage, 2.0, 100.0)
+    at_cap = value.is_capped(advantage, 2.0, 100.0)
+    metrics = _metrics.regression_means({"value/v": advantage}, weight, at_cap)
+    assert set(metrics) == {
+        "value/v",
+        "actor/weight",
+        "actor/effective_share",
+        "actor/capped_share",
+    }
+    np.testing.assert_allclose(metrics["actor/effective_share"], effective, rtol=1e-5)
+    assert metrics["actor/capped_share"] == capped
+    np.testing.assert_allclose(metrics["actor/weight"], np.mean(weight), rtol=1e-6)
