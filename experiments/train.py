@@ -60,6 +60,7 @@ _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Contin
 
 def parse(argv: list[str]) -> list[str]:
     """Parses twice: the first pass tells which algorithm's settings become flags."""
+    argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
     flags.FLAGS(argv, known_only=True)
     preset, _ = _preset()
     default = configs.get_config(_ALGO.value, tasks.get(_ENV.value), preset)
@@ -136,7 +137,7 @@ def _config() -> Any:
 def _check_fields(argv: list[str], default: Any) -> None:
     known = [field.name for field in dataclasses.fields(default)]
     for argument in argv[1:]:
-        match = re.match(r"--?config\.([^=]+)", argument)
+        match = re.match(r"--?(?:no)?config\.([^=]+)", argument)
         if match and match[1] not in known:
             raise errors.UserError(
                 f"unknown field --config.{match[1]}; {_ALGO.value} has "

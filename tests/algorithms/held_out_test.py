@@ -139,6 +139,20 @@ def test_the_best_parameters_go_on(dataset):
         make(**changes, behavior_held_out=5).check(dataset, print)
 
 
+@pytest.mark.parametrize("step", [21, 42])
+def test_a_run_that_resumes_keeps_the_same_best(dataset, step):
+    """Between two comparisons of the first phase, and inside the second."""
+    algorithm = make(behavior_learning_rate=0.05, behavior_keep_best=True)
+    keys = loop.seed_keys([0, 1])
+    start = loop.init(algorithm, keys)
+    whole = recording.keep(loop.run(algorithm, keys, dataset, start, chunk_size=1))
+    state = jax.tree.map(jnp.asarray, whole[step - 1].state)
+    assert whole[step - 1].step == step
+    rest = loop.run(algorithm, keys, dataset, state, start_step=step, chunk_size=1)
+    last = recording.keep(rest)[-1].state
+    jax.tree.map(np.testing.assert_array_equal, last, whole[-1].state)
+
+
 def test_keeping_the_best_asks_for_a_frozen_behavior():
     for changes in ({"behavior_freeze": False}, {"behavior_held_out": 0}):
         with pytest.raises(ValueError, match="behavior_keep_best needs"):

@@ -1,16 +1,80 @@
-"""Every task has settings and a cadence."""
+"""Every setting of every preset and task, against a table written from the references.
 
+Whole configurations are compared, so a setting that is new asks for its line there.
+"""
+
+import dataclasses
+
+import expected_settings as expected
 import pytest
 
 from experiments import configs, presets
 from gem_jax import algorithms
 from gem_jax.data import tasks
 
+ALGORITHMS = sorted(algorithms.ALGORITHMS)
 
-@pytest.mark.parametrize("algo", sorted(algorithms.ALGORITHMS))
+
+def test_the_table_has_every_algorithm_task_and_preset():
+    assert sorted(expected.PAPER) == ALGORITHMS
+    assert list(expected.TASKS) == list(tasks.table())
+    assert sorted(expected.NUM_TRANSITIONS) == sorted(presets.PRESETS)
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
 @pytest.mark.parametrize("preset", presets.PRESETS)
-def test_every_task_has_settings_under_every_preset(algo, preset):
+def test_every_setting(algo, preset):
     for task in tasks.table().values():
-        config = configs.get_config(algo, task, preset)
-        cadence = presets.cadence(preset, task, config.num_steps)
-        assert cadence.log_every > 0 and cadence.eval_every % cadence.log_every == 0
+        found = dataclasses.asdict(configs.get_config(algo, task, preset))
+        wanted = expected.settings(algo, task.name, preset)
+        if "support_cap" in wanted:
+            assert found["support_cap"] == 1e9  # as good as none: z is at most sqrt(N)
+            del found["support_cap"], wanted["support_cap"]
+        assert found == wanted, task.name
+
+
+def test_iql_and_gem_learn_values_and_weights_alike():
+    """Under ``paper`` GEM has ten critics; a mixture has no deterministic form."""
+    own = {"num_critics", "log_std_min", "log_std_max"}
+    for preset in presets.PRESETS:
+        for task in tasks.table().values():
+            iql, gem = (
+                dataclasses.asdict(configs.get_config(algo, task, preset))
+                for algo in ("iql", "gem")
+            )
+            for name in iql.keys() - own:
+                assert iql[name] == gem[name], (preset, task.name, name)
+            assert preset == "paper" or iql["num_critics"] == gem["num_critics"]
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+def test_every_cadence_and_the_data(preset):
+    for task in tasks.table().values():
+        num_steps = expected.settings("iql", task.name, preset)["num_steps"]
+        cadence = presets.cadence(preset, task, num_steps)
+        wanted = expected.CADENCE[preset, task.suite]
+        assert dataclasses.astuple(cadence) == wanted, task.name
+    options = presets.data_options(preset)
+    assert dataclasses.asdict(options) == {
+        "num_transitions": expected.NUM_TRANSITIONS[preset],
+        "repair": (),  # nothing is mended unasked
+        "reward_transform": None,  # the task's
+    }
+
+
+@pytest.mark.parametrize("name", expected.TASKS)
+def test_every_task(name):
+    task = tasks.get(name)
+    assert expected.TASKS[name] == (
+        task.suite,
+        task.reward_transform,
+        task.num_transitions,
+        task.env_id,
+        task.observation_size,
+        task.action_size,
+        task.horizon,
+        task.min_score,
+        task.max_score,
+    )
+    assert task.normalized_score(task.min_score) == 0.0
+    assert task.normalized_score(task.max_score) == 100.0

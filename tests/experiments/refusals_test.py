@@ -61,6 +61,26 @@ def test_bad_flags_are_one_line_and_exit_2(run, tmp_path, flags, named):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("--config.kapa=1", "unknown field --config.kapa; gem has"),
+        ("--noconfig.kapa", "unknown field --config.kapa; gem has"),
+        ("--config.kappa=high", "--config.kappa=high"),
+        ("--steps=many", "--steps=many"),
+        ("--config.kappa=-1", "kappa must be at least 0"),
+    ],
+)
+def test_bad_flags_in_a_file_are_answered_alike(run, tmp_path, line, named):
+    path = tmp_path / "flags"
+    path.write_text(f"# settings\n--env=maze2d-umaze-v1\n{line}\n")
+    result = run("train", f"--workdir={tmp_path / 'run'}", f"--flagfile={path}")
+    assert result.returncode == 2, result.stderr
+    (row,) = result.stderr.splitlines()
+    assert row.startswith("train: error: ") and named in row
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("module", ["sweep", "table"])
 @pytest.mark.parametrize("flags", [[], ["--workdir="]])
 def test_a_list_of_runs_must_not_be_empty(run, module, flags):

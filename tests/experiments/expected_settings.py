@@ -1,0 +1,292 @@
+"""Every setting, written from the references and not from the code.
+
+IQL, TD3+BC and BC: the public configurations behind the published tables (hopper-medium
+and -medium-replay have a deterministic actor, normalized returns and a slow target).
+EMPO: Table 4 of its paper. GEM: IQL's where its paper says none, and README's choices.
+"""
+
+from __future__ import annotations
+
+MILLION = 1_000_000
+HOPPER_MEDIUM = ("hopper-medium-v2", "hopper-medium-replay-v2")
+
+PAPER = {
+    "bc": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        hidden_sizes=(256, 256),
+        learning_rate=3e-4,
+        normalize_observations=True,
+    ),
+    "iql": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        hidden_sizes=(256, 256),
+        learning_rate=3e-4,
+        num_critics=2,
+        critic_layer_norm=False,
+        discount=0.99,
+        expectile=0.7,
+        beta=3.0,
+        max_weight=100.0,
+        polyak=0.005,
+        log_std_min=-20.0,
+        log_std_max=2.0,
+        normalize_observations=True,
+    ),
+    "td3_bc": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        hidden_sizes=(256, 256),
+        learning_rate=3e-4,
+        num_critics=2,
+        discount=0.99,
+        polyak=0.005,
+        alpha=2.5,
+        policy_noise=0.2,
+        noise_clip=0.5,
+        actor_period=2,
+        normalize_observations=True,
+    ),
+    "gem": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        hidden_sizes=(256, 256),
+        learning_rate=3e-4,
+        num_critics=10,
+        critic_layer_norm=False,
+        deploy_critic="online",
+        discount=0.99,
+        expectile=0.7,
+        beta=3.0,
+        max_weight=100.0,
+        polyak=0.005,
+        num_components=8,
+        log_std_min=-5.0,
+        log_std_max=2.0,
+        gating_entropy=1e-3,
+        detach_responsibilities=True,
+        behavior_steps=100_000,
+        behavior_batch_size=512,
+        behavior_learning_rate=1e-3,
+        behavior_freeze=True,
+        behavior_held_out=20,
+        behavior_keep_best=False,
+        behavior_components=8,
+        behavior_log_std_min=-5.0,
+        behavior_log_std_max=0.5,
+        normalize_observations=True,
+        num_candidates=1024,
+        top_m=1,
+        candidates="actor",
+        anchor="mode",
+        normalization="zscore",
+        value_scale="reward",
+        kappa=1.0,
+        lambda_start=1.0,
+        lambda_end=0.1,
+        lambda_schedule="decay",
+        horizon=0,
+        support_cap=None,
+        temperature=1.0,
+        violation_threshold=-2.0,
+    ),
+    "empo": dict(
+        num_clusters=2,
+        hidden_sizes=(256, 256, 256),
+        learning_rate=3e-4,
+        averaging_rate=1.0,
+        cosine_decay=False,
+        batch_size=256,
+        biased_epochs=3,
+        uniform_epochs=20,
+        em_epochs=100,
+        epoch_steps=0,
+        posterior_window=0,
+        window_start=0,
+        window_stop=0,
+        momentum=0.9,
+        log_std_min=-5.0,
+        log_std_max=0.0,
+        num_steps=MILLION,
+        discount=0.99,
+        critic_steps=1_500_000,
+        target_period=2,
+        polyak=0.005,
+        value_epochs=40,
+        bootstrap_tail=False,
+        improve_epochs=100,
+        clip=0.25,
+        full_batch=True,
+        chunk_size=8192,
+        standardize_advantage=False,
+        n_step=3,
+        expectile=0.7,
+        choice_target_period=500,
+        support_ratio=5.0,
+        normalize_observations=True,
+    ),
+}
+
+# What differs from that by suite or task, under every preset.
+_IQL_FAMILY = {
+    "antmaze": dict(expectile=0.9, beta=10.0),
+    "navigation": dict(expectile=0.9, discount=0.999),
+    "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
+    **dict.fromkeys(HOPPER_MEDIUM, dict(polyak=0.001)),
+}
+_DETERMINISTIC = dict(polyak=0.001, log_std_min=0.0, log_std_max=0.0)
+WHERE = {
+    "bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
+    "td3_bc": {"navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999)},
+    "gem": _IQL_FAMILY,
+    "iql": {**_IQL_FAMILY, **dict.fromkeys(HOPPER_MEDIUM, _DETERMINISTIC)},
+    "empo": {
+        "navigation": dict(
+            hidden_sizes=(64, 64, 64),
+            discount=0.999,
+            em_epochs=60,
+            critic_steps=200_000,
+            value_epochs=10,
+            improve_epochs=10,
+            expectile=0.9,
+        )
+    },
+}
+
+# What differs from ``paper`` besides, under the presets of fewer updates.
+_STEPS = dict(locomotion=100_000, maze2d=40_000, antmaze=60_000, navigation=40_000)
+_CRITICS = dict(num_critics=2, critic_layer_norm=True)
+_GEM_LAPTOP = dict(behavior_steps=30_000, behavior_batch_size=256, num_candidates=64)
+_GEM_SMOKE = dict(behavior_steps=300, behavior_batch_size=256, num_candidates=16)
+_EMPO_SMOKE = dict(
+    biased_epochs=1,
+    uniform_epochs=1,
+    em_epochs=3,
+    critic_steps=300,
+    value_epochs=1,
+    improve_epochs=2,
+)
+_EMPO_LAPTOP = dict(
+    epoch_steps=100,
+    averaging_rate=1e-3,
+    em_epochs=300,
+    posterior_window=100,
+    window_start=150,
+    window_stop=250,
+    log_std_min=-2.0,
+    cosine_decay=True,
+    critic_steps=30_000,
+    polyak=0.05,
+    value_epochs=2,
+    bootstrap_tail=True,
+    improve_epochs=2,
+    choice_target_period=100,
+)
+_EMPO_LAPTOP_NAVIGATION = dict(
+    num_steps=100_000,
+    uniform_epochs=4,
+    em_epochs=60,
+    epoch_steps=2_000,
+    averaging_rate=1.0,
+    posterior_window=0,
+    window_start=0,
+    window_stop=0,
+    critic_steps=60_000,
+    value_epochs=4,
+    improve_epochs=10,
+)
+FEWER = {
+    ("bc", "laptop"): {},
+    ("bc", "smoke"): {},
+    ("td3_bc", "laptop"): {},
+    ("td3_bc", "smoke"): {},
+    ("iql", "laptop"): _CRITICS,
+    ("iql", "smoke"): _CRITICS,
+    ("gem", "laptop"): _CRITICS | _GEM_LAPTOP,
+    ("gem", "smoke"): _CRITICS | _GEM_SMOKE,
+    ("empo", "laptop"): _EMPO_LAPTOP,
+    ("empo", "smoke"): _EMPO_SMOKE,
+}
+
+# log_every, eval_every, eval_episodes, final_episodes, checkpoint_every.
+CADENCE = {
+    ("paper", "locomotion"): (5_000, 100_000, 10, 10, 50_000),
+    ("paper", "antmaze"): (5_000, 100_000, 100, 100, 50_000),
+    ("paper", "maze2d"): (5_000, 100_000, 100, 100, 50_000),
+    ("paper", "navigation"): (5_000, 100_000, 10, 10, 50_000),
+    ("laptop", "locomotion"): (1_000, 34_000, 10, 10, 10_000),
+    ("laptop", "antmaze"): (1_000, 20_000, 20, 100, 10_000),
+    ("laptop", "maze2d"): (1_000, 14_000, 20, 100, 10_000),
+    ("laptop", "navigation"): (1_000, 14_000, 10, 10, 10_000),
+    ("smoke", "locomotion"): (200, 200, 2, 4, 200),
+    ("smoke", "antmaze"): (200, 200, 2, 4, 200),
+    ("smoke", "maze2d"): (200, 200, 2, 4, 200),
+    ("smoke", "navigation"): (200, 200, 2, 4, 200),
+}
+NUM_TRANSITIONS = {"paper": None, "laptop": None, "smoke": 20_000}
+
+# Environment, O, A, horizon, returns of D4RL's random and reference policies.
+_CHEETAH = ("HalfCheetah-v4", 17, 6, 1000, -280.178953, 12135.0)
+_HOPPER = ("Hopper-v4", 11, 3, 1000, -20.272305, 3234.3)
+_WALKER = ("Walker2d-v4", 17, 6, 1000, 1.629008, 4592.3)
+_UMAZE = ("gem_jax/AntMaze-umaze-v0", 29, 8, 700, 0.0, 1.0)
+_MEDIUM = ("gem_jax/AntMaze-medium-v0", 29, 8, 1000, 0.0, 1.0)
+_LARGE = ("gem_jax/AntMaze-large-v0", 29, 8, 1000, 0.0, 1.0)
+# Suite, reward transform, size of D4RL's set, then the above.
+TASKS = {
+    "halfcheetah-random-v2": ("locomotion", "identity", MILLION, *_CHEETAH),
+    "halfcheetah-medium-v2": ("locomotion", "identity", MILLION, *_CHEETAH),
+    "halfcheetah-medium-replay-v2": ("locomotion", "identity", 202_000, *_CHEETAH),
+    "halfcheetah-medium-expert-v2": ("locomotion", "identity", 2_000_000, *_CHEETAH),
+    "halfcheetah-full-replay-v2": ("locomotion", "identity", MILLION, *_CHEETAH),
+    "halfcheetah-expert-v2": ("locomotion", "identity", MILLION, *_CHEETAH),
+    "hopper-random-v2": ("locomotion", "identity", MILLION, *_HOPPER),
+    "hopper-medium-v2": ("locomotion", "return_range", MILLION, *_HOPPER),
+    "hopper-medium-replay-v2": ("locomotion", "return_range", 402_000, *_HOPPER),
+    "hopper-medium-expert-v2": ("locomotion", "identity", 2_000_000, *_HOPPER),
+    "hopper-full-replay-v2": ("locomotion", "identity", MILLION, *_HOPPER),
+    "hopper-expert-v2": ("locomotion", "identity", MILLION, *_HOPPER),
+    "walker2d-random-v2": ("locomotion", "identity", MILLION, *_WALKER),
+    "walker2d-medium-v2": ("locomotion", "identity", MILLION, *_WALKER),
+    "walker2d-medium-replay-v2": ("locomotion", "identity", 302_000, *_WALKER),
+    "walker2d-medium-expert-v2": ("locomotion", "identity", 2_000_000, *_WALKER),
+    "walker2d-full-replay-v2": ("locomotion", "identity", MILLION, *_WALKER),
+    "walker2d-expert-v2": ("locomotion", "identity", MILLION, *_WALKER),
+    "antmaze-umaze-v2": ("antmaze", "minus_one", MILLION, *_UMAZE),
+    "antmaze-umaze-diverse-v2": ("antmaze", "minus_one", MILLION, *_UMAZE),
+    "antmaze-medium-play-v2": ("antmaze", "minus_one", MILLION, *_MEDIUM),
+    "antmaze-medium-diverse-v2": ("antmaze", "minus_one", MILLION, *_MEDIUM),
+    "antmaze-large-play-v2": ("antmaze", "minus_one", MILLION, *_LARGE),
+    "antmaze-large-diverse-v2": ("antmaze", "minus_one", MILLION, *_LARGE),
+    "maze2d-umaze-v1": (
+        *("maze2d", "identity", MILLION, "gem_jax/Maze2D-umaze-v0", 4, 2),
+        *(300, 23.85, 161.86),
+    ),
+    "maze2d-medium-v1": (
+        *("maze2d", "identity", MILLION, "gem_jax/Maze2D-medium-v0", 4, 2),
+        *(600, 13.13, 277.39),
+    ),
+    "maze2d-large-v1": (
+        *("maze2d", "identity", MILLION, "gem_jax/Maze2D-large-v0", 4, 2),
+        *(800, 6.7, 273.99),
+    ),
+    "navigation-v0": (
+        *("navigation", "identity", 2_000_000, "gem_jax/Navigation-v0", 2, 2),
+        *(1000, -1000.0, -299.0),
+    ),
+}
+
+
+def settings(algo: str, name: str, preset: str) -> dict[str, object]:
+    """Every field of an algorithm's configuration."""
+    suite = TASKS[name][0]
+    where = WHERE[algo]
+    expected = PAPER[algo] | where.get(suite, {}) | where.get(name, {})
+    if preset == "paper":
+        return expected
+    expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
+    expected |= FEWER[algo, preset]
+    if (algo, suite, preset) == ("empo", "navigation", "laptop"):
+        expected |= _EMPO_LAPTOP_NAVIGATION
+    return expected
