@@ -112,45 +112,51 @@ def test_held_out_nll_is_unbiased_over_batches():
     np.testing.assert_allclose(found, np.mean(nll[mark > 0]), atol=0.05)
 
 
-def test_the_best_parameters_go_on(dataset):
-    """Data without structure are learned by heart, so the best are not the last."""
-    changes = dict(behavior_learning_rate=0.05, behavior_keep_best=True)
-    algorithm = make(**changes)
-    keys = loop.seed_keys([0])
-    chunks = recording.keep(
-        loop.run(algorithm, keys, dataset, loop.init(algorithm, keys), chunk_size=1)
+BEST = dict(behavior_learning_rate=0.05, behavior_keep_best=True)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Every step of two seeds; the best parameters of each are compared 20 times."""
+    return train(loop.init(make(**BEST), loop.seed_keys([0, 1])), 0)
+
+
+def train(state, start_step, end_step=None):
+    dataset = fakes.random_transitions(jax.random.key(7))
+    place = dict(start_step=start_step, chunk_size=1)
+    keys = loop.seed_keys([0, 1])
+    return recording.keep(
+        loop.run(make(**BEST), keys, dataset, state, **place), end_step
     )
-    pretrained = [c.state for c in chunks if c.phase == "behavior"]
+
+
+def test_the_best_parameters_go_on(dataset, whole):
+    """Data without structure are learned by heart, so the best are not the last."""
+    states = [loop.select_seed(chunk.state, 0) for chunk in whole]
     held_out = np.asarray(_held_out.is_held_out(dataset.extras["episode"], 2))
-    normalizer = loop.select_seed(chunks[0].state, 0).normalizer
-    normalized = dataset._replace(observation=normalizer(dataset.observation))
-    nll = [nll_of(loop.select_seed(s, 0), normalized, held_out) for s in pretrained]
-    compared = {step: nll[step - 1] for step in range(2, 41, 2)}
+    normalized = dataset._replace(observation=states[0].normalizer(dataset.observation))
+    compared = {
+        step: nll_of(states[step - 1], normalized, held_out) for step in range(2, 41, 2)
+    }
     best = min(compared, key=compared.get)
     assert best < 40
     jax.tree.map(
         np.testing.assert_array_equal,
-        chunks[-1].state.behavior.params,
-        pretrained[best - 1].behavior.params,
+        states[-1].behavior.params,
+        states[best - 1].behavior.params,
     )
-    plain = make(**changes | {"behavior_keep_best": False})
-    assert plain.init(jax.random.key(0)).best_behavior is None
+    assert make().init(jax.random.key(0)).best_behavior is None
     with pytest.raises(errors.UserError, match="needs 5 trajectories, the data have 4"):
-        make(**changes, behavior_held_out=5).check(dataset, print)
+        make(**BEST, behavior_held_out=5).check(dataset, print)
 
 
-@pytest.mark.parametrize("step", [21, 42])
-def test_a_run_that_resumes_keeps_the_same_best(dataset, step):
+@pytest.mark.parametrize(("step", "end"), [(21, 40), (42, 44)])
+def test_a_run_that_resumes_keeps_the_same_best(whole, step, end):
     """Between two comparisons of the first phase, and inside the second."""
-    algorithm = make(behavior_learning_rate=0.05, behavior_keep_best=True)
-    keys = loop.seed_keys([0, 1])
-    start = loop.init(algorithm, keys)
-    whole = recording.keep(loop.run(algorithm, keys, dataset, start, chunk_size=1))
     state = jax.tree.map(jnp.asarray, whole[step - 1].state)
-    assert whole[step - 1].step == step
-    rest = loop.run(algorithm, keys, dataset, state, start_step=step, chunk_size=1)
-    last = recording.keep(rest)[-1].state
-    jax.tree.map(np.testing.assert_array_equal, last, whole[-1].state)
+    last = train(state, step, end)[-1]
+    assert (whole[step - 1].step, last.step) == (step, end)
+    jax.tree.map(np.testing.assert_array_equal, last.state, whole[end - 1].state)
 
 
 def test_keeping_the_best_asks_for_a_frozen_behavior():
