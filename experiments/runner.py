@@ -179,11 +179,13 @@ def _fit(
             )
             line = metric_lines.Line({})
         slow = pace.may_last(phase, chunk.phase_step)
-        if saving or due or slow or stop():
+        stopping = stop()  # asked once: a signal may come at any moment
+        if saving or due or slow or stopping:
             notes = {**line.notes(), "seconds": time.perf_counter() - began}
             checkpoint.save(store, step, chunk.state, notes)
             stop.expendable = True
-        stop.check()
+        if stopping:
+            stop.check()
         if due:
             evaluate(chunk.state, step)
         lap = time.perf_counter()
