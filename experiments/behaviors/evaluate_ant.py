@@ -14,12 +14,13 @@ goal of evaluation, as the evaluated agents must.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from absl import flags
 
 from experiments import cli
+from experiments.behaviors import ant_rewards
 from gem_jax.data import episodes as episodes_lib
 from gem_jax.data.local import ant_maze as behavior
 from gem_jax.envs import ant_maze
@@ -29,22 +30,7 @@ flags.DEFINE_integer("episodes", 192, "Episodes per recipe.")
 flags.DEFINE_integer("seed", 0, "Seed.")
 flags.DEFINE_list("recipes", [], "Rows to run, by name; all if empty.")
 
-Offset = tuple[float, float]
-
 _SETS = "umaze umaze-diverse medium-play medium-diverse large-play large-diverse"
-_POINTS: tuple[Offset, ...] = ((0.75, 0.75), (0.58, 1.42), (0.2, 0.2), (1.2, 0.3))
-# Shares of rewarded steps and episodes that D4RL's ant has by D4RL's recipe.
-_MEDIUM = {(0.75, 0.75): (0.0030, 0.21), (0.58, 1.42): (0.0012, 0.084)}
-_D4RL: Mapping[str, Mapping[Offset, tuple[float, float]]] = {
-    "umaze": {
-        (0.75, 0.75): (0.27, 0.78),
-        (0.58, 1.42): (0.038, 0.72),
-        (0.2, 0.2): (0.10, np.nan),
-        (1.2, 0.3): (0.13, np.nan),
-    },
-    "medium-play": _MEDIUM,
-    "medium-diverse": _MEDIUM,
-}
 
 
 def recipes() -> Iterator[tuple[str, behavior.Recipe]]:
@@ -59,24 +45,8 @@ def recipes() -> Iterator[tuple[str, behavior.Recipe]]:
 
 def steps_to_goal(episode: episodes_lib.Episode) -> float:
     """Steps until the ant is within reach of the behavior's goal; infinity if never."""
-    hits = _near(episode, episode.infos["goal"])
+    hits = ant_rewards.near(episode, episode.infos["goal"])
     return float(np.argmax(hits)) + 1 if hits.any() else np.inf
-
-
-def rewarded(
-    shard: Sequence[episodes_lib.Episode], maze: str, offset: Offset
-) -> tuple[float, float]:
-    """Shares of steps and of episodes with a reward, for a point at an offset (m)."""
-    point = ant_maze.cell_center(maze, ant_maze.MAZES[maze].eval_goal) + offset
-    hits = [_near(episode, point) for episode in shard]
-    steps = np.concatenate(hits).mean()
-    return float(steps), float(np.mean([one.any() for one in hits]))
-
-
-def _near(episode: episodes_lib.Episode, point: np.ndarray) -> np.ndarray:
-    distance = np.linalg.norm(episode.observations[1:, :2] - point, axis=1)
-    hits: np.ndarray = distance <= ant_maze.SUCCESS_RADIUS
-    return hits
 
 
 def main(argv: list[str]) -> None:
@@ -95,13 +65,14 @@ def main(argv: list[str]) -> None:
             f"{name:22s} reached {np.mean(arrival <= limit):.3f}  "
             f"median steps {np.median(arrival):.0f}  {rate:.0f} steps/s"
         )
-        for offset in _POINTS:
-            print(_line(rewarded(shard, recipe.maze, offset), name, offset), flush=True)
+        for offset in ant_rewards.POINTS:
+            shares = ant_rewards.rewarded(shard, recipe.maze, offset)
+            print(_line(shares, name, offset), flush=True)
 
 
-def _line(ours: tuple[float, float], name: str, offset: Offset) -> str:
+def _line(ours: tuple[float, float], name: str, offset: ant_rewards.Offset) -> str:
     line = f"  {offset}: rewarded steps {ours[0]:.4f}  episodes {ours[1]:.3f}"
-    theirs = _D4RL.get(name, {}).get(offset)
+    theirs = ant_rewards.D4RL.get(name, {}).get(offset)
     return line + (f"  (D4RL {theirs[0]:.4f}, {theirs[1]:.3f})" if theirs else "")
 
 

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from experiments.behaviors import ant_rewards
 from gem_jax import data
 from gem_jax.data import tasks
 from gem_jax.data.local import ant_maze as behavior
@@ -207,3 +208,13 @@ def test_the_walker_reaches_its_goal_and_runs_on(
         visits.append(np.sum(inside[1:] & ~inside[:-1]))
     assert arrivals >= 3  # an ant may fall
     assert np.mean(visits) >= 5
+
+
+def test_rewards_are_counted_for_any_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behavior, "EPISODE_STEPS", 2)
+    way = behavior.recipe("antmaze-umaze-v2")
+    shard = behavior.generate(way, 4, np.random.SeedSequence(0))
+    # The cell of evaluation's goal is centered at (0, 8).
+    shard[0].observations[:, :2] = [(0.2, 8.2), (0.2, 8.69), (0.2, 8.71)]
+    shard[1].observations[:, :2] = [(0.2, 8.2), (0.71, 8.2), (8.0, 8.0)]
+    assert ant_rewards.rewarded(shard, "umaze", (0.2, 0.2)) == (0.25, 0.5)
