@@ -88,6 +88,13 @@ def test_the_ratio_s_denominator_stays_the_behavior(key):
     assert 0.0 < metrics["policy/clipped"] < 1.0
 
 
+def test_proposals_are_judged_as_they_would_be_executed(key):
+    wide = gaussian_ops.Gaussian(jnp.zeros((200, 2)), jnp.ones((200, 2)))
+    action, judged = _empo_policy.propose(key, wide, lambda a: a)
+    assert action.min() < -2.0 and action.max() > 2.0
+    np.testing.assert_array_equal(judged, np.clip(action, -1.0, 1.0))
+
+
 def apart_from_target(state):
     """The state with an online Q that differs from its target."""
     online = jax.tree.map(lambda leaf: leaf + 0.1, state.q.params)
@@ -95,10 +102,14 @@ def apart_from_target(state):
 
 
 def assert_target_waits(learner, before, data, label):
-    """Nothing after the first of two steps; returns the states after both."""
+    """Moves at every second step alone; returns the states after the first two."""
     first, _ = learner.update(before, data, label, 0)
     assert (first_leaf(first.target_q) == first_leaf(before.target_q)).all()
     second, _ = learner.update(first, data, label, 1)
+    third, _ = learner.update(second, data, label, 2)
+    fourth, _ = learner.update(third, data, label, 3)
+    assert (first_leaf(third.target_q) == first_leaf(second.target_q)).all()
+    assert (first_leaf(fourth.target_q) != first_leaf(third.target_q)).any()
     return first, second
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gem_jax.algorithms import empo
+from gem_jax.ops import normalize
 from gem_jax.testing import fakes
 
 SMALL = empo.Config(
@@ -46,14 +47,37 @@ def test_lengths_and_refreshes():
     }
 
 
+def known(algorithm, **biases):
+    """A state of zeros but for the named parts' output biases: they are constants.
+
+    Observations come in as they are.
+    """
+    shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
+    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    state = dataclasses.replace(
+        state, normalizer=normalize.identity_normalizer(fakes.SPEC.observation_size)
+    )
+
+    def fill(path, leaf):
+        text = jax.tree_util.keystr(path, simple=True, separator="/")
+        for part, bias in biases.items():
+            if text.startswith(part) and text.endswith("params/params/Dense_0/bias"):
+                return jnp.broadcast_to(jnp.asarray(bias, leaf.dtype), leaf.shape)
+        return leaf
+
+    return jax.tree_util.tree_map_with_path(fill, state)
+
+
+MEANS = jnp.arctanh(jnp.array([[0.9, 0.9], [-0.9, -0.9]]))  # of the two clusters
+
+
 @pytest.mark.parametrize("epochs", [(2, 0), (2, 3), (0, 0)])
 def test_em_begins_from_even_posteriors_whatever_came_before(epochs, key):
     algorithm, found = phases(biased_epochs=epochs[0], uniform_epochs=epochs[1])
     start = 7 * sum(epochs)
-    # With parameters of zero the clusters' policies are alike, and so the fresh
-    # posterior is even; the one before is not.
-    shapes = jax.eval_shape(algorithm.init, key)
-    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    # The clusters' policies are alike, and so the fresh posterior is even; the one
+    # before is not.
+    state = known(algorithm)
     one_sided = jnp.array([[1.0, 0.0]] * fakes.NUM_EPISODES)
     clusters = dataclasses.replace(state.clusters, posterior=one_sided)
     dataset = fakes.random_transitions(key)
@@ -61,3 +85,136 @@ def test_em_begins_from_even_posteriors_whatever_came_before(epochs, key):
         moved = dataclasses.replace(state, clusters=clusters, step=jnp.int32(step))
         after = found["em"].refresh(moved, key, dataset).clusters.posterior
         np.testing.assert_allclose(after, [expected] * 4, rtol=1e-5)
+
+
+def test_labels_are_the_likelier_behaviors(key):
+    algorithm, found = phases()
+    state = known(algorithm)
+    bias = {"Dense_0": {"bias": MEANS}}
+    policies = state.clusters.target_policies["params"]
+    policies = {**policies, "Dense_0": {**policies["Dense_0"], **bias["Dense_0"]}}
+    clusters = dataclasses.replace(state.clusters, target_policies={"params": policies})
+    state = dataclasses.replace(state, clusters=clusters)
+    data = fakes.random_transitions(key)
+    sign = jnp.where(data.extras["episode"] % 3 == 0, -0.5, 0.5)
+    data = data._replace(action=jnp.broadcast_to(sign[:, None], data.action.shape))
+    label = found["critic"].refresh(state, key, data).label
+    np.testing.assert_array_equal(label, [1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_the_last_step_of_a_cut_trajectory_is_worth_q(bootstrap, key):
+    algorithm, found = phases(bootstrap_tail=bootstrap, discount=0.5)
+    state = known(algorithm, **{"critic/q": [2.0, 3.0]})
+    state = dataclasses.replace(state, label=jnp.array([0, 1, 1, 0]))
+    data = fakes.random_transitions(key)
+    data = data._replace(
+        reward=jnp.full(64, 8.0), terminal=(jnp.arange(64) == 31).astype(jnp.float32)
+    )
+    _, extras = found["value"].prepare(state, key, data)
+    last = extras["return"][15::16]  # the second trajectory ends as a terminal
+    expected = [2.0, 8.0, 3.0, 2.0] if bootstrap else [8.0] * 4
+    np.testing.assert_allclose(last, expected, rtol=1e-5)
+    before = extras["return"][14::16]
+    np.testing.assert_allclose(before, 8.0 + 0.5 * last, rtol=1e-5)
+
+
+def test_advantages_of_constant_values(key):
+    algorithm, found = phases()
+    state = known(algorithm, **{"critic/q": [2.0, 3.0], "value": [0.5, 0.25]})
+    state = dataclasses.replace(
+        state,
+        label=jnp.array([0, 0, 0, 1]),
+        advantage_scale=jnp.array([0.5, 2.0]),
+    )
+    improve = found["improve"]
+    data = fakes.random_transitions(key)
+    _, metrics = improve.update(state, key, improve.sample(key, data, 64, 0))
+    expected = (3 * (1.5 - 0.5) + (2.75 - 0.5)) / 4 / 2.0
+    np.testing.assert_allclose(metrics["policy/advantage"], expected, rtol=1e-5)
+
+
+def test_statistics_of_constant_advantages(key):
+    """Rows of the first cluster have 1.5, the others 2.75; one value has no spread."""
+    algorithm, found = phases(standardize_advantage=True)
+    state = known(algorithm, **{"critic/q": [2.0, 3.0], "value": [0.5, 0.25]})
+    state = dataclasses.replace(state, advantage_scale=jnp.array([0.0, 1.0]))
+    data = fakes.random_transitions(key)
+    alike = found["improve"].refresh(state, key, data).advantage_scale
+    np.testing.assert_allclose(alike, [1.5, 1e-6], rtol=1e-4)
+    state = dataclasses.replace(state, label=jnp.array([0, 1, 1, 0]))
+    half = found["improve"].refresh(state, key, data).advantage_scale
+    np.testing.assert_allclose(half, [2.125, 0.625], rtol=0.02)
+    _, plain = phases()
+    kept = plain["improve"].refresh(state, key, data).advantage_scale
+    np.testing.assert_array_equal(kept, state.advantage_scale)
+
+
+@pytest.mark.parametrize(
+    ("classified", "labels", "action"),
+    [
+        ([0.7, 0.3], [0, 1, 0, 1], -0.9),  # Q_H of the second, in distribution
+        ([0.9, 0.1], [0, 1, 0, 1], 0.9),  # below a fifth: left out
+        ([0.7, 0.3], [0, 0, 0, 0], 0.9),  # no trajectory is of the second
+    ],
+)
+def test_act_takes_the_best_cluster_in_distribution(classified, labels, action, key):
+    algorithm, _ = phases()
+    state = known(
+        algorithm,
+        **{
+            "policy": MEANS,
+            "choice/q": [0.0, 1.0],
+            "clusters/classifier": np.log(classified),
+        },
+    )
+    state = dataclasses.replace(state, label=jnp.array(labels))
+    output = algorithm.act(
+        algorithm.actor_params(state), key, jnp.ones(3), jnp.int32(0), ()
+    )
+    np.testing.assert_allclose(output.action, [action, action], rtol=1e-5)
+    assert output.audit["cluster"] == (action < 0)
+
+
+def test_the_state_before_training(key):
+    state = jax.jit(phases()[0].init)(key)
+    np.testing.assert_array_equal(state.advantage_scale, [0.0, 1.0])
+    np.testing.assert_array_equal(state.clusters.posterior, np.full((4, 2), 0.5))
+    np.testing.assert_array_equal(state.label, np.zeros(4))
+    assert state.step == 0
+    assert state.choice.value.params["params"]["Dense_0"]["bias"].shape == (1,)
+    drawn = [part.params for part in (state.critic.q, state.value, state.choice.q)]
+    trunks = [params["params"]["Dense_0"]["kernel"] for params in drawn]
+    assert len({float(trunk.sum()) for trunk in trunks}) == 3  # from keys of their own
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        (state.policy.params, state.choice.target_q, state.critic.target_q),
+        (state.clusters.target_policies, state.choice.q.params, state.critic.q.params),
+    )
+
+
+@pytest.mark.parametrize(("transitions", "episodes"), [(0, 1), (1, 0), (-1, 1)])
+def test_the_size_of_the_data_must_be_known(transitions, episodes):
+    spec = fakes.SPEC._replace(num_transitions=transitions, num_episodes=episodes)
+    with pytest.raises(ValueError, match="num_transitions and num_episodes"):
+        empo.make(SMALL, spec)
+
+
+def test_one_transition_is_a_size():
+    spec = fakes.SPEC._replace(num_transitions=1, num_episodes=1)
+    assert empo.make(dataclasses.replace(SMALL, num_clusters=1), spec).num_steps > 0
+
+
+def test_steps_that_are_followed_need_no_terminal(key):
+    data = fakes.random_transitions(key)
+    phases()[0].check(data._replace(terminal=jnp.zeros(64)), pytest.fail)
+
+
+def test_terminals_alone_are_enough(key):
+    data = fakes.random_transitions(key)
+    lines = []
+    single = data._replace(
+        extras={"episode": jnp.arange(64)}, terminal=jnp.arange(64) == 5
+    )
+    phases()[0].check(single, lines.append)
+    assert len(lines) == 1 and "one step" in lines[0]

@@ -87,3 +87,48 @@ def test_no_clusters_are_refused():
     data, _ = trajectories.two_policies(4, 20)
     with pytest.raises(errors.UserError, match="num_clusters must be at least 1"):
         clustering.check(*map(np.asarray, data), 0)
+
+
+EVEN = np.repeat([0, 1], 3)
+SAME, OTHER = np.tile(np.arange(3.0), 2), np.arange(6.0)
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "episode", "num_clusters", "told"),
+    [
+        (SAME, SAME, EVEN, 2, "identical"),
+        (SAME, OTHER, EVEN, 2, None),  # one state sequence, two policies
+        (OTHER, SAME, EVEN, 2, None),
+        (OTHER, OTHER, EVEN, 1, None),
+        (np.zeros(6), np.zeros(6), np.repeat([0, 1], [2, 4]), 2, None),  # lengths
+        (OTHER, OTHER, np.arange(6), 6, "one step"),
+        (OTHER, OTHER, np.minimum(np.arange(6), 4), 5, None),  # the last has two
+        (OTHER, OTHER, np.arange(6), 1, None),
+        (OTHER, OTHER, np.zeros(6, int), 1, "there is one trajectory"),
+        (SAME[:1], SAME[:1], EVEN[:1], 1, "there is one trajectory"),
+    ],
+)
+def test_what_is_told(observation, action, episode, num_clusters, told):
+    lines = []
+    clustering.check(
+        observation[:, None], action[:, None], episode, num_clusters, lines.append
+    )
+    assert len(lines) == (told is not None) and all(told in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "episode", "message"),
+    [
+        (OTHER[:5, None], OTHER[:, None], EVEN, "got 5, 6, 6"),
+        (OTHER[:, None], OTHER[:5, None], EVEN, "got 6, 5, 6"),
+        (OTHER[:, None], OTHER[:, None], EVEN[:5], "got 6, 6, 5"),
+        (OTHER[:, None], OTHER, EVEN, r"got \(6, 1\) and \(6,\)"),
+        (OTHER[:, None], np.full((6, 1), np.inf), EVEN, "must be finite"),
+        (OTHER[:, None], OTHER[:, None], EVEN + 1, "follow each other"),
+        (OTHER[:, None], OTHER[:, None], EVEN - 1, "follow each other"),
+        (OTHER[:, None], OTHER[:, None], -EVEN, "follow each other"),
+    ],
+)
+def test_what_is_refused(observation, action, episode, message):
+    with pytest.raises(errors.UserError, match=message):
+        clustering.check(observation, action, episode, 2, print)

@@ -187,6 +187,16 @@ def test_rounding_is_no_contradiction(tmp_path):
     assert len(_read(tmp_path, arrays)[0]) == 2
 
 
+def test_what_is_rounding_depends_on_the_size_of_the_feature(tmp_path):
+    """Observations of thousandths, whose successors differ by five millionths."""
+    arrays = _with_own(_arrays(9, timeouts=[8]))
+    for name in ("observations", "next_observations"):
+        arrays[name] = arrays[name] / 1000
+    assert len(_read(tmp_path, arrays)[0]) == 1
+    arrays["next_observations"][4] += 5e-6
+    assert len(_read(tmp_path, arrays)[0]) == 2
+
+
 def test_a_nan_on_one_side_is_a_contradiction(tmp_path):
     arrays = _with_own(_arrays(9, timeouts=[8]), _3=np.nan)
     found, flat, lines = _read(tmp_path, arrays)

@@ -1,5 +1,6 @@
 """Propose, score and select: the identities of the paper, by hand and as properties."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -168,6 +169,17 @@ def test_select_top_one_and_means():
         inference.select(candidates, total, top_m=5)
 
 
+def test_sets_side_by_side_are_selected_each_by_itself(key):
+    candidates = jax.random.normal(key, (2, 3, 4, 5))
+    total = jax.random.normal(key, (2, 3, 4))
+    found = inference.select(candidates, total, top_m=2)
+    alone = inference.select(candidates[1, 2], total[1, 2], top_m=2)
+    for together, one in zip(found, alone, strict=True):
+        np.testing.assert_allclose(together[1, 2], one, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"top_m must be in 1\.\.4, got 5"):
+        inference.select(candidates, total, top_m=5)
+
+
 def test_audit_by_hand():
     selection = inference.select(
         jnp.array([[0.0, 0.0], [0.6, 0.8]]), jnp.array([0.0, 1.0])
@@ -256,3 +268,17 @@ def test_capped_support_keeps_away_from_the_rare_without_seeking_the_common():
     capped = inference.score(q, log_prob, kappa=0.0, lam=10.0, support_cap=-0.5)
     assert jnp.argmax(capped.total) == 1  # the best of those common enough
     np.testing.assert_allclose(capped.support.max(), 0.8, atol=0.1)  # reported uncapped
+
+
+def test_knobs_are_replaced_and_not_changed():
+    knobs = inference.Knobs()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        knobs.kappa = 2.0
+    assert dataclasses.replace(knobs, kappa=2.0).kappa == 2.0
+
+
+def test_the_size_of_the_set_counts_the_anchor():
+    assert inference.Knobs(num_candidates=7).set_size == 8
+    assert inference.Knobs(num_candidates=7, anchor="none").set_size == 7
+    inference.Knobs(num_candidates=0).validate()
+    inference.Knobs(num_candidates=1, anchor="none").validate()

@@ -15,7 +15,7 @@ TESTS = {
     "gem_jax/clustering/scores.py": ["tests/clustering/scores_test.py"],
     "gem_jax/clustering/settings.py": [
         "tests/clustering/settings_test.py",
-        "tests/clustering/em_test.py",
+        "tests/experiments/configs_test.py",
     ],
     "gem_jax/clustering/checks.py": ["tests/clustering/refusals_test.py"],
     "gem_jax/clustering/*": [
@@ -28,6 +28,16 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/empo_parts_test.py",
         "tests/algorithms/empo_phases_test.py",
+        *(
+            f"tests/algorithms/empo_test.py::test_{name}"
+            for name in (
+                "minibatches_are_a_switch",
+                "clustering_may_have_short_epochs",
+                "switched_off_stages_are_left_out",
+                "data_without_ends_and_sizes_are_refused",
+                "steps_without_a_successor_are_refused_unless_terminal",
+            )
+        ),
     ],
     "gem_jax/algorithms/td3_bc.py": [
         "tests/experiments/configs_test.py",
@@ -42,6 +52,8 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
     ],
+    "gem_jax/algorithms/_held_out.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/algorithms/_metrics.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/algorithms/*": [
         "tests/algorithms/config_test.py",
         "tests/experiments/configs_test.py",
@@ -54,7 +66,7 @@ TESTS = {
         "tests/training/admission_test.py",
     ],
     "gem_jax/data/d4rl.py": ["tests/data/d4rl_test.py", "tests/data/damage_test.py"],
-    "gem_jax/data/transforms.py": ["tests/data/loading_test.py"],
+    "gem_jax/data/transforms.py": ["tests/data/transforms_test.py"],
     "experiments/configs/*": ["tests/experiments/configs_test.py"],
 }
 

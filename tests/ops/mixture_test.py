@@ -185,6 +185,18 @@ def test_samples_have_the_moments_of_the_mixture(key):
     np.testing.assert_allclose(samples.var(), second - mean**2, atol=0.01)
 
 
+def test_each_component_is_drawn_by_its_weight(key):
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    parameters = mixture.Mixture(
+        logits=jnp.log(jnp.asarray(weights, jnp.float32)),
+        means=jnp.arange(4.0)[:, None],
+        log_stds=jnp.full((4, 1), -5.0),
+    )
+    samples = np.asarray(mixture.sample(key, parameters, 20_000))[:, 0]
+    drawn = np.bincount(np.round(samples).astype(int), minlength=4) / 20_000
+    np.testing.assert_allclose(drawn, weights, atol=0.015)
+
+
 def test_only_mode_samples_the_heaviest_component(key):
     parameters = mixture.Mixture(
         logits=jnp.array([0.0, 0.1, -1.0]),
@@ -205,3 +217,28 @@ def test_temperature_scales_the_spread(key):
 def test_wrong_action_size_is_named(key):
     with pytest.raises(ValueError, match="action has size 3"):
         mixture.log_prob(random_mixture(key), jnp.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        mixture.component_log_prob,
+        mixture.log_joint,
+        mixture.log_prob,
+        mixture.responsibilities,
+        mixture.loose_elbo,
+        lambda parameters, action: mixture.gating_entropy(parameters),
+        lambda parameters, action: mixture.mode_component(parameters),
+        lambda parameters, action: mixture.mode_mean(parameters),
+        lambda parameters, action: mixture.mean(parameters),
+    ],
+)
+def test_a_batch_is_its_rows(key, function):
+    parameters = random_mixture(key, (4, 5), components=3, size=2)
+    actions = jax.random.normal(key, (4, 5, 2))
+    found = function(parameters, actions)
+    for place in [(0, 0), (3, 4), (1, 2)]:
+        row = function(
+            *jax.tree.map(lambda leaf, at=place: leaf[at], (parameters, actions))
+        )
+        np.testing.assert_allclose(found[place], row, rtol=1e-5, atol=1e-6)

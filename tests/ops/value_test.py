@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gem_jax.ops import normalize, schedule, value
 
@@ -111,3 +112,33 @@ def test_standardize_by_hand_over_all_magnitudes():
     np.testing.assert_allclose(
         normalize.standardize(jnp.array([1e-30, -1e-30])), [0.0, 0.0], atol=1e-6
     )
+
+
+def test_standardize_divides_by_no_less_than_a_millionth():
+    """Two numbers 2e-7 apart have a std of 1e-7, a tenth of the floor."""
+    z = normalize.standardize(jnp.array([0.0, 2e-7]))
+    np.testing.assert_allclose(z, [-0.1, 0.1], rtol=1e-5)
+    z = normalize.standardize(jnp.array([0.0, 2e-3]))
+    np.testing.assert_allclose(z, [-1.0, 1.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("horizon", [0.0, 1.0])
+def test_cosine_over_no_step_and_over_one(horizon):
+    found = schedule.cosine(jnp.array([0, 1, 2]), 3.0, 1.0, horizon)
+    np.testing.assert_allclose(found, [3.0, 1.0, 1.0], rtol=1e-6)
+
+
+def test_identity_normalizer_divides_by_one():
+    """The fitted ones divide by std + 1e-3."""
+    identity = normalize.identity_normalizer(2)
+    np.testing.assert_array_equal(identity.mean, [0.0, 0.0])
+    np.testing.assert_allclose(identity.std + 1e-3, [1.0, 1.0], rtol=1e-6)
+
+
+def test_standardize_works_row_by_row(key):
+    rows = jax.random.normal(key, (3, 4, 5))
+    found = normalize.standardize(rows)
+    for place in [(0, 0), (2, 3)]:
+        np.testing.assert_allclose(
+            found[place], normalize.standardize(rows[place]), rtol=1e-5, atol=1e-6
+        )
