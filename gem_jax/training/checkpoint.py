@@ -86,11 +86,11 @@ def open_store(
     workdir = pathlib.Path(workdir).expanduser().resolve()
     folder = workdir / FOLDER
     if not read_only:
-        with _writing(folder):
+        with checkpoint_faults.writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
     plain = json.loads(json.dumps(config))  # tuples become lists, as on disk
     with checkpoint_faults.quiet():  # all along: a thread of orbax's narrates too
-        with _reading(folder):
+        with checkpoint_faults.reading(folder):
             manager = _manager(folder, read_only, keep)
         with manager:
             yield Store(workdir, plain, manager, read_only, log)
@@ -131,7 +131,7 @@ def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None
     if notes:
         meta["notes"] = notes
     meta["sha256"] = checkpoint_leaves.digest(meta)
-    with _writing(store.workdir / FOLDER):
+    with checkpoint_faults.writing(store.workdir / FOLDER):
         store.manager.save(
             step,
             args=ocp.args.Composite(
@@ -202,17 +202,14 @@ def _read(store: Store, like: Any, step: int) -> Restored:
       UserError: it belongs to another run, or cannot be read now.
       _Damaged: its files are damaged.
     """
+    place = store.workdir / FOLDER / str(step)
     try:
-        return _read_verified(store, like, step)
+        with checkpoint_faults.reading(place):
+            return _read_verified(store, like, step)
     except errors.UserError:
         raise
     except Exception as error:
-        place = store.workdir / FOLDER / str(step)
-        if (trouble := checkpoint_faults.passing(error)) is not None:
-            raise errors.UserError(f"cannot read checkpoint {place}: {trouble}") from (
-                error
-            )
-        if not checkpoint_faults.is_damage(error):
+        if not checkpoint_faults.is_damage(error, place):
             raise
         if not place.exists():
             raise errors.UserError(
@@ -272,37 +269,13 @@ def _set_aside(store: Store, step: int, reason: Exception) -> None:
         store.log(f"checkpoint {step} is damaged ({reason}); using the one before")
         return
     quarantine = store.workdir / _QUARANTINE
-    with _writing(quarantine):
+    with checkpoint_faults.writing(quarantine):
         quarantine.mkdir(exist_ok=True)
         place = quarantine / f"{step}-{len(list(quarantine.iterdir()))}"
         os.replace(store.workdir / FOLDER / str(step), place)
-    with _reading(store.workdir / FOLDER):
+    with checkpoint_faults.reading(store.workdir / FOLDER):
         store.manager.reload()
     store.log(
         f"checkpoint {step} is damaged ({reason}); moved to {place}, using the one "
         "before"
     )
-
-
-@contextlib.contextmanager
-def _reading(path: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if (trouble := checkpoint_faults.passing(error)) is None:
-            raise
-        raise errors.UserError(f"cannot read {path}: {trouble}") from error
-
-
-@contextlib.contextmanager
-def _writing(path: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        # Tensorstore reports a full disk as a ValueError with the system's code in it.
-        if isinstance(error, ValueError) and "os_error_code" not in str(error):
-            raise
-        raise errors.UserError(
-            f"cannot write {path}: {checkpoint_faults.one_line(error)}; free space or "
-            "give another --workdir"
-        ) from error

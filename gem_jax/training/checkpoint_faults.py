@@ -1,8 +1,9 @@
 """What a failed read of a checkpoint means: damaged files, or trouble that passes.
 
-Only damage that is recognized counts as damage. Descriptors that ran out, memory, a
-disk or a network that answers badly say nothing about the files, and neither does an
-exception that nobody has seen here.
+Only damage that is recognized counts as damage: a hash that differs, a file that is
+missing or does not parse. Descriptors that ran out, memory, a disk or a network that
+answers badly say nothing about the files, and neither does an exception that nobody has
+seen here: another version of orbax may raise it over files that are whole.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import contextlib
 import errno
 import json
 import logging
+import operator
 import os
+import pathlib
 import re
-import traceback
 from collections.abc import Iterator
 
 import jax
+
+from gem_jax import errors
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)  # of a file inside the step
 _REMEDIES = {
@@ -27,10 +31,13 @@ _REMEDIES = {
     errno.EPERM: "ask its owner for permission",
 }
 # How tensorstore begins what it says of a file that is cut, changed or missing, and of
-# a machine in trouble; each is a ValueError.
+# a machine in trouble; each is a ValueError. A version that it does not support is no
+# damage, and neither is a precondition that fails on opening: a codec it does not know.
 _DAMAGE = re.compile(
-    r"(DATA_LOSS|OUT_OF_RANGE|NOT_FOUND|FAILED_PRECONDITION|INVALID_ARGUMENT): "
-    r"Error (reading|opening)\b|.*\bError decoding\b",
+    r"(?!.*(Maximum supported version|Unsupported compression))"
+    r"((DATA_LOSS|OUT_OF_RANGE|NOT_FOUND): Error (reading|opening)\b"
+    r"|(FAILED_PRECONDITION|INVALID_ARGUMENT): Error reading\b"
+    r"|.*\bError decoding\b)",
     re.S,
 )
 _TROUBLE = re.compile(
@@ -39,15 +46,19 @@ _TROUBLE = re.compile(
 )
 _OTHER_TREE = "on-disk value metadata tree structures do not match"
 _OS_ERROR = re.compile(r"os_error_code='(\d+)'")
+# What orbax looks up in its descriptions of a state.
+_KEY_FIELDS = operator.itemgetter("key", "key_type")
+_VALUE_FIELDS = operator.itemgetter("value_type", "skip_deserialize")
+_ARRAY_FIELDS = operator.itemgetter("param_name", "write_shape", "chunk_shape")
 
 
 class Mismatch(ValueError):
     """What was read is not what was saved."""
 
 
-def passing(error: BaseException) -> str | None:
+def transient_cause(error: BaseException) -> str | None:
     """What kept from reading and what to do, where it says nothing about the files."""
-    for cause in _chain(error):
+    for cause in _chain(error, handled=True):
         text = one_line(cause)
         number = _os_error(cause)
         if number is not None and number not in _ABSENT:
@@ -65,9 +76,18 @@ def passing(error: BaseException) -> str | None:
     return None
 
 
-def is_damage(error: BaseException) -> bool:
-    """Whether an error tells of files that are cut, changed or missing."""
-    return passing(error) is None and any(map(_tells_of_damage, _causes(error)))
+def is_damage(error: BaseException, step: pathlib.Path) -> bool:
+    """Whether files are cut, changed or missing.
+
+    Args:
+      error: what reading them raised.
+      step: the folder of the step.
+    """
+    if transient_cause(error) is not None:
+        return False
+    # What was only being handled says nothing: orbax tries names that need not exist.
+    told = any(map(_tells_of_damage, _chain(error, handled=False)))
+    return told or not _is_whole(step)
 
 
 def _tells_of_damage(error: BaseException) -> bool:
@@ -79,16 +99,33 @@ def _tells_of_damage(error: BaseException) -> bool:
             or _DAMAGE.match(text) is not None
             or _OTHER_TREE in text  # the leaves were compared before orbax did
         )
-    if isinstance(error, OSError):
-        return isinstance(error, FileNotFoundError) or _os_error(error) in _ABSENT
-    # JSON with another content than orbax has written makes it stumble over types.
-    stumbles = (KeyError, AttributeError, TypeError, IndexError)
-    return isinstance(error, stumbles) and _raised_by_orbax(error)
+    return isinstance(error, OSError) and (
+        isinstance(error, FileNotFoundError) or error.errno in _ABSENT
+    )
 
 
-def _raised_by_orbax(error: BaseException) -> bool:
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and f"{os.sep}orbax{os.sep}" in frames[-1].filename
+def _is_whole(step: pathlib.Path) -> bool:
+    """Whether all parts are there, and in orbax's JSON files what it looks up in them.
+
+    It looks unchecked, and stumbles over what is not there.
+    """
+    state = step / "state"
+    try:
+        if not (state.is_dir() and (step / "meta").is_dir()):
+            return False
+        for path in state.glob("_METADATA"):
+            for leaf in json.loads(path.read_text())["tree_metadata"].values():
+                _VALUE_FIELDS(leaf["value_metadata"])
+                for key in leaf["key_metadata"]:
+                    _KEY_FIELDS(key)
+        for path in state.glob("array_metadatas/*"):
+            for array in json.loads(path.read_text())["array_metadatas"]:
+                _ARRAY_FIELDS(array["array_metadata"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    except OSError:  # it tells nothing
+        pass
+    return True
 
 
 def _os_error(error: BaseException) -> int | None:
@@ -99,25 +136,43 @@ def _os_error(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was raised from."""
+def _chain(error: BaseException, *, handled: bool) -> Iterator[BaseException]:
+    """An error and what it was raised from, or else, if asked, what was handled."""
     following: BaseException | None = error
     while following is not None:
         yield following
-        following = following.__cause__
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it was raised from, and what was being handled."""
-    following: BaseException | None = error
-    while following is not None:
-        yield following
-        following = following.__cause__ or following.__context__
+        context = following.__context__ if handled else None
+        following = following.__cause__ or context
 
 
 def one_line(error: BaseException) -> str:
     """The beginning of what an error says."""
     return " ".join(str(error).split())[:120] or type(error).__name__
+
+
+@contextlib.contextmanager
+def reading(path: pathlib.Path) -> Iterator[None]:
+    """Turns what says nothing about the files into a ``UserError``."""
+    try:
+        yield
+    except Exception as error:
+        if (trouble := transient_cause(error)) is None:
+            raise
+        raise errors.UserError(f"cannot read {path}: {trouble}") from error
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Turns what keeps from writing into a ``UserError``."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if not isinstance(error, OSError) and _os_error(error) is None:
+            raise
+        raise errors.UserError(
+            f"cannot write {path}: {one_line(error)}; free space or give another "
+            "--workdir"
+        ) from error
 
 
 @contextlib.contextmanager

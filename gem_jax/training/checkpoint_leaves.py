@@ -15,7 +15,7 @@ def describe(state: Any) -> dict[str, dict[str, Any]]:
     """Shape, dtype and SHA-256 of every leaf, by path."""
     described = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(state)):
-        array = np.ascontiguousarray(leaf)
+        array = np.asarray(leaf)
         described[jax.tree_util.keystr(path)] = {
             "shape": list(array.shape),
             "dtype": str(array.dtype),

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+import tensorstore
+from orbax.checkpoint._src.metadata import tree as orbax_tree
 
 from gem_jax import errors
 from gem_jax.training import checkpoint
@@ -191,6 +193,59 @@ def test_an_error_that_nobody_knows_is_no_damage(run, monkeypatch, error):
             with pytest.raises(type(error), match="new"):
                 checkpoint.restore(store, make_state(0), step)
     assert contents(run) == before
+
+
+def test_an_orbax_that_does_not_fit_is_no_damage(run, monkeypatch):
+    before = contents(run)
+    monkeypatch.setattr(orbax_tree.InternalTreeMetadata, "from_json", lambda: None)
+    with pytest.raises(TypeError, match="argument"):
+        restore(run)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [("compressor", {"id": "new"}, "not registered"), ("dtype", "<q9", "Unsupported")],
+)
+def test_a_codec_that_is_not_known_is_no_damage(run, field, value, named):
+    state = run / "checkpoints" / "2" / "state"
+    store = {"driver": "ocdbt", "base": f"file://{state}/"}
+    files = tensorstore.KvStore.open(store).result()
+    files["w/.zarray"] = json.dumps(json.loads(files["w/.zarray"]) | {field: value})
+    before = contents(run)
+    with pytest.raises(ValueError, match=named):
+        restore(run)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(("place", "name"), [(12, "version"), (13, "compression")])
+def test_a_format_that_is_not_supported_is_no_damage(run, place, name):
+    manifest = run / "checkpoints" / "2" / "state" / "manifest.ocdbt"
+    content = bytearray(manifest.read_bytes())
+    content[place] = 99
+    manifest.write_bytes(content)
+    before = contents(run)
+    with pytest.raises(ValueError, match=name):
+        restore(run)
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "field"),
+    [
+        ("_METADATA", "tree_metadata"),
+        ("_METADATA", "key_metadata"),
+        ("_METADATA", "key_type"),
+        ("_METADATA", "value_type"),
+        ("array_metadatas/process_0", "array_metadata"),
+        ("array_metadatas/process_0", "chunk_shape"),
+    ],
+)
+def test_a_description_with_another_field_is_damage(run, file, field):
+    path = run / "checkpoints" / "2" / "state" / file
+    path.write_text(path.read_text().replace(f'"{field}"', '"another"', 1))
+    restored, (message,) = restore(run)
+    assert restored.step == 1 and "checkpoint 2 is damaged" in message
 
 
 def test_a_step_that_goes_away_is_no_damage(run):

@@ -56,6 +56,15 @@ def test_newest_is_restored_exactly(run):
     jax.tree.map(np.testing.assert_array_equal, restored.state, make_state(3))
 
 
+def test_a_leaf_without_axes_comes_back(tmp_path):
+    state = {"scalar": jnp.float32(2.5), "axes": jnp.arange(6.0).reshape(1, 3, 2).T}
+    with checkpoint.open_store(tmp_path, CONFIG) as store:
+        checkpoint.save(store, 1, state)
+    restored, messages = restore(tmp_path, like=state)
+    assert not messages and restored.state["scalar"].shape == ()
+    jax.tree.map(np.testing.assert_array_equal, restored.state, state)
+
+
 def test_nothing_there_is_none(tmp_path):
     assert restore(tmp_path)[0] is None
 
