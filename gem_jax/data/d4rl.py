@@ -5,9 +5,8 @@ at i + 1; a step at which a time limit struck is dropped, its observation being 
 last of the episode; terminal steps stay; the last recorded step is never used.
 
 ``qlearning_dataset`` passes over ``next_observations``. Here they decide: where they
-are not the observation at i + 1 the trajectory ends, with the one that they give.
-Files of D4RL's own agree at all steps but the ends of episodes, so that they keep
-their published sizes.
+are not the observation at i + 1, rounding aside, the trajectory ends, with the one that
+they give. Where they are, and where a recorded time limit struck, nothing changes.
 """
 
 from __future__ import annotations
@@ -20,12 +19,11 @@ import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, layouts, minari, tasks
+from gem_jax.data import episodes, layouts, minari, successors, tasks
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
 _OPTIONAL = ("next_observations", "timeouts", "infos/policy")
 _ONE_PER_STEP = ("rewards", "terminals", "timeouts", "infos/policy")
-_ROUNDING = 1e-5  # of a feature's largest value: storing and computing in float32
 
 Log = Callable[[str], None]
 
@@ -55,12 +53,16 @@ def read(
         optional = [key for key in _OPTIONAL if key in file]
         arrays = {key: _read(file, key, path) for key in (*_REQUIRED, *optional)}
         sha256 = minari.file_sha256(path)
+        names = ("observations", "next_observations")
+        stored = [file[key].dtype for key in names if key in file]
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise errors.UserError(
             f"{path}: arrays differ in length: {lengths}; cut them to one length"
         )
-    return _cut(arrays, task, lambda line: log(f"warning: {path}: {line}")), sha256
+    breaks = _breaks(arrays, successors.precision(*stored))
+    found = _cut(arrays, breaks, task, lambda line: log(f"warning: {path}: {line}"))
+    return found, sha256
 
 
 def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
@@ -101,18 +103,21 @@ def _flags(array: np.ndarray, where: str) -> np.ndarray:
 
 
 def _cut(
-    arrays: dict[str, np.ndarray], task: tasks.Task, warn: Log
+    arrays: dict[str, np.ndarray], breaks: np.ndarray, task: tasks.Task, warn: Log
 ) -> list[episodes.Episode]:
     terminals, last = arrays["terminals"], len(arrays["terminals"]) - 1
-    breaks = _breaks(arrays)
     ends = breaks | terminals if task.suite != "antmaze" else breaks
-    timeouts = _timeouts(arrays, ends, task, warn)
+    timeouts = arrays.get("timeouts", np.zeros_like(ends))
+    if not timeouts.any():  # the horizon must tell, but where a step has its successor
+        timeouts = _horizon_timeouts(ends, task.horizon) & ~breaks
+        if timeouts[:-1].any():
+            _warn_of_cuts(arrays, task, warn)
     open_breaks = np.count_nonzero(breaks & ~terminals & ~timeouts)
     if open_breaks:
         warn(
             f"after {open_breaks:,} of {last:,} steps the next row is not what "
-            "next_observations says; that is used, and the trajectory ends there, so "
-            "that returns, and reward scales taken from them, are of parts only"
+            "next_observations says; that is used, and the trajectory ends there; in "
+            "mid-episode that makes returns, and reward scales by them, those of parts"
         )
     found, start = [], 0
     for i in np.flatnonzero(ends | timeouts).tolist():
@@ -130,42 +135,25 @@ def _cut(
     return found
 
 
-def _breaks(arrays: dict[str, np.ndarray]) -> np.ndarray:
+def _breaks(arrays: dict[str, np.ndarray], precision: float) -> np.ndarray:
     """`[N]` bool: steps whose own next observation is not the next row."""
     observations, following = arrays["observations"], arrays.get("next_observations")
     breaks = np.zeros(len(observations), bool)
-    if following is None or not observations.size:
-        return breaks
-    size = np.abs(observations).max(
-        axis=0, initial=0.0, where=np.isfinite(observations)
-    )
-    with np.errstate(invalid="ignore", over="ignore"):
-        far = ~(np.abs(following[:-1] - observations[1:]) <= _ROUNDING * size)
-    far &= np.isfinite(following[:-1]) | np.isfinite(observations[1:])
-    breaks[:-1] = far.reshape(len(far), -1).any(axis=1)
+    if following is not None:
+        breaks[:-1] = successors.differ(observations[1:], following[:-1], precision)
     return breaks
 
 
-def _timeouts(
-    arrays: dict[str, np.ndarray], ends: np.ndarray, task: tasks.Task, warn: Log
-) -> np.ndarray:
-    """The file's `[N]`; without a single one those that the horizon makes.
-
-    Where one long trajectory was meant after all, that costs a step a horizon.
-    """
-    recorded = arrays.get("timeouts")
-    if recorded is not None and recorded.any():
-        return recorded
-    timeouts = _horizon_timeouts(ends, task.horizon)
+def _warn_of_cuts(arrays: dict[str, np.ndarray], task: tasks.Task, warn: Log) -> None:
     cut = f"cut every {task.horizon} steps, the task's horizon"
     if task.suite == "antmaze" or not arrays["terminals"].any():
         warn(f"no terminals or timeouts say where episodes end; {cut}")
-    elif recorded is not None and timeouts.any():
-        warn(f"timeouts are all 0, yet episodes last longer than the horizon; {cut}")
-    return timeouts
+    elif "timeouts" in arrays:
+        warn(f"timeouts are all 0, yet episodes reach the horizon; {cut}")
 
 
 def _horizon_timeouts(ends: np.ndarray, horizon: int) -> np.ndarray:
+    """`[N]` bool. Where one long trajectory was meant that costs a step a horizon."""
     timeouts, step = np.zeros_like(ends), 0
     for i, end in enumerate(ends):
         step += 1

@@ -77,7 +77,7 @@ def load(
 
     Raises:
       UserError: unknown task, source, repair or transform; data absent, damaged or
-        unfit for the task.
+        unfit for the task; rewards out of float32's range once transformed.
     """
     task = tasks.get(task_name)
     chosen = task.reward_transform if reward_transform is None else reward_transform

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gem_jax import errors
+from gem_jax.data import validate
 
 _TARGET_RANGE = 1000.0
 
@@ -30,9 +31,36 @@ class RewardTransform:
     shift: float = 0.0
 
     def __call__(self, rewards: np.ndarray) -> np.ndarray:
-        """`[D]` recorded to `[D]` float32."""
-        changed = rewards.astype(np.float64) * self.scale + self.shift
-        return changed.astype(np.float32)
+        """`[D]` recorded to `[D]` float32.
+
+        Raises:
+          UserError: too large to compute with, or nothing left of the rewards; names
+            the flag.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            changed = rewards.astype(np.float64) * self.scale + self.shift
+            changed = changed.astype(np.float32)
+        self._check_range(rewards, changed)
+        return changed
+
+    def _check_range(self, rewards: np.ndarray, changed: np.ndarray) -> None:
+        if not np.abs(changed).max(initial=0.0) <= validate.LARGEST:
+            raise errors.UserError(
+                f"{self._flags()} makes rewards that float32 cannot square and sum; "
+                f"keep them within {validate.LARGEST:g} by a smaller scale or shift"
+            )
+        # Smaller ones are rounded to 0, by accelerators if not by NumPy.
+        gone = np.abs(changed - np.float32(self.shift)) < np.finfo(np.float32).tiny
+        if rewards.any() and gone.all():
+            raise errors.UserError(
+                f"{self._flags()} leaves nothing of the rewards in float32: all become "
+                f"{self.shift:g}; choose a larger scale, or a smaller shift"
+            )
+
+    def _flags(self) -> str:
+        if self.name == "given":
+            return f"--reward_scale={self.scale:g} --reward_shift={self.shift:g}"
+        return f"--reward_transform={self.name} (scale {self.scale:g})"
 
 
 def given(scale: float = 1.0, shift: float = 0.0) -> RewardTransform:
@@ -73,7 +101,8 @@ def resolve(
       episode_offsets: `[J + 1]` first transition of each trajectory, then `D`.
 
     Raises:
-      UserError: no such transform.
+      UserError: no such transform; or it needs whole trajectories and most are single
+        steps.
     """
     check(transform)
     if isinstance(transform, RewardTransform):
@@ -97,6 +126,14 @@ def _minus_one(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransf
 
 
 def _return_range(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransform:
+    lengths = np.diff(episode_offsets)
+    singles = np.count_nonzero(lengths == 1)
+    if 1 < len(lengths) < 2 * singles:
+        raise errors.UserError(
+            "--reward_transform=return_range needs the returns of trajectories, but "
+            f"{singles:,} of {len(lengths):,} are single steps, as in shuffled data; "
+            "train with --reward_transform=identity, or give --reward_scale"
+        )
     span = float(np.ptp(trajectory_returns(rewards, episode_offsets)))
     # A single trajectory, or all alike: no scale to be had.
     return RewardTransform("return_range", _TARGET_RANGE / span if span else 1.0)

@@ -107,7 +107,7 @@ def test_zero_timeouts_beyond_the_horizon_are_told(tmp_path):
     arrays = _arrays(HOPPER.horizon + 20, terminals=[9])
     found, _, (line,) = _read(tmp_path, arrays)
     assert [len(episode) for episode in found] == [10, HOPPER.horizon - 1, 9]
-    assert "timeouts are all 0, yet episodes last longer than the horizon" in line
+    assert "timeouts are all 0, yet episodes reach the horizon" in line
     _, _, lines = _read(tmp_path, _arrays(50, terminals=[9]))
     assert not lines
 
@@ -165,36 +165,42 @@ def test_shuffled_without_any_end(tmp_path):
     shuffled = {name: array[:-1][order] for name, array in arrays.items()}
     _, flat, lines = _read(tmp_path, shuffled)
     np.testing.assert_array_equal(flat.next_observation[:, 0], order[:-1] + 1)
-    assert len(lines) == 2
+    assert len(lines) == 1 and "next_observations" in lines[0]  # nothing was cut
 
 
-def test_resets_at_the_horizon_are_no_contradiction(tmp_path):
-    arrays = _with_own(_arrays(MAZE.horizon * 2), **{f"_{MAZE.horizon - 1}": -1.0})
-    del arrays["timeouts"]
-    found, flat, (line,) = _read(tmp_path, arrays, MAZE)
-    assert [len(episode) for episode in found] == [MAZE.horizon - 1] * 2
-    assert -1.0 not in flat.next_observation and "no terminals or timeouts" in line
+@pytest.mark.parametrize("task", [MAZE, ANT])
+def test_the_horizon_drops_no_step_that_has_its_successor(tmp_path, task):
+    steps = task.horizon
+    own = {f"_{steps - 1}": -1.0, f"_{2 * steps - 1}": -2.0}
+    arrays = _with_own(_arrays(3 * steps), **own)
+    found, _, (line,) = _read(tmp_path, arrays, task)
+    # As ever, the last step of the file is not used.
+    assert [len(episode) for episode in found] == [steps, steps, steps - 1]
+    assert [float(e.observations[-1, 0]) for e in found[:2]] == [-1.0, -2.0]
+    assert all(episode.truncations[-1] for episode in found)
+    assert line.startswith(f"after 2 of {3 * steps - 1:,} steps")
 
 
-def test_rounding_is_no_contradiction(tmp_path):
-    arrays = _with_own(_arrays(9, timeouts=[8]))
-    arrays["observations"] = arrays["observations"].astype(np.float64) / 3
-    arrays["next_observations"] = (arrays["next_observations"] / 3).astype(np.float32)
-    arrays["next_observations"] *= np.float32(1 + 1e-6)
+def test_the_horizon_is_told_only_where_it_cuts(tmp_path):
+    assert not _read(tmp_path, _arrays(50), MAZE)[2]
+    every_20 = {f"_{step}": -1.0 for step in range(19, MAZE.horizon * 2, 20)}
+    arrays = _with_own(_arrays(MAZE.horizon * 2), **every_20)
+    found, _, (line,) = _read(tmp_path, arrays, MAZE)
+    assert {len(episode) for episode in found[:-1]} == {20}
+    assert "next_observations" in line
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float32])
+def test_rounding_is_no_contradiction_and_a_wild_value_hides_none(tmp_path, stored):
+    arrays = _with_own(_arrays(60, timeouts=[29, 59], dtype=np.float64))
+    arrays["observations"] = np.sin(arrays["observations"])
+    arrays["next_observations"] = np.sin(arrays["next_observations"]).astype(stored)
     found, _, lines = _read(tmp_path, arrays)
-    assert len(found) == 1 and not lines
-    arrays["next_observations"][4] += 0.001
-    assert len(_read(tmp_path, arrays)[0]) == 2
-
-
-def test_what_is_rounding_depends_on_the_size_of_the_feature(tmp_path):
-    """Observations of thousandths, whose successors differ by five millionths."""
-    arrays = _with_own(_arrays(9, timeouts=[8]))
-    for name in ("observations", "next_observations"):
-        arrays[name] = arrays[name] / 1000
-    assert len(_read(tmp_path, arrays)[0]) == 1
-    arrays["next_observations"][4] += 5e-6
-    assert len(_read(tmp_path, arrays)[0]) == 2
+    assert [len(episode) for episode in found] == [29, 29] and not lines
+    arrays["observations"][7] = arrays["next_observations"][6] = 6e4
+    arrays["next_observations"][15] += 0.1
+    found, _, (line,) = _read(tmp_path, arrays)
+    assert [len(episode) for episode in found] == [16, 13, 29] and "after 1 of" in line
 
 
 def test_a_nan_on_one_side_is_a_contradiction(tmp_path):

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 
+import d4rl_files
 import h5py
 import numpy as np
 import pytest
 
-from gem_jax import data, errors
-from gem_jax.data import download, tasks, transforms
+from gem_jax import errors
+from gem_jax.data import download
 
 MAZE = "maze2d-umaze-v1"
 
@@ -19,35 +19,11 @@ def offline(monkeypatch):
     monkeypatch.setattr(download, "BASE_URL", "http://127.0.0.1:9/")
 
 
-def _write(path, task_name, num=10, **changes):
-    task = tasks.get(task_name)
-    rng = np.random.default_rng(0)
-    arrays = {
-        "observations": rng.normal(size=(num, task.observation_size)),
-        "actions": rng.uniform(-1, 1, (num, task.action_size)),
-        "rewards": np.arange(num) % 2,
-        "terminals": np.zeros(num, bool),
-        "timeouts": np.arange(num) % 5 == 4,
-        **changes,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        for name, array in arrays.items():
-            file[name] = array
-    return arrays
-
-
-def _load(name, source, **options):
-    lines = []
-    options = {"progress": False, "log": lines.append, **options}
-    return data.load(name, source, **options), lines
-
-
 def test_file(tmp_path):
-    arrays = _write(
+    arrays = d4rl_files.write(
         tmp_path / "a.hdf5", MAZE, **{"infos/policy": np.array([0] * 5 + [1] * 5)}
     )
-    dataset, _ = _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+    dataset, _ = d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
     kept = [0, 1, 2, 3, 5, 6, 7, 8]
     flat = dataset.transitions
     np.testing.assert_array_equal(
@@ -73,25 +49,25 @@ def test_file(tmp_path):
 
 
 def test_leading_transitions(tmp_path):
-    _write(tmp_path / "a.hdf5", MAZE)
-    dataset, _ = _load(MAZE, f"file:{tmp_path / 'a.hdf5'}", num_transitions=6)
+    d4rl_files.write(tmp_path / "a.hdf5", MAZE)
+    dataset, _ = d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}", num_transitions=6)
     np.testing.assert_array_equal(dataset.episode_offsets, [0, 4, 6])
     assert dataset.provenance.num_transitions == 6
 
 
 def test_local():
-    dataset, lines = _load(MAZE, "local", num_transitions=2_000)
+    dataset, lines = d4rl_files.load(MAZE, "local", num_transitions=2_000)
     provenance = dataset.provenance
     assert provenance.source == "local" and "D4RL" not in provenance.id
     assert provenance.recipe["seed"] == 0 and len(provenance.sha256) == 64
     assert dataset.transitions.observation.shape == (2_000, 4)
-    again, more = _load(MAZE, f"minari:{provenance.id}")
+    again, more = d4rl_files.load(MAZE, f"minari:{provenance.id}")
     np.testing.assert_array_equal(
         again.transitions.observation, dataset.transitions.observation
     )
     assert again.provenance.source == "minari" and len(lines) == 1
     assert more == [f"data: {MAZE}: {provenance.id}, made on this machine"]
-    _, more = _load("maze2d-large-v1", f"minari:{provenance.id}")
+    _, more = d4rl_files.load("maze2d-large-v1", f"minari:{provenance.id}")
     assert more[0].startswith("warning: ") and more[0].endswith(f" for {MAZE}")
 
 
@@ -114,7 +90,7 @@ def test_local():
 def test_what_a_minari_dataset_is_to_the_task(minari_root, made_in, line):
     name, folder = "halfcheetah-medium-v2", minari_root / "mujoco/x-v0/data"
     steps = np.arange(5)
-    _write(
+    d4rl_files.write(
         folder / "main_data.hdf5",
         name,
         **{
@@ -131,7 +107,7 @@ def test_what_a_minari_dataset_is_to_the_task(minari_root, made_in, line):
     spec = json.dumps({"id": made_in}) if made_in else None
     metadata = {"total_episodes": 1, "total_steps": 5, "env_spec": spec}
     (folder / "metadata.json").write_text(json.dumps(metadata))
-    _, lines = _load(name, "minari:mujoco/x-v0")
+    _, lines = d4rl_files.load(name, "minari:mujoco/x-v0")
     assert lines == [line.replace("NAME", name).replace("ENV", "HalfCheetah-v4")]
 
 
@@ -139,7 +115,7 @@ def test_a_shuffled_file_trains_on_its_own_successors(tmp_path):
     rng = np.random.default_rng(0)
     walk = np.cumsum(rng.normal(size=(41, 4)), axis=0)
     order = rng.permutation(40)
-    _write(
+    d4rl_files.write(
         tmp_path / "a.hdf5",
         MAZE,
         num=40,
@@ -147,7 +123,7 @@ def test_a_shuffled_file_trains_on_its_own_successors(tmp_path):
         next_observations=walk[1:][order],
         timeouts=np.zeros(40, bool),
     )
-    dataset, lines = _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+    dataset, lines = d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
     flat = dataset.transitions
     np.testing.assert_array_equal(
         flat.next_observation, walk[1:][order][:-1].astype(np.float32)
@@ -163,29 +139,29 @@ def test_absurd_numbers_are_refused_at_load(tmp_path, key):
     rng = np.random.default_rng(0)
     array = rng.normal(size=(10, 4)) if key != "rewards" else np.zeros(10)
     array[2] = 1e30
-    _write(tmp_path / "a.hdf5", MAZE, **{key: array})
+    d4rl_files.write(tmp_path / "a.hdf5", MAZE, **{key: array})
     with pytest.raises(errors.UserError, match=r"episode \d: \w+\[\d.*is 1e\+30"):
-        _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+        d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
 
 
 def test_auto_takes_the_cached_original(d4rl_root):
-    _write(d4rl_root / "maze2d-umaze-sparse-v1.hdf5", MAZE)
-    dataset, lines = _load(MAZE, "auto")
+    d4rl_files.write(d4rl_root / "maze2d-umaze-sparse-v1.hdf5", MAZE)
+    dataset, lines = d4rl_files.load(MAZE, "auto")
     assert dataset.provenance.source == "d4rl" and "original, found" in lines[0]
 
 
 def test_auto_falls_back_to_local_and_says_why():
-    dataset, lines = _load(MAZE, "auto", num_transitions=2_000)
+    dataset, lines = d4rl_files.load(MAZE, "auto", num_transitions=2_000)
     assert dataset.provenance.source == "local"
     assert "not D4RL's own data (cannot reach" in lines[0]
-    _, lines = _load(MAZE, "auto", num_transitions=2_000)
+    _, lines = d4rl_files.load(MAZE, "auto", num_transitions=2_000)
     assert "minutes ago" in lines[0] and len(lines) == 1
 
 
 @pytest.mark.parametrize("source", ["", "D4RL", "local:x", "auto:x", "ftp:x"])
 def test_unknown_source(source):
     with pytest.raises(errors.UserError, match="unknown --source"):
-        _load(MAZE, source)
+        d4rl_files.load(MAZE, source)
 
 
 @pytest.mark.parametrize(
@@ -203,23 +179,23 @@ def test_unknown_source(source):
 )
 def test_what_the_user_may_get_wrong(name, source, message):
     with pytest.raises(errors.UserError, match=message) as caught:
-        _load(name, source)
+        d4rl_files.load(name, source)
     assert "\n" not in str(caught.value)
 
 
 def test_data_of_another_task(tmp_path):
-    _write(tmp_path / "a.hdf5", "hopper-medium-v2")
+    d4rl_files.write(tmp_path / "a.hdf5", "hopper-medium-v2")
     with pytest.raises(errors.UserError, match="maze2d-umaze-v1 needs"):
-        _load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+        d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
 
 
 def test_repairs_are_made_and_recorded(tmp_path):
     actions = np.full((10, 2), 1.5)
     path = tmp_path / "a.hdf5"
-    _write(path, MAZE, actions=actions)
+    d4rl_files.write(path, MAZE, actions=actions)
     with pytest.raises(errors.UserError, match="outside"):
-        _load(MAZE, f"file:{path}")
-    dataset, lines = _load(MAZE, f"file:{path}", repair=["clip_actions"])
+        d4rl_files.load(MAZE, f"file:{path}")
+    dataset, lines = d4rl_files.load(MAZE, f"file:{path}", repair=["clip_actions"])
     assert "repair clip_actions: 8 of 8 transitions kept" in lines
     assert dataset.provenance.to_dict()["repairs"] == ("clip_actions",)
     assert np.all(dataset.transitions.action == 1.0)
@@ -238,71 +214,10 @@ def test_repairs_are_made_and_recorded(tmp_path):
 )
 def test_bad_repairs_are_refused_before_anything_is_read(repair, message):
     with pytest.raises(errors.UserError, match=message) as caught:
-        _load(MAZE, "file:/nowhere.hdf5", repair=[repair])
+        d4rl_files.load(MAZE, "file:/nowhere.hdf5", repair=[repair])
     assert "\n" not in str(caught.value)
 
 
 def test_bad_size():
     with pytest.raises(errors.UserError, match="at least 1"):
-        _load(MAZE, "local", num_transitions=0)
-
-
-def _resolved(name, rewards, offsets):
-    return transforms.resolve(name, np.array(rewards), np.array(offsets))
-
-
-@pytest.mark.parametrize(
-    ("name", "scale", "shift"),
-    [
-        ("identity", 1.0, 0.0),
-        ("minus_one", 1.0, -1.0),
-        ("return_range", 1000.0 / 6.0, 0.0),  # returns 3 and 9 span 6
-    ],
-)
-def test_transforms_by_hand(name, scale, shift):
-    rewards = np.array([1.0, 2.0, 4.0, 5.0], np.float32)
-    resolved = _resolved(name, rewards, [0, 2, 4])
-    assert dataclasses.astuple(resolved) == (name, scale, shift)
-    changed = resolved(rewards)
-    assert changed.dtype == np.float32
-    np.testing.assert_allclose(changed, [scale * r + shift for r in (1, 2, 4, 5)])
-
-
-def test_returns_that_span_nothing_stay_as_they_are():
-    assert _resolved("return_range", [1.0, 2.0, 4.0], [0, 3]).scale == 1.0
-    assert _resolved("return_range", [1.0, 2.0, 2.0, 1.0], [0, 2, 4]).scale == 1.0
-
-
-@pytest.mark.parametrize(
-    ("chosen", "trained", "record"),
-    [
-        (None, [-1.0, 0.0], ("minus_one", 1.0, -1.0)),  # the task's
-        ("identity", [0.0, 1.0], ("identity", 1.0, 0.0)),
-        (transforms.given(10.0, -5.0), [-5.0, 5.0], ("given", 10.0, -5.0)),
-    ],
-)
-def test_rewards_are_transformed_and_the_numbers_recorded(
-    tmp_path, chosen, trained, record
-):
-    path = tmp_path / "a.hdf5"
-    _write(path, "antmaze-umaze-v2")
-    dataset, _ = _load("antmaze-umaze-v2", f"file:{path}", reward_transform=chosen)
-    assert np.unique(dataset.transitions.reward).tolist() == trained
-    saved = dataset.provenance.to_dict()["rewards"]
-    assert saved == dict(zip(("name", "scale", "shift"), record, strict=True))
-    raw, _ = _load("antmaze-umaze-v2", f"file:{path}", reward_transform="identity")
-    assert dataset.behavior_score == raw.behavior_score  # of rewards as recorded
-
-
-@pytest.mark.parametrize(
-    ("chosen", "message"),
-    [
-        ("log", "'log'; choose one of identity, minus_one, return_range"),
-        (transforms.RewardTransform("given", 0.0), "scale 0 must be finite and not 0"),
-        (transforms.RewardTransform("given", float("nan")), "scale nan must be finite"),
-        (transforms.RewardTransform("given", 1.0, float("inf")), "shift inf"),
-    ],
-)
-def test_bad_transforms_are_refused_before_anything_is_read(chosen, message):
-    with pytest.raises(errors.UserError, match=message):
-        _load(MAZE, "file:/nowhere.hdf5", reward_transform=chosen)
+        d4rl_files.load(MAZE, "local", num_transitions=0)

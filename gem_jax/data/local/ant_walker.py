@@ -19,8 +19,8 @@ from gem_jax.data.local import tanh_gaussian
 
 # Torso yaw may leave its quarter by this much (rad) before the legs are renamed, so
 # that a torso on the border between two quarters does not flicker. The walker learnt
-# with this one.
-HYSTERESIS = 0.15
+# with this much; who walks it may choose another.
+TRAINING_HYSTERESIS = 0.15
 QUARTER = np.pi / 2
 # Legs 1 to 4 stand at 45, 135, 225 and 315 degrees. Turning leg 1 about the vertical
 # onto leg j turns its ankle's axis into this sign times the ankle axis of leg j.
@@ -51,7 +51,7 @@ def update_turns(
     turns: np.ndarray,
     observation: np.ndarray,
     heading: np.ndarray,
-    hysteresis: float = HYSTERESIS,
+    hysteresis: float = TRAINING_HYSTERESIS,
 ) -> np.ndarray:
     """Chooses by how many quarter turns the legs are renamed.
 
