@@ -4,6 +4,9 @@ Python runs a signal's handler between two of its own instructions, so that one 
 arrives while a program compiles or computes waits for it. A thread therefore listens
 beside: it ends the process when a second signal comes, and after the first when the
 interpreter does not get to it and there is nothing to save.
+
+One interrupt may arrive twice: a terminal sends Ctrl-C to all that run in front, and a
+launcher among them passes it on.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 GRACE_SECONDS = 8.0  # after a signal, for an end in order
+REPEAT_SECONDS = 0.5  # after a signal, in which others are the same one again
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM)
 _active: Watch | None = None  # as the handlers are, the process's
@@ -49,6 +53,7 @@ class Watch:
     def __init__(self, *, raising: bool) -> None:
         self.raising = self.expendable = self.own = raising
         self._received: int | None = None
+        self._since = 0.0
 
     def __call__(self) -> bool:
         """Whether a signal has arrived."""
@@ -62,18 +67,22 @@ class Watch:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """The signals' handler, in the main thread."""
         del frame
-        again = self._received is not None
-        if again and self.own:
-            _end(number)
-        self._received = self._received or number
-        if again or self.raising:
+        now = time.monotonic()
+        if self._received is None:
+            self._received, self._since = number, now
+            if self.raising:
+                raise Interrupted(number)
+        elif now - self._since >= REPEAT_SECONDS:
+            if self.own:
+                self._end(number)
             raise Interrupted(number)
 
     def listen(self, read: int) -> None:
         """The thread beside; returns when the other end of the pipe is closed."""
-        first, deadline = 0, 0.0
+        first, since = 0, 0.0
         while True:
-            wait = max(deadline - time.monotonic(), 0.1) if first else None
+            left = since + GRACE_SECONDS - time.monotonic()
+            wait = max(left, 0.1) if first else None
             if select.select([read], [], [], wait)[0]:
                 arrived = os.read(read, 64)
                 if not arrived:
@@ -81,18 +90,24 @@ class Watch:
                 for number in arrived:
                     if number not in _HANDLED:
                         continue
-                    if first:
-                        _end(number)
-                    first, deadline = number, time.monotonic() + GRACE_SECONDS
-            elif self.expendable and time.monotonic() >= deadline:
-                _end(first)
+                    now = time.monotonic()
+                    if not first:
+                        first, since = number, now
+                    elif now - since >= REPEAT_SECONDS:
+                        self._end(number)
+            elif self.expendable and left <= 0.1:
+                self._end(first)
 
-
-def _end(number: int) -> None:
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    line = f"{name}: ended by {signal.Signals(number).name}; the same command continues"
-    os.write(2, f"{line}\n".encode())
-    os._exit(128 + number)
+    def _end(self, number: int) -> None:
+        name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+        outcome = (
+            "the same command continues or begins anew"
+            if self.expendable
+            else "what was not saved is lost"
+        )
+        line = f"{name}: ended by {signal.Signals(number).name}; {outcome}"
+        os.write(2, f"{line}\n".encode())
+        os._exit(128 + number)
 
 
 @contextlib.contextmanager
@@ -101,7 +116,8 @@ def watch(*, raising: bool = True) -> Iterator[Watch]:
 
     With ``raising``, as commands have it, a second signal of either kind ends the
     process, and after the first one there are ``GRACE_SECONDS`` wherever nothing would
-    be lost, see ``Watch``. Without, a second one raises ``Interrupted``.
+    be lost, see ``Watch``. Without, a second one raises ``Interrupted``. Those within
+    ``REPEAT_SECONDS`` of the first are part of it.
 
     Inside another ``watch`` the way of listening changes and changes back. In another
     thread than the main one, which cannot listen, nothing ever arrives.
