@@ -68,9 +68,10 @@ def run(
         print(
             f"{_name()}: interrupted; what was finished is saved, and the same command "
             "continues or begins anew",
+            file=sys.stderr,
             flush=True,
         )
-        sys.stderr.flush()
+        sys.stdout.flush()
         os._exit(error.exit_code)  # threads that wait for workers would hold it up
     raise AssertionError("absl's run does not return")
 

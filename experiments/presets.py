@@ -16,7 +16,7 @@ class Cadence:
     """The loop's side of a preset; intervals are whole multiples of ``log_every``.
 
     Attributes:
-      log_every: updates a dispatch and a line of metrics.
+      log_every: updates a line of metrics.
       eval_every: updates between evaluations; there is always one at the end.
       eval_episodes: episodes of those on the way.
       final_episodes: episodes of the last.

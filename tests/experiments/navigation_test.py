@@ -171,7 +171,8 @@ def test_an_interrupted_experiment_continues_to_its_table_and_figures(
     run, spawn, tmp_path
 ):
     flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=1"]
-    process = spawn("navigation", *flags, stdout=subprocess.PIPE)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = spawn("navigation", *flags, **pipes)
     for line in process.stdout:
         if "training on" in line:
             process.send_signal(signal.SIGTERM)
