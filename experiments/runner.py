@@ -161,7 +161,7 @@ def _fit(
         start_step=step,
         chunk_size=pace.size,
     ):
-        metrics = jax.device_get(chunk.every_update)  # waits for the device
+        metrics = jax.device_get(chunk.metrics)  # waits for the device
         stop.expendable = False
         now = time.perf_counter()
         phase, length = phases[chunk.phase], chunk.step - step

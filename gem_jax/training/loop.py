@@ -29,8 +29,7 @@ class Chunk(NamedTuple):
       phase_step: updates so far in this phase.
       phase_done: whether the phase ends here.
       state: leading axis `S`. The next chunk donates it: copy what must outlive it.
-      metrics: means over the chunk, `[S]` each, still on the device.
-      every_update: the same of every update, `[S, L]`.
+      metrics: of every update, `[S, L]` each, still on the device.
     """
 
     phase: str
@@ -39,7 +38,6 @@ class Chunk(NamedTuple):
     phase_done: bool
     state: State
     metrics: Metrics
-    every_update: Metrics
 
 
 def seed_keys(seeds: Sequence[int]) -> PRNGKey:
@@ -104,14 +102,24 @@ def _run_phases(
         phase_start += phase.num_steps
 
 
-def make_chunk(
-    phase: Phase, phase_start: int
-) -> Callable[..., tuple[State, tuple[Metrics, Metrics]]]:
-    """The jitted ``(state, keys, dataset, extras, length) -> (state, (means, all))``.
+def chunk_length(phase: Phase, done: int, size: int) -> int:
+    """Updates of the chunk that follows ``done`` ones of a phase, ``size`` at most."""
+    refresh_every = phase.refresh_every if phase.refresh else phase.num_steps
+    since_refresh = done % refresh_every
+    # A resumed run first returns to the grid, so that its chunks are those of a run
+    # that was never interrupted.
+    return min(
+        size - since_refresh % size,
+        refresh_every - since_refresh,
+        phase.num_steps - done,
+    )
 
-    The metrics are means over the chunk and those of every update. State, keys and
-    extras carry the seed axis; the dataset is shared. The phase begins after
-    ``phase_start`` updates.
+
+def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Metrics]]:
+    """The jitted ``(state, keys, dataset, extras, length) -> (state, metrics)``.
+
+    State, keys, extras and metrics carry the seed axis; the dataset is shared. The
+    phase begins after ``phase_start`` updates.
     """
 
     def one_seed(
@@ -120,7 +128,7 @@ def make_chunk(
         dataset: Transition,
         extras: Mapping[str, Array],
         length: int,
-    ) -> tuple[State, tuple[Metrics, Metrics]]:
+    ) -> tuple[State, Metrics]:
         loop_key = _named(key).loop
         dataset = dataset._replace(extras={**dataset.extras, **extras})
 
@@ -135,8 +143,7 @@ def make_chunk(
 
         # All keys of the chunk at once: fewer small operations in a step.
         keys = jax.vmap(keys_of)(state.step + jnp.arange(length, dtype=jnp.int32))
-        state, metrics = jax.lax.scan(step, state, keys)
-        return state, (jax.tree.map(jnp.mean, metrics), metrics)
+        return jax.lax.scan(step, state, keys)
 
     def all_seeds(
         state: State,
@@ -144,7 +151,7 @@ def make_chunk(
         dataset: Transition,
         extras: Mapping[str, Array],
         length: int,
-    ) -> tuple[State, tuple[Metrics, Metrics]]:
+    ) -> tuple[State, Metrics]:
         run_one = functools.partial(one_seed, length=length)
         if keys.shape[0] == 1:  # a batch of one makes every matrix product slower
             first = jax.tree.map(lambda leaf: leaf[0], (state, keys, extras))
@@ -192,23 +199,13 @@ def _run_phase(
     prepare_seeds = jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
     state, extras = prepare_seeds(state, keys, dataset)
     run_chunk = make_chunk(phase, phase_start)
-    refresh_every = phase.refresh_every if phase.refresh else phase.num_steps
     run_refresh = make_refresh(phase) if phase.refresh else None
     while done < phase.num_steps:
-        since_refresh = done % refresh_every
-        if run_refresh and since_refresh == 0:
+        if run_refresh and done % phase.refresh_every == 0:
             state = run_refresh(state, keys, dataset)
         size = chunk_size() if callable(chunk_size) else chunk_size
-        # A resumed run first returns to the grid, so that its chunks are those of a
-        # run that was never interrupted.
-        length = min(
-            size - since_refresh % size,
-            refresh_every - since_refresh,
-            phase.num_steps - done,
-        )
-        state, (metrics, every_update) = run_chunk(
-            state, keys, dataset, extras, length=length
-        )
+        length = chunk_length(phase, done, size)
+        state, metrics = run_chunk(state, keys, dataset, extras, length=length)
         done += length
         yield Chunk(
             phase=phase.name,
@@ -217,7 +214,6 @@ def _run_phase(
             phase_done=done == phase.num_steps,
             state=state,
             metrics=metrics,
-            every_update=every_update,
         )
     return state
 

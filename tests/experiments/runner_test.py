@@ -52,7 +52,7 @@ def train(run, monkeypatch, dispatch, stop_at=None):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pacing, "_ENOUGH", dispatch)
+        patch.setattr(pacing, "ENOUGH", dispatch)
         patch.setattr(progress.Progress, "add", add_and_signal)
         runner.train(run, log=lambda line: None)
     return counted
@@ -94,7 +94,7 @@ def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
 
     def recorded(*args, **kwargs):
         for chunk in loop_run(*args, **kwargs):
-            kept.append(jax.device_get(chunk.every_update))
+            kept.append(jax.device_get(chunk.metrics))
             yield chunk
 
     monkeypatch.setattr(loop, "run", recorded)

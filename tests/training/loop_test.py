@@ -86,9 +86,10 @@ def test_chunks_follow_the_phases():
     assert len(traces) == 4  # two phases, two lengths each, seeds in one program
 
 
-def test_metrics_are_means_over_the_chunk_for_each_seed():
+def test_metrics_are_those_of_every_update_for_each_seed():
     chunks, _ = run(5)
-    np.testing.assert_allclose(chunks[0].metrics["sum/total"], [3.0, 3.0])
+    np.testing.assert_allclose(chunks[0].metrics["sum/total"], [[1, 2, 3, 4, 5]] * 2)
+    np.testing.assert_allclose(chunks[1].metrics["sum/total"], [[15, 25, 35]] * 2)
 
 
 @pytest.mark.parametrize("metric", ["draw/key", "draw/batch"])
