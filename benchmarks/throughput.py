@@ -19,7 +19,7 @@ from benchmarks import (
     throughput_peers,
     throughput_training,
 )
-from experiments import cli
+from experiments import cli, pacing
 from gem_jax import algorithms
 from gem_jax.data import tasks
 from gem_jax.training import rundir
@@ -34,7 +34,7 @@ _CANDIDATES = flags.DEFINE_list(
     "num_candidates", ["0", "64", "1024"], "N of GEM's evaluation; empty for none."
 )
 _EPISODES = flags.DEFINE_integer("episodes", 8, "Episodes of an evaluation.", 1)
-_CHUNK = flags.DEFINE_integer("chunk_size", 300, "Updates a dispatch.", 1)
+_CHUNK = flags.DEFINE_integer("chunk_size", pacing.ENOUGH, "Updates a dispatch.", 1)
 _REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Timed chunks.", 1)
 _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from benchmarks import harness, throughput_peers
-from experiments import configs
+from experiments import configs, metric_lines
 from gem_jax import algorithms, sampling
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
@@ -41,7 +41,13 @@ def measure(
 
     start = time.perf_counter()
     chunks = loop_chunks(algorithm, keys, dataset, chunk_size)
-    jax.block_until_ready(next(chunks).metrics)
+    line = metric_lines.Line({})
+
+    def run_loop() -> None:  # with what a command does after every dispatch
+        chunk = next(chunks)
+        line.add(jax.device_get(chunk.metrics), range(num_seeds), chunk.step)
+
+    run_loop()
     compile_seconds = time.perf_counter() - start
     scan, carry = bare_scan(algorithm, chunk_size), loop.init(algorithm, keys)
     data = prepared(algorithm, loop.select_seed(carry, 0), keys[0], dataset)
@@ -56,7 +62,7 @@ def measure(
     products, product_flops = harness.products(batch_size)
     functions: dict[str, Callable[[], Any]] = {
         "products": products,
-        "loop": lambda: jax.device_get(next(chunks).metrics),
+        "loop": run_loop,
         "scan": run_scan,
     }
     for peer in throughput_peers.available(method) if num_seeds == 1 else []:
