@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from gem_jax import algorithms, batching, errors
 from gem_jax.algorithm import ActFn, Algorithm
-from gem_jax.training import checkpoint, loop, rundir
+from gem_jax.training import admission, checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey
 
 
@@ -52,9 +52,10 @@ class Policy:
           t: `[B]` steps inside the episode; ``None`` is the first step.
 
         Returns:
-          ActOutput with action `[B, A]` and audits `[B]`. ``bad_observation`` among
-          them is 1 for a row that is not finite, or whose action came out so; the
-          action is then 0 and the other audits mean nothing.
+          ActOutput with action `[B, A]` and audits `[B]`. Two of them are 1 for a row
+          that failed, whose action is then 0 and whose other audits mean nothing:
+          ``bad_observation`` where the observation is not finite, ``bad_action`` where
+          it is, and the action came out not to be.
 
         Raises:
           UserError: the shapes are not those of the policy, or these are no numbers.
@@ -153,27 +154,33 @@ def bind(algorithm: Algorithm, params: Params, spec: EnvSpec, step: int) -> Poli
 
 def _flag_bad_rows(observation: Array, output: ActOutput) -> ActOutput:
     """Actions of 0, the middle of the box, where the numbers failed."""
-    good = jnp.all(jnp.isfinite(observation), axis=-1)
-    good &= jnp.all(jnp.isfinite(output.action), axis=-1)
+    seen = jnp.all(jnp.isfinite(observation), axis=-1)
+    good = seen & jnp.all(jnp.isfinite(output.action), axis=-1)
     # Finite too, for whoever averages or writes them.
     audit = {k: jnp.where(jnp.isfinite(v), v, 0.0) for k, v in output.audit.items()}
-    audit["bad_observation"] = (~good).astype(jnp.float32)
+    audit["bad_observation"] = (~seen).astype(jnp.float32)
+    audit["bad_action"] = (seen & ~good).astype(jnp.float32)
     return ActOutput(jnp.where(good[:, None], output.action, 0.0), audit)
 
 
 def _float32(name: str, values: ArrayLike) -> Any:
     """The values as an array: of JAX if they are that or traced, else of NumPy."""
-    if isinstance(values, jax.Array):
-        return values.astype(jnp.float32)
-    try:
-        with np.errstate(over="ignore"):  # becomes infinite, and is flagged
-            return np.asarray(values, np.float32)
-    except jax.errors.TracerArrayConversionError:  # traced numbers in a list
-        return jnp.asarray(values, jnp.float32)
-    except (TypeError, ValueError) as error:
+    array: Any = values
+    if not isinstance(values, jax.Array):
+        try:
+            array = np.asarray(values)
+        except jax.errors.TracerArrayConversionError:  # traced numbers in a list
+            array = jnp.asarray(values)
+        except (TypeError, ValueError) as error:
+            raise errors.UserError(
+                f"{name} must be an array of numbers ({error})"
+            ) from None
+    if not admission.is_real(array.dtype):
         raise errors.UserError(
-            f"{name} must be an array of numbers ({error})"
-        ) from None
+            f"{name} must be an array of real numbers, got {array.dtype}"
+        )
+    with np.errstate(over="ignore"):  # becomes infinite, and is flagged
+        return array.astype(jnp.float32)
 
 
 def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:

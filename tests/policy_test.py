@@ -100,6 +100,7 @@ def test_a_bad_row_is_flagged_and_leaves_the_others_alone(acting, key, bad):
     observation[0, 1] = bad
     output = acting.act(key, observation)
     np.testing.assert_array_equal(output.audit["bad_observation"], [1.0, 0.0])
+    np.testing.assert_array_equal(output.audit["bad_action"], [0.0, 0.0])
     np.testing.assert_array_equal(output.action[0], [0.0, 0.0])
     np.testing.assert_array_equal(output.action[1], expected.action[1])
     for name, values in output.audit.items():
@@ -110,7 +111,8 @@ def test_weights_that_are_not_finite_are_flagged(acting, key):
     params = jax.tree.map(lambda leaf: leaf * np.nan, acting.params)
     output = dataclasses.replace(acting, params=params).act(key, OBSERVATION)
     np.testing.assert_array_equal(output.action, np.zeros((2, 2)))
-    np.testing.assert_array_equal(output.audit["bad_observation"], [1.0, 1.0])
+    np.testing.assert_array_equal(output.audit["bad_action"], [1.0, 1.0])
+    np.testing.assert_array_equal(output.audit["bad_observation"], [0.0, 0.0])
 
 
 def test_a_bad_row_is_flagged_where_the_policy_does_not_look_at_it(key):
@@ -154,8 +156,15 @@ def test_it_acts_inside_a_jitted_function(acting, key):
         (OBSERVATION, [0.0], r"t must be \[2\], got \(1,\)"),
         (OBSERVATION, 0.0, r"t must be \[2\], got \(\)"),
         ([[1.0, 2.0, 3.0], [1.0]], None, "observation must be an array of numbers"),
-        ([["a", "b", "c"]], None, "observation must be an array of numbers"),
-        (OBSERVATION, ["now", "then"], "t must be an array of numbers"),
+        ([["a", "b", "c"]], None, "observation must be an array of real numbers"),
+        ([["1", "2", "3"]], None, "array of real numbers, got <U1"),
+        (OBSERVATION + 1j, None, "array of real numbers, got complex"),
+        (jnp.asarray(OBSERVATION) + 1j, None, "real numbers, got complex64"),
+        ([[None] * 3], None, "array of real numbers, got object"),
+        (OBSERVATION, ["now", "then"], "t must be an array of real numbers"),
+        (OBSERVATION, np.array(["2020", "2021"], "M8[Y]"), "t must be .* got datetime"),
+        (OBSERVATION, np.array([1, 2], "m8[s]"), "t must be .* got timedelta64"),
+        (OBSERVATION, jax.random.split(jax.random.key(0)), "t must be .* got key"),
     ],
 )
 def test_what_cannot_be_an_observation_is_refused(acting, key, observation, t, message):

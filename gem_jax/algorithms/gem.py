@@ -258,9 +258,12 @@ def _select(
         support_cap=knobs.support_cap,
     )
     selection = inference.select(candidates, scores.total, top_m=knobs.top_m)
+    support_z = scores.support
+    if knobs.normalization != "zscore":
+        support_z = normalize.standardize(support)
     audit = inference.audit(
         selection,
-        normalize.standardize(support),  # z, whatever the score used
+        support_z,
         behavior.means,
         violation_threshold=knobs.violation_threshold,
     )

@@ -21,8 +21,8 @@ class ScoreOutput(NamedTuple):
     Attributes:
       total: what selection maximizes; -inf for a candidate that must not be chosen.
       lcb: lower confidence bound, units of return; NaN where a value is not finite.
-      support: standardized behavior log-density, or the raw one in nats; what is not
-        finite stays what it is.
+      support: standardized behavior log-density, NaN where a value or a log-density is
+        not finite; or the raw log-density in nats, as it was given.
     """
 
     total: Array

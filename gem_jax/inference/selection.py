@@ -52,9 +52,9 @@ def select(candidates: Array, total: Array, *, top_m: int = 1) -> Selection:
     if not 1 <= top_m <= total.shape[-1]:
         raise ValueError(f"top_m must be in 1..{total.shape[-1]}, got {top_m}")
     good = jnp.isfinite(total) & jnp.all(jnp.isfinite(candidates), axis=-1)
-    all_bad = ~jnp.any(good, axis=-1)
     # Of equal scores the first wins, so that a set of -inf answers its first member.
     highest, indices = jax.lax.top_k(jnp.where(good, total, -jnp.inf), top_m)
+    all_bad = highest[..., 0] == -jnp.inf
     best = jnp.take_along_axis(candidates, indices[..., None], axis=-2)
     return Selection(
         action=_mean(best, highest > -jnp.inf, all_bad),
@@ -84,23 +84,26 @@ def audit(
 
     Args:
       selection: what ``select`` returned.
-      support_z: `[..., C]` standardized behavior log-density of the candidates.
+      support_z: `[..., C]` standardized behavior log-density of the candidates, NaN
+        for those that could not be scored.
       behavior_means: `[..., K, A]` component means of the behavior mixture.
       violation_threshold: z below which a choice counts as low-support.
 
     Returns:
-      `[...]` each. ``support_z``: z of the choice, 0 in a set of one and where it is
-      not finite; ``violation_rate``: 1 where z lies below the threshold;
+      `[...]` each. ``support_z``: z of the choice, 0 in a set of one;
+      ``violation_rate``: 1 where z lies below the threshold, else 0. A z that is not
+      finite, as in a set where none could be scored, is 0 in both.
       ``collapse_dist``: distance from the choice to the nearest behavior mean, action
-      units; ``bad_candidates``: share that could not be scored; ``bad_set``: 1 where
-      none could, and the first was the answer.
+      units; ``bad_candidates``: share that could not be scored or executed;
+      ``bad_set``: 1 where that is all of them, and the first was the answer.
     """
     index = selection.best_index[..., None]
     z = jnp.take_along_axis(support_z, index, axis=-1)[..., 0]
+    judged = jnp.isfinite(z)
     offsets = selection.best_action[..., None, :] - behavior_means
     return {
-        "support_z": jnp.where(jnp.isfinite(z), z, 0.0),
-        "violation_rate": (z < violation_threshold).astype(z.dtype),
+        "support_z": jnp.where(judged, z, 0.0),
+        "violation_rate": (judged & (z < violation_threshold)).astype(z.dtype),
         "collapse_dist": jnp.min(jnp.linalg.norm(offsets, axis=-1), axis=-1),
         "bad_candidates": selection.bad_share.astype(z.dtype),
         "bad_set": selection.all_bad.astype(z.dtype),

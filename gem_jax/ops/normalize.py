@@ -10,6 +10,9 @@ import jax.numpy as jnp
 from gem_jax.types import Array
 
 STD_FLOOR = 1e-6  # Eq. 2: below this spread a set counts as constant
+# Squares of 1e30 and of the floor are both float32 in units of this; the power of two
+# changes no digit.
+_SCALE = 2.0**-40
 _OBSERVATION_STD_OFFSET = 1e-3  # the IQL family's; a constant feature divides by this
 
 
@@ -25,30 +28,27 @@ def standardize(values: Array, where: Array | None = None) -> Array:
     A constant set, a set of one included, gives zeros. The result is at least float32.
 
     Args:
-      values: `[..., C]`. What is not finite stays what it is, and counts for nothing.
+      values: `[..., C]`, any of them not finite.
       where: `[..., C]` bool, which of the finite ones make mean and std; all of them
-        by default.
+        by default. All others become NaN: there may be nothing to measure them by.
     """
     values = at_least_float32(values)
-    finite = jnp.isfinite(values)
-    counted = finite if where is None else finite & where
-    number = jnp.maximum(jnp.sum(counted, axis=-1, keepdims=True), 1)
-    # The maximum comes off first and the range is divided by: the result is the same,
-    # log-densities of -1e6 keep their digits, and squares of -1e30 do not overflow.
-    top = jnp.max(values, axis=-1, keepdims=True, initial=-jnp.inf, where=counted)
-    top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0.0))
-    shifted = jnp.where(finite, values - top, 0.0)
-    spread = jnp.max(jnp.where(counted, -shifted, 0.0), axis=-1, keepdims=True)
-    spread = jax.lax.stop_gradient(jnp.where(spread > 0.0, spread, 1.0))
-    scaled = shifted / spread
+    counted = jnp.isfinite(values)
+    if where is not None:
+        counted &= where
+    number = jnp.maximum(jnp.sum(counted, axis=-1, keepdims=True, dtype=jnp.int32), 1)
 
     def mean(x: Array) -> Array:
-        return jnp.sum(jnp.where(counted, x, 0.0), axis=-1, keepdims=True) / number
+        return jnp.sum(x, axis=-1, keepdims=True) / number
 
-    centered = scaled - mean(scaled)
+    # The maximum comes off first: the result is the same, and log-densities of -1e6
+    # keep their digits.
+    top = jnp.max(values, axis=-1, keepdims=True, initial=-jnp.inf, where=counted)
+    shifted = jnp.where(counted, (values - jax.lax.stop_gradient(top)) * _SCALE, 0.0)
+    centered = jnp.where(counted, shifted - mean(shifted), 0.0)
     # max(std, floor), with the floor inside the root so that gradients stay finite.
-    variance = jnp.maximum(mean(centered**2), (STD_FLOOR / spread) ** 2)
-    return jnp.where(finite, centered / jnp.sqrt(variance), values)
+    variance = jnp.maximum(mean(centered**2), (STD_FLOOR * _SCALE) ** 2)
+    return jnp.where(counted, centered / jnp.sqrt(variance), jnp.nan)
 
 
 class Normalizer(NamedTuple):

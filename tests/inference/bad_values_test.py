@@ -68,7 +68,7 @@ def test_the_others_are_scored_as_if_it_were_not_there(
 def test_no_density_is_last_whatever_the_knobs(kappa, lam):
     q, log_prob = broken("density 0", 1)  # the best by value
     scores = inference.score(q, log_prob, kappa=kappa, lam=lam)
-    assert scores.total[1] == -INF and scores.support[1] == -INF
+    assert scores.total[1] == -INF and np.isnan(scores.support[1])
     assert np.isfinite(np.delete(scores.total, 1)).all()
     assert np.isfinite(scores.lcb).all()
 
@@ -77,8 +77,21 @@ def test_what_failed_can_be_seen():
     q, log_prob = jnp.array(Q).at[0, 2].set(NAN), jnp.array(LOG_PROB).at[3].set(NAN)
     scores = inference.score(q, log_prob, kappa=1.0, lam=0.1)
     np.testing.assert_array_equal(np.isnan(scores.lcb), [0, 0, 1, 0, 0])
-    np.testing.assert_array_equal(np.isnan(scores.support), [0, 0, 0, 1, 0])
+    np.testing.assert_array_equal(np.isnan(scores.support), [0, 0, 1, 1, 0])
     np.testing.assert_array_equal(np.isfinite(scores.total), [1, 1, 0, 0, 1])
+    raw = inference.score(q, log_prob, kappa=1.0, lam=0.1, normalization="raw")
+    np.testing.assert_array_equal(raw.support, log_prob)
+
+
+@pytest.mark.parametrize("usable", [[], [1]])
+def test_support_is_not_measured_by_nothing(usable):
+    """Neither by no candidate nor by a single one, whose spread is 0."""
+    q = jnp.full((2, 4), NAN).at[:, np.array(usable, int)].set(1.0)
+    log_prob = jnp.array([-1.0, -2.0, -3.0, -5.0])
+    scores = inference.score(q, log_prob, kappa=1.0, lam=0.1)
+    expected = np.full(4, NAN)
+    expected[usable] = 0.0
+    np.testing.assert_array_equal(scores.support, expected)
 
 
 def test_finite_but_absurd_numbers_do_not_flatten_the_others():
@@ -127,7 +140,16 @@ def test_audits_tell_of_bad_sets_and_stay_finite():
     np.testing.assert_array_equal(audit["bad_set"], [1.0, 0.0, 0.0])
     np.testing.assert_array_equal(audit["bad_candidates"], [1.0, 0.5, 0.0])
     np.testing.assert_allclose(audit["support_z"], [0.0, 0.0, 1.0], atol=1e-6)
-    np.testing.assert_array_equal(audit["violation_rate"], [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(audit["violation_rate"], [0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_a_choice_without_finite_support_is_not_judged(bad):
+    selection = inference.select(jnp.zeros((1, 1)), jnp.zeros(1))
+    audit = inference.audit(
+        selection, jnp.array([bad]), jnp.ones((1, 1)), violation_threshold=-2.0
+    )
+    assert (audit["support_z"], audit["violation_rate"]) == (0.0, 0.0)
 
 
 def test_gradients_are_finite_beside_failures_and_nothing_recompiles():

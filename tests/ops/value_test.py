@@ -94,11 +94,14 @@ def test_standardize_counts_finite_numbers_only():
     values = jnp.array([1.0, jnp.nan, 3.0, -jnp.inf, 100.0])
     counted = jnp.array([True, True, True, True, False])
     z = normalize.standardize(values, counted)  # mean 2, std 1
-    np.testing.assert_array_equal(z, [-1.0, np.nan, 1.0, -np.inf, 98.0])
+    np.testing.assert_array_equal(z, [-1.0, np.nan, 1.0, np.nan, np.nan])
     np.testing.assert_array_equal(
         normalize.standardize(jnp.array([[jnp.nan, 5.0], [jnp.nan, jnp.nan]])),
         [[np.nan, 0.0], [np.nan, np.nan]],
     )
+    for alone in ([False] * 5, [False] * 4 + [True]):
+        z = normalize.standardize(values, jnp.array(alone))
+        np.testing.assert_array_equal(z, np.where(alone, 0.0, np.nan))
 
 
 def test_standardize_by_hand_over_all_magnitudes():

@@ -69,6 +69,52 @@ def test_numbers_too_large_for_float32_are_found():
         admission.admit(dataset(reward=np.full(10, 1e300)))
 
 
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize(
+    ("field", "bad", "message"),
+    [
+        ("observation", 1e20, r"\[7, 0\] is 1e\+20, outside \[-1e\+15, 1e\+15\]"),
+        ("next_observation", -2e15, r"\[7, 0\] is -2e\+15, outside"),
+        ("reward", 1e16, r"\[7\] is 1e\+16, outside .* rescale"),
+        ("action", 1.01, r"\[7, 0\] is 1.01, outside .*; rescale the actions"),
+        ("action", -1.01, r"\[7, 0\] is -1.01, outside"),
+        ("terminal", 2.0, r"\[7\] is 2, outside \[0, 1\]"),
+        ("terminal", -0.5, r"\[7\] is -0.5, outside \[0, 1\]"),
+    ],
+)
+def test_numbers_out_of_range_are_found(field, bad, message, on_device):
+    leaf = getattr(dataset(), field).copy()
+    leaf[(7, 0)[: leaf.ndim]] = bad
+    given = dataset(**{field: leaf})
+    with pytest.raises(errors.UserError, match=f"dataset.{field}{message}"):
+        admission.admit(jax.device_put(given) if on_device else given)
+
+
+def test_the_ends_of_the_ranges_are_taken():
+    action = np.full((10, 2), 1.0005)  # rounding
+    terminal = np.linspace(0.0, 1.0, 10)
+    given = dataset(action=action, terminal=terminal, reward=np.full(10, -1e14))
+    admitted = admission.admit(given._replace(extras={"w": np.full(10, 1e20)}))
+    np.testing.assert_allclose(admitted.action, action)
+    np.testing.assert_allclose(admitted.terminal, terminal, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("bad", "dtype"),
+    [(2**40, "i8"), (-(2**31) - 1, ">i8"), (2**32, "u8")],
+)
+def test_whole_numbers_beyond_32_bits_are_refused(bad, dtype):
+    given = dataset(extras={"episode": np.array([0] * 9 + [bad], dtype)})
+    with pytest.raises(errors.UserError, match=rf"extras\['episode'\].* {bad}.*int32"):
+        admission.admit(given)
+    kept = dataset(extras={"hash": np.array([0] * 9 + [2**32 - 1], "u8")})
+    assert int(admission.admit(kept).extras["hash"][9]) == 2**32 - 1
+
+
+def test_no_extras_are_none():
+    assert admission.admit(dataset(extras=None)).extras == {}
+
+
 def test_types_do_not_depend_on_what_is_given():
     given = dataset(
         observation=np.arange(30).reshape(10, 3).astype(">f8"),
