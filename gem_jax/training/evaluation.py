@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import functools
 import os
 import time
@@ -23,32 +22,16 @@ import numpy as np
 
 from gem_jax import batching, envs, errors
 from gem_jax.algorithm import ActFn
-from gem_jax.data import tasks
+from gem_jax.training import results
+from gem_jax.training.results import EvalResult as EvalResult
+from gem_jax.training.results import to_row as to_row
 from gem_jax.types import ActOutput, Array, Params, PRNGKey
 
 if TYPE_CHECKING:
     import gymnasium
 
 MAX_ENVS = 128  # environments alive at a time
-_AUDITS = ("support_z", "violation_rate", "collapse_dist")
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
-
-
-@dataclasses.dataclass(frozen=True)
-class EvalResult:
-    """Attributes:
-    returns: `[episodes]`, rewards of the environment, never transformed.
-    lengths: `[episodes]`, steps.
-    successes: `[episodes]` bool, or ``None`` when the environment reports none.
-    audit: mean over all decisions of what ``act`` reported.
-    steps_per_second: environment steps, acting included.
-    """
-
-    returns: np.ndarray
-    lengths: np.ndarray
-    successes: np.ndarray | None
-    audit: Mapping[str, float]
-    steps_per_second: float
 
 
 class Cancelled(Exception):
@@ -113,7 +96,7 @@ def make_evaluator(
             )
             for first in range(0, total, MAX_ENVS)
         ]
-        return _summarize(waves, len(variants), time.perf_counter() - start)
+        return results.summarize(waves, len(variants), time.perf_counter() - start)
 
     try:
         yield evaluate
@@ -155,17 +138,6 @@ def _decide_fn(act: ActFn) -> Callable[..., Any]:
     return decide
 
 
-@dataclasses.dataclass
-class _Tally:
-    """Running results of the episodes of one wave, by row; `[rows]` each."""
-
-    returns: np.ndarray
-    lengths: np.ndarray
-    successes: np.ndarray
-    reports_success: bool
-    audit_sums: dict[str, np.ndarray]
-
-
 def _play(
     environments: Sequence[gymnasium.Env],
     numbers: np.ndarray,
@@ -174,7 +146,7 @@ def _play(
     base_seed: int,
     map_slices: Callable[[Callable[[np.ndarray], None], int], None],
     should_stop: Callable[[], bool],
-) -> _Tally:
+) -> results.Tally:
     """Plays one episode in each of the first ``len(numbers)`` environments.
 
     Episode ``numbers[row]`` is number ``numbers[row] % num_episodes`` of its variant.
@@ -186,7 +158,7 @@ def _play(
         seed = _reset_seed(base_seed, int(number) % num_episodes)
         first.append(environment.reset(seed=seed)[0])
     observations = np.stack(first).astype(np.float32)
-    tally = _Tally(
+    tally = results.Tally(
         np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {}
     )
     alive = np.arange(count)
@@ -212,7 +184,7 @@ def _step_all(
     alive: np.ndarray,
     actions: np.ndarray,
     observations: np.ndarray,
-    tally: _Tally,
+    tally: results.Tally,
     map_slices: Callable[[Callable[[np.ndarray], None], int], None],
 ) -> np.ndarray:
     """Steps the living rows on all threads; returns which of them ended."""
@@ -261,52 +233,6 @@ def _require_finite(actions: np.ndarray, step: int) -> None:
         raise FloatingPointError(f"the policy gave a non-finite action at step {step}")
 
 
-def _summarize(
-    waves: Sequence[_Tally], num_variants: int, seconds: float
-) -> list[EvalResult]:
-    """One result a variant; `[variants, episodes]` each before they are taken apart."""
-
-    def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-        return np.concatenate(parts).reshape(num_variants, -1)
-
-    returns = joined([wave.returns for wave in waves])
-    lengths = joined([wave.lengths for wave in waves])
-    successes = joined([wave.successes for wave in waves])
-    reports = any(wave.reports_success for wave in waves)
-    audits = {
-        name: joined([wave.audit_sums[name] for wave in waves]).sum(axis=1)
-        / lengths.sum(axis=1)
-        for name in waves[0].audit_sums
-    }
-    return [
-        EvalResult(
-            returns=returns[i],
-            lengths=lengths[i],
-            successes=successes[i] if reports else None,
-            audit={name: float(means[i]) for name, means in audits.items()},
-            steps_per_second=float(lengths.sum()) / seconds,
-        )
-        for i in range(num_variants)
-    ]
-
-
 def seed_key(seed: int) -> PRNGKey:
     """The key of a seed's evaluations: the same episodes every time."""
     return jax.random.fold_in(jax.random.key(seed), _EVALUATION)
-
-
-def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
-    """The content of one line of ``eval.jsonl``, but for step and seed."""
-    audit = {name: result.audit.get(name) for name in _AUDITS}
-    successes = result.successes
-    return {
-        "episodes": len(result.returns),
-        "return_mean": float(np.mean(result.returns)),
-        "return_std": float(np.std(result.returns)),
-        "normalized_score": task.normalized_score(float(np.mean(result.returns))),
-        "success_rate": None if successes is None else float(np.mean(successes)),
-        "length_mean": float(np.mean(result.lengths)),
-        **audit,
-        "knobs": dataclasses.asdict(knobs) if knobs else {},
-        "env_steps_per_second": result.steps_per_second,
-    }

@@ -69,6 +69,15 @@ def test_rows_hold_score_and_audits():
     assert row["episodes"] == 3 and row["collapse_dist"] is None
 
 
+def test_rows_hold_every_audit():
+    audit = {"support_z": 0.5, "bad_candidates": 0.25, "bad_set": 0.125, "other": 2.0}
+    zero = np.zeros(2)
+    row = evaluation.to_row(
+        evaluation.EvalResult(zero, zero, None, audit, 1.0), TASK, ()
+    )
+    assert audit.items() <= row.items() and row["violation_rate"] is None
+
+
 def test_finished_episodes_leave_the_batch():
     """Episodes end at their own times; each is counted once and in full."""
 

@@ -1,0 +1,99 @@
+"""What an evaluation found: running sums, a result for each variant, lines of files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gem_jax.data import tasks
+
+_AUDITS = (
+    *("support_z", "violation_rate", "collapse_dist"),
+    *("bad_candidates", "bad_set"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalResult:
+    """Attributes:
+    returns: `[episodes]`, rewards of the environment, never transformed.
+    lengths: `[episodes]`, steps.
+    successes: `[episodes]` bool, or ``None`` when the environment reports none.
+    audit: mean over all decisions of what ``act`` reported.
+    steps_per_second: environment steps, acting included.
+    """
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    successes: np.ndarray | None
+    audit: Mapping[str, float]
+    steps_per_second: float
+
+
+@dataclasses.dataclass
+class Tally:
+    """Running results of the episodes of one wave, by row; `[rows]` each."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+    successes: np.ndarray
+    reports_success: bool
+    audit_sums: dict[str, np.ndarray]
+
+
+def summarize(
+    waves: Sequence[Tally], num_variants: int, seconds: float
+) -> list[EvalResult]:
+    """One result for each variant.
+
+    Args:
+      waves: rows of all of them together: ``num_variants`` times the episodes of one.
+      num_variants: they follow each other.
+      seconds: that playing took.
+    """
+
+    def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts).reshape(num_variants, -1)
+
+    returns = joined([wave.returns for wave in waves])
+    lengths = joined([wave.lengths for wave in waves])
+    successes = joined([wave.successes for wave in waves])
+    reports = any(wave.reports_success for wave in waves)
+    audits = {
+        name: joined([wave.audit_sums[name] for wave in waves]).sum(axis=1)
+        / lengths.sum(axis=1)
+        for name in waves[0].audit_sums
+    }
+    return [
+        EvalResult(
+            returns=returns[i],
+            lengths=lengths[i],
+            successes=successes[i] if reports else None,
+            audit={name: float(means[i]) for name, means in audits.items()},
+            steps_per_second=float(lengths.sum()) / seconds,
+        )
+        for i in range(num_variants)
+    ]
+
+
+def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
+    """The content of one line of ``eval.jsonl``, but for step and seed.
+
+    Every audit is in it; those of GEM are ``None`` where the policy has none.
+    """
+    successes = result.successes
+    return {
+        "episodes": len(result.returns),
+        "return_mean": float(np.mean(result.returns)),
+        "return_std": float(np.std(result.returns)),
+        "normalized_score": task.normalized_score(float(np.mean(result.returns))),
+        "success_rate": None if successes is None else float(np.mean(successes)),
+        "length_mean": float(np.mean(result.lengths)),
+        **dict.fromkeys(_AUDITS),
+        **result.audit,
+        "knobs": dataclasses.asdict(knobs) if knobs else {},
+        "env_steps_per_second": result.steps_per_second,
+    }
