@@ -176,12 +176,24 @@ def _play_batch(
         params, key = batch[0].policies[index].params, evaluation.seed_key(seed)
         by_seed.append(evaluate(params, key, knobs, episodes))
     for i, run in enumerate(batch):
-        yield [
+        rows = [
             origin
             | evaluation.to_row(results[i], task, run.policies[0].knobs)
             | {"returns": results[i].returns.tolist()}
             for origin, results in zip(run.origins(), by_seed, strict=True)
         ]
+        _warn_of_bad(rows)
+        yield rows
+
+
+def _warn_of_bad(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if row["bad_candidates"]:
+            _print(
+                f"warning: seed {row['seed']}: {row['bad_candidates']:.2%} of the "
+                "candidates had a value or density that is not finite, and all of them "
+                f"in {row['bad_set']:.2%} of the decisions"
+            )
 
 
 def _batches(runs: Sequence[TrainedRun], size: int) -> Iterator[tuple[TrainedRun, ...]]:

@@ -99,8 +99,8 @@ class Phase(NamedTuple):
       update: one step.
       prepare: run once on entry.
       refresh: run every ``refresh_every`` steps; ``None`` for most phases.
-      refresh_every: steps; those of the whole phase make it run on entry alone. A
-        divisor of ``num_steps``.
+      refresh_every: steps, at least 1; those of the whole phase make it run on entry
+        alone. It need not divide ``num_steps``.
       sample: where the batches come from.
     """
 

@@ -39,9 +39,11 @@ class Config:
       behavior_freeze: leave the behavior alone afterwards; otherwise it takes one more
         step with each step of the actor.
       behavior_held_out: one trajectory in so many is left out of its training, to log
-        its NLL on them; 0, or fewer trajectories than that, leaves out none.
-      behavior_keep_best: of 20 comparisons, go on with the parameters whose NLL on the
-        held-out trajectories was lowest; asks for ``behavior_freeze``.
+        its NLL on them; 0, or fewer trajectories than that, leaves out none. The
+        default leaves out 5 %, in the ``paper`` settings too.
+      behavior_keep_best: of up to 20 parameters, evenly spaced over its training, go on
+        with those whose NLL on the held-out trajectories was lowest; asks for
+        ``behavior_freeze``.
       behavior_components: K of the behavior.
       behavior_log_std_min: lower bound of its log-scales; keeps spikes out.
       behavior_log_std_max: upper bound.

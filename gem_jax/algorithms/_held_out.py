@@ -1,7 +1,7 @@
 """Trajectories that a density is not fitted to, so that its fit can be judged on them.
 
-Which ones is a function of their numbers alone: every seed, and every run that resumes,
-holds out the same.
+Which ones is a function of their numbers and lengths alone: every seed, and every run
+that resumes, holds out the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
 MARK = "held_out"
 _NUM_ROWS = 4096  # at most, to compare parameters on
 _COMPARISONS = 20  # at most, in the phase
-_GOLDEN = 2_654_435_769  # 2^32 / golden ratio
+_GOLDEN = np.uint32(2_654_435_769)  # 2^32 / golden ratio; odd, so no place recurs
+_MOST = 2  # times its share of the rows may be held out
+_EPISODE = 'extras["episode"], the number of the trajectory of each row'
 
 
 @flax.struct.dataclass
@@ -47,54 +49,85 @@ def mark_on_entry(prepare: PrepareFn, every: int, spec: EnvSpec) -> PrepareFn:
 
     A mark is 0, or the inverse of the share of held-out rows: the mean of some quantity
     times its mark is the quantity's mean over held-out rows, for a batch on average.
-    Nothing is marked where there are fewer trajectories than ``every``.
+    Nothing is marked where there are fewer trajectories than ``every``. Where the first
+    to hold out is too long, see ``is_held_out``, all marks are 0.
 
     Args:
       prepare: what else is done.
       every: one trajectory in so many is held out; 0 for none.
       spec: of the dataset.
     """
+    count = spec.num_episodes
 
     def prepare_and_mark(
         state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]:
         state, extras = prepare(state, key, dataset)
-        if not 0 < every <= spec.num_episodes or "episode" not in dataset.extras:
+        if not 0 < every <= count or "episode" not in dataset.extras:
             return state, extras
-        held_out = is_held_out(dataset.extras["episode"], every)
+        held_out = is_held_out(dataset.extras["episode"], count, every)
         held_out = held_out.astype(dataset.reward.dtype)
-        return state, {**extras, MARK: held_out / jnp.mean(held_out)}
+        share = jnp.maximum(jnp.mean(held_out), 1.0 / held_out.size)
+        return state, {**extras, MARK: held_out / share}
 
     return prepare_and_mark
 
 
-def check(dataset: Transition, log: Callable[[str], None], *, every: int) -> None:
-    """Refuses a dataset that is too small to compare parameters on a part of it.
+def check(
+    dataset: Transition, log: Callable[[str], None], *, count: int, every: int
+) -> None:
+    """Refuses a dataset of which no part serves to compare parameters on.
 
     Raises:
-      UserError: there are fewer than ``every`` trajectories.
+      UserError: there are fewer than ``every`` trajectories, their numbers are missing
+        or not those of ``count`` trajectories, or the first to hold out is too long.
     """
     del log
-    count = len(np.unique(np.asarray(dataset.extras["episode"])))
+    needs, off = "behavior_keep_best needs", "leave it off or lower behavior_held_out"
+    if "episode" not in (dataset.extras or {}):
+        raise errors.UserError(f"{needs} dataset.{_EPISODE}; add them or leave it off")
     if count < every:
         raise errors.UserError(
-            f"behavior_keep_best needs {every} trajectories, the data have {count}; "
-            "leave it off or lower behavior_held_out"
+            f"{needs} {every} trajectories, the data have {count} by EnvSpec; {off}"
+        )
+    episode = np.asarray(dataset.extras["episode"])
+    if not 0 <= episode.min() <= episode.max() < count:
+        raise errors.UserError(
+            f"{needs} dataset.{_EPISODE}, from 0 to {count - 1}; there are "
+            f"{episode.min()} to {episode.max()}"
+        )
+    if not np.any(is_held_out(jnp.asarray(episode, jnp.int32), count, every)):
+        raise errors.UserError(
+            f"{needs} trajectories to hold out, but the first of them has more than "
+            f"{_MOST} rows in {every}; leave it off"
         )
 
 
-def is_held_out(episode: Array, every: int) -> Array:
-    """`[...]` bool: whether rows belong to a held-out trajectory, one in ``every``.
+def is_held_out(episode: Array, count: int, every: int) -> Array:
+    """`[D]` bool: whether rows belong to a held-out trajectory, one in ``every``.
 
-    Multiples of the golden ratio, modulo 1, are spread evenly over any regular
-    succession of policies in the data. Trajectory 0 is always held out.
+    Those are the floor(count / every) trajectories with the lowest multiples of the
+    golden ratio, modulo 1, which are spread evenly over any regular succession of
+    policies in the data. As many of them are held out, the lowest first, as have
+    together at most twice their share of the rows, 2 in ``every``; that may be none
+    where few trajectories have most of the rows.
 
     Args:
-      episode: `[...]` int32 number of each row's trajectory.
-      every: at least 1.
+      episode: `[D]` int32 number of each row's trajectory, from 0.
+      count: J, all trajectories.
+      every: from 1 to ``count``.
     """
-    place = episode.astype(jnp.uint32) * jnp.uint32(_GOLDEN)
-    return place <= jnp.uint32(2**32 // every - 1)
+    lowest = _lowest(count, every)
+    lengths = jnp.bincount(episode, length=count)
+    fits = jnp.cumsum(lengths[lowest]) <= _MOST * episode.size // every
+    return jnp.zeros(count, bool).at[lowest].set(fits)[episode]
+
+
+def _lowest(count: int, every: int) -> np.ndarray:
+    """`[floor(count / every)]` trajectories, the lowest multiple first."""
+    # From 1, or trajectory 0 would be the first whatever the data.
+    place = np.arange(1, count + 1, dtype=np.uint32) * _GOLDEN
+    return np.argsort(place)[: count // every]
 
 
 def fitted_rows(batch: Transition) -> Array:
@@ -107,6 +140,7 @@ def nll_means(nll: Array, batch: Transition) -> Metrics:
     """The mean NLL `[]` of fitted rows and, if any are marked, of held-out ones.
 
     Both are of the same parameters, and cost nothing: the rows are in the batch anyway.
+    The second is the first where marks are 0 throughout the data.
 
     Args:
       nll: `[B]`.
@@ -125,17 +159,23 @@ def nll_means(nll: Array, batch: Transition) -> Metrics:
 
 
 def keep_best(
-    behavior: _mixture.MixtureLearner, every: int, pretraining: Phase, training: Phase
+    behavior: _mixture.MixtureLearner,
+    count: int,
+    every: int,
+    pretraining: Phase,
+    training: Phase,
 ) -> tuple[Phase, Phase]:
     """Both phases, with comparisons in the first, the best of which enters the second.
 
-    States have a ``behavior``, a ``normalizer`` and a ``best_behavior``. The second
+    At most 20 parameters are compared, evenly spaced, the last among them. States have a ``behavior``, a ``normalizer`` and a ``best_behavior``. The second
     phase must leave the behavior alone, so that entering it again changes nothing.
     """
 
     def compare(state: State, key: PRNGKey, dataset: Transition) -> State:
         del key
-        rows = _observations.normalized(state.normalizer, _spread(dataset, every))
+        rows = _observations.normalized(
+            state.normalizer, _spread(dataset, count, every)
+        )
         params, best = state.behavior.params, state.best_behavior
         policy = behavior.policy(params, rows.observation)
         nll = -jnp.mean(mixture.log_prob(policy, rows.action))
@@ -149,22 +189,20 @@ def keep_best(
         taken = state.behavior._replace(params=params)
         return dataclasses.replace(state, behavior=taken), {}
 
-    steps = pretraining.num_steps
-    shortest = -(-steps // _COMPARISONS)
-    between = next(n for n in range(shortest, steps + 1) if steps % n == 0)
+    between = -(-pretraining.num_steps // _COMPARISONS)
     return (
         pretraining._replace(refresh=compare, refresh_every=between),
         training._replace(prepare=take_best),
     )
 
 
-def _spread(dataset: Transition, every: int) -> Transition:
+def _spread(dataset: Transition, count: int, every: int) -> Transition:
     """Held-out rows spread evenly over the dataset, as many as serve to compare."""
-    held_out = is_held_out(dataset.extras["episode"], every)
-    count = jnp.cumsum(held_out)
+    held_out = is_held_out(dataset.extras["episode"], count, every)
+    so_far = jnp.cumsum(held_out)
     size = min(_NUM_ROWS, held_out.shape[0])
-    places = jnp.arange(size) * (count[-1] / size)
-    index = jnp.searchsorted(count, places.astype(count.dtype) + 1)
+    places = jnp.arange(size) * (so_far[-1] / size)
+    index = jnp.searchsorted(so_far, places.astype(so_far.dtype) + 1)
     return jax.tree.map(lambda leaf: leaf[index], dataset)
 
 

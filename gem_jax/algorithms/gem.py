@@ -166,8 +166,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         training = training._replace(update=fit_both, prepare=prepare)
     phases, check = (pretraining, training), accept
     if config.behavior_keep_best:
-        phases = _held_out.keep_best(behavior, every, pretraining, training)
-        check = functools.partial(_held_out.check, every=every)
+        count = spec.num_episodes
+        phases = _held_out.keep_best(behavior, count, every, pretraining, training)
+        check = functools.partial(_held_out.check, count=count, every=every)
     knobs = config.knobs(spec.horizon)
     return Algorithm(init, phases, actor_params, act, knobs, check)
 

@@ -135,9 +135,7 @@ def _check_shapes(leaves: Mapping[str, _Leaf], named: Mapping[str, _Leaf]) -> No
 
 
 @jax.jit  # fused: no array of flags the size of the data
-def _all_within(
-    leaves: list[Array], bounds: list[tuple[float, float]]
-) -> list[Array]:
+def _all_within(leaves: list[Array], bounds: list[tuple[float, float]]) -> list[Array]:
     return [
         jnp.all(jnp.isfinite(leaf) & (low <= leaf) & (leaf <= high))
         for leaf, (low, high) in zip(leaves, bounds, strict=True)

@@ -175,7 +175,7 @@ def test_arguments_are_named_as_in_the_protocol(algorithm):
         assert names(phase.sample) == of_protocol(protocol.SampleFn)
         if phase.refresh:
             assert names(phase.refresh) == of_protocol(protocol.RefreshFn)
-            assert phase.num_steps % phase.refresh_every == 0
+            assert 1 <= phase.refresh_every <= phase.num_steps
 
 
 def test_act_is_bounded_repeatable_and_blind_to_neighbours(algorithm, key):

@@ -36,27 +36,69 @@ def marked(dataset, algorithm):
 
 @pytest.fixture
 def dataset():
-    """64 rows of 4 trajectories; by the golden ratio 0, .62, .24, .85: 0 and 2."""
+    """64 rows of 4 trajectories; by the golden ratio .62, .24, .85, .47: 1 and 3."""
     return fakes.random_transitions(jax.random.key(7))
 
 
 def test_one_trajectory_in_so_many_is_held_out_of_any_succession():
     episode = jnp.arange(20_000)
-    held_out = np.asarray(_held_out.is_held_out(episode, 20))
+    held_out = np.asarray(_held_out.is_held_out(episode, 20_000, 20))
     golden = (1 + 5**0.5) / 2 % 1
-    expected = np.arange(20_000) * golden % 1 < 0.05
-    assert held_out[0] and np.mean(held_out != expected) < 1e-3  # golden is rounded
+    expected = np.arange(1, 20_001) * golden % 1 < 0.05
+    assert np.mean(held_out != expected) < 1e-3  # golden is rounded
+    assert held_out.sum() == 1_000
     for period in (2, 3, 20):
         for start in range(period):
             np.testing.assert_allclose(held_out[start::period].mean(), 0.05, atol=0.005)
 
 
+def test_the_share_is_right_for_any_number_of_trajectories():
+    for count in range(20, 500):
+        lowest = _held_out._lowest(count, 20)
+        assert len(set(lowest)) == count // 20
+        assert 0 not in lowest  # often unlike the others
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([5, 5, 5, 5], [0, 1, 0, 1]),  # the first to hold out is 1, then 3
+        ([1, 8, 1, 10], [0, 1, 0, 0]),
+        ([0, 2, 0, 18], [0, 1, 0, 0]),
+        ([1, 17, 1, 1], [0, 0, 0, 0]),
+    ],
+)
+def test_no_more_than_twice_the_share_of_rows_is_held_out(
+    monkeypatch, lengths, expected
+):
+    monkeypatch.setattr(_held_out, "_MOST", 1)  # a half, of so few
+    episode = np.repeat(np.arange(4), lengths)
+    held_out = _held_out.is_held_out(jnp.asarray(episode), 4, 2)
+    np.testing.assert_array_equal(held_out, np.array(expected)[episode])
+
+
+def long_first(dataset):
+    """One row of each of the other trajectories; 61 of 64 are of the first to go."""
+    episode = jnp.full(64, 1).at[jnp.array([0, 1, 2])].set(jnp.array([0, 2, 3]))
+    return dataset._replace(extras={"episode": episode})
+
+
+def test_all_is_learned_from_where_the_first_is_too_long(dataset):
+    algorithm = make(behavior_held_out=4)
+    batch = marked(long_first(dataset), algorithm)
+    np.testing.assert_array_equal(batch.extras["held_out"], np.zeros(64))
+    state = algorithm.init(jax.random.key(0))
+    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch)
+    np.testing.assert_allclose(metrics["behavior/nll"], nll_of(state, batch, ...))
+    assert metrics["behavior/held_out_nll"] == metrics["behavior/nll"]
+
+
 def test_marks_turn_a_mean_into_that_of_held_out_rows(dataset):
     mark = marked(dataset, make()).extras["held_out"]
-    np.testing.assert_allclose(mark, np.repeat([2.0, 0.0, 2.0, 0.0], 16))
+    np.testing.assert_allclose(mark, np.repeat([0.0, 2.0, 0.0, 2.0], 16))
     dataset = dataset._replace(extras={"episode": dataset.extras["episode"] // 3})
     mark = marked(dataset, make(fakes.SPEC._replace(num_episodes=2))).extras["held_out"]
-    np.testing.assert_allclose(mark, np.repeat([4 / 3, 4 / 3, 4 / 3, 0.0], 16))
+    np.testing.assert_allclose(mark, np.repeat([0.0, 0.0, 0.0, 4.0], 16))
 
 
 @pytest.mark.parametrize("every", [0, 5])
@@ -133,7 +175,7 @@ def train(state, start_step, end_step=None):
 def test_the_best_parameters_go_on(dataset, whole):
     """Data without structure are learned by heart, so the best are not the last."""
     states = [loop.select_seed(chunk.state, 0) for chunk in whole]
-    held_out = np.asarray(_held_out.is_held_out(dataset.extras["episode"], 2))
+    held_out = np.repeat([False, True, False, True], 16)
     normalized = dataset._replace(observation=states[0].normalizer(dataset.observation))
     compared = {
         step: nll_of(states[step - 1], normalized, held_out) for step in range(2, 41, 2)
@@ -146,8 +188,30 @@ def test_the_best_parameters_go_on(dataset, whole):
         states[best - 1].behavior.params,
     )
     assert make().init(jax.random.key(0)).best_behavior is None
+
+
+def test_keeping_the_best_refuses_data_without_a_part_to_judge_on(dataset):
+    make(**BEST).check(dataset, print)
     with pytest.raises(errors.UserError, match="needs 5 trajectories, the data have 4"):
         make(**BEST, behavior_held_out=5).check(dataset, print)
+    with pytest.raises(errors.UserError, match=r'needs dataset.extras\["episode"\]'):
+        make(**BEST).check(dataset._replace(extras={}), print)
+    moved = dataset._replace(extras={"episode": dataset.extras["episode"] + 7})
+    with pytest.raises(errors.UserError, match="from 0 to 3; there are 7 to 10"):
+        make(**BEST).check(moved, print)
+    with pytest.raises(errors.UserError, match="more than 2 rows in 4; leave it off"):
+        make(**BEST, behavior_held_out=4).check(long_first(dataset), print)
+
+
+@pytest.mark.parametrize(
+    ("steps", "compared"),
+    [(40, 20), (100_000, 20), (10_007, 20), (100_003, 20), (21, 11), (7, 7), (1, 1)],
+)
+def test_parameters_are_compared_evenly_whatever_the_number_of_steps(steps, compared):
+    phase = make(**BEST, behavior_steps=steps).phases[0]
+    # The untrained ones beside, and the last on entering the next phase.
+    assert len(range(0, steps, phase.refresh_every)) == compared
+    assert phase.refresh_every == -(-steps // 20)
 
 
 @pytest.mark.parametrize(("step", "end"), [(21, 40), (42, 44)])

@@ -253,3 +253,12 @@ def test_runs_of_two_tasks_are_refused():
 
     with pytest.raises(errors.UserError, match="differ in env: a, b"):
         rescoring.require_one_task([trained("a"), trained("b")])
+
+
+def test_candidates_without_finite_numbers_are_told_of(capsys):
+    bad = {"seed": 3, "bad_candidates": 0.25, "bad_set": 0.125}
+    fine = {"seed": 4, "bad_candidates": 0.0, "bad_set": 0.0}
+    none = {"seed": 5, "bad_candidates": None, "bad_set": None}
+    rescoring._warn_of_bad([bad, fine, none])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "seed 3: 25.00% of the candidates" in line and "in 12.50% of" in line
