@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from gem_jax import inference
 from gem_jax.algorithms import _config
@@ -116,7 +117,7 @@ class Config:
         _config.positive(self, "behavior_components", "num_critics", "max_weight")
         _config.fraction(self, "discount", "expectile", "polyak")
         _config.not_negative(self, "beta", "gating_entropy", "horizon")
-        if self.behavior_held_out != 0 and not self.behavior_held_out >= 2:
+        if self.behavior_held_out != 0 and not (2 <= self.behavior_held_out < math.inf):
             raise ValueError(
                 f"behavior_held_out must be 0 or >= 2, got {self.behavior_held_out!r}"
             )

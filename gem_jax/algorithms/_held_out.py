@@ -167,7 +167,9 @@ def keep_best(
 ) -> tuple[Phase, Phase]:
     """Both phases, with comparisons in the first, the best of which enters the second.
 
-    At most 20 parameters are compared, evenly spaced, the last among them. States have a ``behavior``, a ``normalizer`` and a ``best_behavior``. The second
+    At most 20 parameters are compared, evenly spaced, the last among them.
+
+    States have a ``behavior``, a ``normalizer`` and a ``best_behavior``. The second
     phase must leave the behavior alone, so that entering it again changes nothing.
     """
 
