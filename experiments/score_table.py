@@ -18,38 +18,50 @@ Summary = Mapping[str, Any]
 _ANCHOR_ALONE = ", N = 0"
 
 
-def read_summaries(folder: pathlib.Path) -> list[Summary]:
-    """A run's ``summary.json``, with the ``settings`` that tell which runs compare.
+def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
+    """Each run's ``summary.json``, with the ``settings`` that tell which runs compare.
 
-    Where the folder's ``sweep.csv`` has N = 0 under knobs that are the run's own
-    otherwise, another summary has these scores: what the anchor alone is worth.
+    Where a ``sweep.csv`` in one of the folders has all seeds of a run at N = 0 under
+    knobs that are its own otherwise, another summary has these scores: what the anchor
+    alone is worth.
     """
-    record = rundir.read_json(folder / rundir.CONFIG)
-    settings = {"settings": rundir.settings_hash(record)}
-    summary = rundir.read_json(folder / rundir.SUMMARY) | settings
-    scores = _anchor_scores(folder, summary["steps"])
-    if len(scores) != len(summary["seeds"]):
-        return [summary]
-    algo = summary["algo"] + _ANCHOR_ALONE
-    alone = {"algo": algo, "normalized_score": {"per_seed": scores}}
-    return [summary, summary | alone]
+    files = [folder / sweep_table.FILE for folder in folders]
+    swept = [row for f in files for row in csv_rows.read(f, sweep_table.COLUMNS)]
+    summaries: list[Summary] = []
+    for folder in folders:
+        record = rundir.read_json(folder / rundir.CONFIG)
+        settings = {"settings": rundir.settings_hash(record)}
+        summary = rundir.read_json(folder / rundir.SUMMARY) | settings
+        summaries.append(summary)
+        last = rundir.read_lines(folder / rundir.EVAL)[-1]
+        scores = _anchor_scores(swept, summary, last)
+        if scores:
+            algo = summary["algo"] + _ANCHOR_ALONE
+            alone = {"algo": algo, "normalized_score": {"per_seed": scores}}
+            summaries.append(summary | alone)
+    return summaries
 
 
-def _anchor_scores(folder: pathlib.Path, step: int) -> list[float]:
-    """Of each seed; the last sweep's where there are several."""
-    rows = csv_rows.read(folder / sweep_table.FILE, sweep_table.COLUMNS)
-    if not rows:
-        return []
-    own = rundir.read_lines(folder / rundir.EVAL)[-1]["knobs"]
-    wanted = {name: own.get(name) for name in sweep_table.KNOBS}
-    wanted |= {"step": step, "num_candidates": 0}
+def _anchor_scores(
+    swept: Sequence[csv_rows.Row], summary: Summary, last: Mapping[str, Any]
+) -> list[float]:
+    """One a seed, from as many episodes as the run's last evaluation; [] unless all."""
+    same = ("env", "algo", "source", "settings")
+    wanted = {name: summary[name] for name in same}
+    wanted |= {name: last["knobs"].get(name) for name in sweep_table.KNOBS}
+    wanted |= {
+        "step": summary["steps"],
+        "episodes": last["episodes"],
+        "num_candidates": 0,
+    }
     cells = {name: sweep_table.cell(value) for name, value in wanted.items()}
     by_seed = {
         row["seed"]: float(row["normalized_score"])
-        for row in rows
+        for row in swept
         if cells.items() <= row.items()
     }
-    return list(by_seed.values())
+    seeds = [str(seed) for seed in summary["seeds"]]
+    return [by_seed[s] for s in seeds] if by_seed.keys() >= set(seeds) else []
 
 
 def published() -> dict[str, Mapping[str, str]]:

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> None:
     folders = cli.folders(_WORKDIR.value)
     print(
         score_table.format_table(
-            [s for folder in folders for s in score_table.read_summaries(folder)],
+            score_table.read_summaries(folders),
             score_table.published(),
         )
     )

@@ -5,8 +5,9 @@ Published, D4RL's files: medium-expert halfcheetah 92.6, hopper 110.2, walker2d 
     python -m experiments.train --algo=empo --env=navigation-v0
     python -m experiments.train --algo=empo --env=hopper-medium-expert-v2 --preset=paper
 
-``laptop`` takes fewer updates. Clustering has epochs of a hundred, since policies part
-best while they still learn. What that asks for, the same on every task:
+``laptop`` takes fewer updates. On locomotion clustering has epochs of a hundred, since
+policies part best while they still learn; on navigation, whose networks are small, of
+2,000, with E-steps of the policies themselves on all steps. What a hundred ask for:
 
 * Averaged policies. The noise of the last gradients, summed over a trajectory, is more
   than what tells policies apart.

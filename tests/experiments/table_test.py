@@ -6,6 +6,7 @@ import pytest
 
 from experiments import csv_rows, score_table, sweep_table
 from gem_jax import errors
+from gem_jax.training import rundir
 
 
 def summary(algo, seeds, scores, dataset="a", settings="1", env="maze2d-umaze-v1"):
@@ -54,20 +55,40 @@ def test_runs_that_do_not_compare_are_refused(other, message):
 
 def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
     own = {"kappa": 1.0, "num_candidates": 64}
-    run = summary("gem", [4, 5], [50.0, 70.0]) | {"steps": 30}
-    (tmp_path / "config.json").write_text('{"identity": {"env": "maze2d-umaze-v1"}}')
-    (tmp_path / "summary.json").write_text(json.dumps(run))
-    (tmp_path / "eval.jsonl").write_text(json.dumps({"step": 30, "knobs": own}) + "\n")
-    measured = [
-        *((30, 4, 0, 1.0, 20.0), (30, 5, 0, 1.0, 40.0)),
-        *((30, 4, 0, 2.0, 90.0), (30, 5, 64, 1.0, 90.0), (20, 4, 0, 1.0, 90.0)),
-    ]
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, seeds, scores in zip(folders, ([4, 5], [6]), ([50, 70], [60])):
+        folder.mkdir()
+        record = {"identity": {"env": "maze2d-umaze-v1", "seeds": seeds}}
+        last = {"step": 30, "episodes": 9, "knobs": own}
+        (folder / "config.json").write_text(json.dumps(record))
+        run = summary("gem", seeds, scores) | {"steps": 30}
+        (folder / "summary.json").write_text(json.dumps(run))
+        (folder / "eval.jsonl").write_text(json.dumps(last) + "\n")
+    origin = {name: run[name] for name in ("env", "algo", "source")} | {"episodes": 9}
+    origin["settings"] = rundir.settings_hash(record)
     names = ("step", "seed", "num_candidates", "kappa", "normalized_score")
-    rows = [dict(zip(names, values, strict=True)) for values in measured]
-    csv_rows.append(tmp_path / sweep_table.FILE, sweep_table.COLUMNS, rows)
+    measured = [(30, 4, 0, 1.0, 20.0), (30, 5, 0, 1.0, 40.0), (30, 6, 0, 1.0, 30.0)]
+    rows = [origin | dict(zip(names, values)) for values in measured]
+    rows += [
+        rows[0] | {"normalized_score": 90.0, name: value}
+        for name, value in {
+            "step": 20, "num_candidates": 64, "kappa": 2.0, "episodes": 3,
+            "settings": "other", "source": "d4rl", "seed": 7,
+        }.items()
+    ]  # fmt: skip
+    csv_rows.append(folders[0] / sweep_table.FILE, sweep_table.COLUMNS, rows)
 
-    table = score_table.format_table(score_table.read_summaries(tmp_path), {})
+    table = score_table.format_table(score_table.read_summaries(folders), {})
 
     head, _, row = table.splitlines()
     assert head == "| task | data | behavior | gem | gem, N = 0 | gem, published |"
-    assert row.split(" | ")[3:5] == ["60.0 ± 14.1 (2)", "30.0 ± 14.1 (2)"]
+    assert row.split(" | ")[3:5] == ["60.0 ± 10.0 (3)", "30.0 ± 10.0 (3)"]
+
+
+def test_without_all_seeds_at_n_0_there_is_no_such_column(tmp_path):
+    run = summary("gem", [4, 5], [50.0, 70.0]) | {"steps": 30}
+    (tmp_path / "config.json").write_text(json.dumps({"identity": {}}))
+    (tmp_path / "summary.json").write_text(json.dumps(run))
+    last = {"step": 30, "episodes": 9, "knobs": {}}
+    (tmp_path / "eval.jsonl").write_text(json.dumps(last) + "\n")
+    assert [s["algo"] for s in score_table.read_summaries([tmp_path])] == ["gem"]
