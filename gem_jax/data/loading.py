@@ -100,6 +100,12 @@ def load(
     flat = transitions.flatten(found)
     recorded = np.asarray(flat.reward)
     transform = transforms.resolve(chosen, recorded, offsets)
+    if transform.name == "return_range" and transforms.mostly_single_steps(offsets):
+        log(
+            f"warning: {provenance.id}: most trajectories are single steps, as in "
+            "shuffled data, so that return_range has no returns to scale by; rewards "
+            "stay as they are, or give --reward_scale"
+        )
     rewards: Any = transform(recorded)
     return OfflineDataset(
         transitions=flat._replace(reward=rewards),

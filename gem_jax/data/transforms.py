@@ -101,8 +101,7 @@ def resolve(
       episode_offsets: `[J + 1]` first transition of each trajectory, then `D`.
 
     Raises:
-      UserError: no such transform; or it needs whole trajectories and most are single
-        steps.
+      UserError: no such transform.
     """
     check(transform)
     if isinstance(transform, RewardTransform):
@@ -113,6 +112,15 @@ def resolve(
 def trajectory_returns(rewards: np.ndarray, episode_offsets: np.ndarray) -> np.ndarray:
     """Sums `[J]` float64 of ``rewards`` `[D]` over trajectories, none of them empty."""
     return np.add.reduceat(rewards.astype(np.float64), episode_offsets[:-1])
+
+
+def mostly_single_steps(episode_offsets: np.ndarray) -> bool:
+    """Whether more than half of several trajectories are a step long, as if shuffled.
+
+    Their returns are no scale: ``return_range`` leaves such rewards as they are.
+    """
+    lengths = np.diff(episode_offsets)
+    return 1 < len(lengths) < 2 * int(np.count_nonzero(lengths == 1))
 
 
 def _identity(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransform:
@@ -126,14 +134,8 @@ def _minus_one(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransf
 
 
 def _return_range(rewards: np.ndarray, episode_offsets: np.ndarray) -> RewardTransform:
-    lengths = np.diff(episode_offsets)
-    singles = np.count_nonzero(lengths == 1)
-    if 1 < len(lengths) < 2 * singles:
-        raise errors.UserError(
-            "--reward_transform=return_range needs the returns of trajectories, but "
-            f"{singles:,} of {len(lengths):,} are single steps, as in shuffled data; "
-            "train with --reward_transform=identity, or give --reward_scale"
-        )
+    if mostly_single_steps(episode_offsets):
+        return RewardTransform("return_range")
     span = float(np.ptp(trajectory_returns(rewards, episode_offsets)))
     # A single trajectory, or all alike: no scale to be had.
     return RewardTransform("return_range", _TARGET_RANGE / span if span else 1.0)

@@ -6,7 +6,7 @@ import d4rl_files
 import numpy as np
 import pytest
 
-from gem_jax import errors
+from gem_jax import data, errors
 from gem_jax.data import transforms
 
 ANT = "antmaze-umaze-v2"
@@ -114,12 +114,17 @@ def _steps_alone(path, broken):
     return f"file:{path}"
 
 
-def test_return_range_is_refused_where_most_steps_stand_alone(tmp_path):
+def test_rewards_stay_as_they_are_where_most_steps_stand_alone(tmp_path):
     source = _steps_alone(tmp_path / "a.hdf5", 20)
-    with pytest.raises(errors.UserError, match="20 of 21 are single") as caught:
-        d4rl_files.load(HOPPER, source)
-    assert "--reward_transform=identity" in str(caught.value)
-    d4rl_files.load(HOPPER, source, reward_transform="identity")
+    lines = []
+    dataset = data.load(HOPPER, source, log=lines.append)
+    assert dataset.provenance.rewards == transforms.RewardTransform("return_range")
+    recorded = data.load(HOPPER, source, reward_transform="identity", log=lines.append)
+    np.testing.assert_array_equal(
+        dataset.transitions.reward, recorded.transitions.reward
+    )
+    told = [line for line in lines if "no returns to scale by" in line]
+    assert len(told) == 1 and "--reward_scale" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +139,8 @@ def test_half_are_not_most(offsets, scale):
 @pytest.mark.parametrize("offsets", [[0, 1, 2], [0, 1, 2, 4]])
 def test_more_than_half_are_most(offsets):
     rewards = np.arange(offsets[-1])
-    with pytest.raises(errors.UserError, match="2 of . are single steps"):
-        transforms.resolve("return_range", rewards, np.array(offsets))
+    found = transforms.resolve("return_range", rewards, np.array(offsets))
+    assert found.scale == 1.0
 
 
 @pytest.mark.filterwarnings("error")
