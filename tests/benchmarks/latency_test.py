@@ -48,7 +48,7 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
         (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),
         (["--workdir=/nowhere"], "is --workdir a run folder"),
-        (["--num_candidates=999999999999"], "--chunk_size=0"),
+        (["--num_candidates=999999999999"], "candidates fit"),
         (["--critic_dtype=float8"], "critic_dtype must be one of"),
         (["extra"], "unexpected argument"),
     ],

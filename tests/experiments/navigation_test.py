@@ -100,7 +100,7 @@ def test_paper_preset_is_table_4(env, own):
 def test_table_has_mean_spread_share_and_rand_index(outcomes):
     table = navigation_table.format_table(outcomes).splitlines()
     assert len(table) == 2 + len(TITLES)
-    assert "| 90 | -400 ± 100 | 83% | 100.0 75.0" in table[-1]
+    assert "| 90 | -400 ± 141 | 83% | 100.0 75.0" in table[-1]
     assert "| 1,200 | -10 ± 0 | 100% | - |" in table[2]
     json.dumps(navigation_table.summarize(outcomes))
 

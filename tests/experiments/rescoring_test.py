@@ -57,15 +57,18 @@ def test_bad_knobs_are_refused(finished, changes, named):
 
 
 def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
-    run = rescoring.load(finished)  # whose lambda is constant
+    run = rescoring.load(finished)  # whose lambda decays from 1
+    config = run.record["config"] | {"lambda_schedule": "constant"}
+    constant = dataclasses.replace(run, record=run.record | {"config": config})
 
-    def ends(**changes):
+    def ends(run=run, **changes):
         knobs = run.with_knobs(changes).policies[0].knobs
         return knobs.lambda_start, knobs.lambda_end
 
-    assert ends(lambda_end=0.3) == (0.3, 0.3)
+    assert ends(lambda_end=0.3) == (1.0, 0.3)
+    assert ends(constant, lambda_end=0.3) == (0.3, 0.3)
     assert ends(lambda_end=0.3, lambda_schedule="rise") == (0.0, 0.3)
-    assert ends(lambda_end=0.3, lambda_schedule="decay") == (1.0, 0.3)
+    assert ends(constant, lambda_end=0.3, lambda_schedule="decay") == (1.0, 0.3)
     assert ends(lambda_start=0.5, lambda_end=0.3) == (0.5, 0.3)
     with pytest.raises(errors.UserError, match="lambda_schedule must be one of"):
         ends(lambda_schedule="up")
@@ -106,14 +109,14 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     run, finished, tmp_path
 ):
     table = tmp_path / "table.csv"
-    grid = ["--num_candidates=0,4", "--kappa=1,2", "--lambda_end=3,1"]
+    grid = ["--num_candidates=0,4", "--kappa=1,2", "--lambda_end=0.1,1"]
     grid += ["--ablations", "--episodes=4"]
     common = [f"--workdir={finished}", f"--output={table}"]
     whole = run("sweep", *common, *grid)
     assert whole.returncode == 0, whole.stderr
     lines = table.read_text().splitlines()
-    # Header; the grid, with the run's own (N = 4, kappa = 1, lambda = 3) in it, and the
-    # ablations, each for both seeds.
+    # Header; the grid, with the run's own (N = 4, kappa = 1, lambda to 0.1) in it, and
+    # the ablations, each for both seeds.
     assert len(lines) == 1 + (2 * 2 * 2 + 7) * 2
     assert whole.stdout.count("the run's own knobs: score") == 1
     assert "best by half of the episodes" in whole.stdout
