@@ -1,4 +1,4 @@
-"""GEM: the paper's protocol, and a form that two cores train in half an hour.
+"""GEM: the paper's protocol, and a shorter form for two cores.
 
 Published, 1M updates on D4RL's files, knobs swept by suite: antmaze-umaze 83,
 maze2d 59 / 118 / 90.

@@ -41,7 +41,7 @@ def test_a_library_call_ends_no_process(monkeypatch):
     with interrupt.watch(raising=False) as watch:
         watch.expendable = True
         send(signal.SIGTERM)
-        time.sleep(0.3)
+        time.sleep(0.3)  # longer than the grace, which must not end a host
         with pytest.raises(interrupt.Interrupted):
             send(signal.SIGINT)
             pytest.fail("the program went on")
@@ -119,7 +119,7 @@ def deliver(process, number):
         pending = [row for row in status.read_text().splitlines() if "Pnd:" in row]
         if not any(int(row.split()[1], 16) >> (number - 1) & 1 for row in pending):
             return
-        time.sleep(0.01)
+        time.sleep(0.01)  # polls what the kernel reports
 
 
 @pytest.mark.parametrize("first", NUMBERS)
@@ -131,7 +131,7 @@ def test_a_second_signal_of_either_kind_ends_at_once(first, second, expendable):
         grace=1000,
     )
     deliver(process, first)
-    time.sleep(0.2)
+    time.sleep(0.2)  # the first signal must not end it
     assert process.poll() is None
     deliver(process, second)
     _, error = process.communicate(timeout=60)
@@ -164,7 +164,7 @@ def test_what_is_not_saved_is_waited_for():
     body = "print('ready', flush=True); input(); print(watch(), flush=True)"
     process = start(body, grace=0.2)
     deliver(process, signal.SIGTERM)
-    time.sleep(0.5)
+    time.sleep(0.5)  # longer than the grace
     assert process.poll() is None
     output, error = process.communicate(b"the state\n", timeout=60)
     assert output == b"True\n" and b"Interrupted: SIGTERM" in error  # at the end
