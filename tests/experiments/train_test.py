@@ -111,7 +111,8 @@ def test_a_damaged_last_checkpoint_is_made_again(run, tiny, finished, tmp_path):
         key=lambda path: path.stat().st_size if path.is_file() else 0,
     )
     content = bytearray(largest.read_bytes())
-    content[len(content) // 2] ^= 1
+    for place in range(0, len(content), 1024):  # parts of such a file may be unused
+        content[place] ^= 1
     largest.write_bytes(content)
     result = run("train", *tiny, f"--workdir={workdir}", "--num_seeds=2")
     assert result.returncode == 0, result.stderr
