@@ -146,6 +146,33 @@ def test_sarsa_and_its_target_by_hand(key):
     np.testing.assert_allclose(first_leaf(last.target_q), expected, rtol=1e-5)
 
 
+def test_value_regresses_on_the_return_of_its_own_cluster(key):
+    network = bundle.from_module(mlp.Head((4,), 2))
+    learner = _empo_values.make_value_learner(
+        fakes.SPEC, optax.sgd(1.0), hidden_sizes=(4,), num_clusters=2
+    )
+    data = fakes.random_transitions(key, 8)
+    target = np.arange(8.0, dtype=np.float32)
+    data = data._replace(extras={**data.extras, "return": jnp.asarray(target)})
+    label = np.array([0, 1, 1, 1, 0, 0, 1, 1])
+    state = learner.init(key)
+    new, metrics = learner.update(state, data, jnp.asarray(label))
+    v = np.asarray(network.apply(state.params, data.observation))[np.arange(8), label]
+    np.testing.assert_allclose(metrics["value/loss"], np.mean((v - target) ** 2), 1e-5)
+    np.testing.assert_allclose(metrics["value/v"], np.mean(v), 1e-5)
+    # The outputs' bias takes each cluster's share of the error, once the rate is 1.
+    (moved,) = (
+        np.asarray(before - after)
+        for before, after in zip(
+            *map(jax.tree.leaves, (state.params, new.params)), strict=True
+        )
+        if before.shape == (2,)
+    )
+    error = 2 * (v - target) / 8
+    expected = [error[label == 0].sum(), error[label == 1].sum()]
+    np.testing.assert_allclose(moved, expected, rtol=1e-4)
+
+
 def test_choice_and_its_target_by_hand(key):
     q_net, v_net = (bundle.from_module(mlp.Head((4,), n)) for n in (2, 1))
     learner = _empo_choice.make_choice_learner(
