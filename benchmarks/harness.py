@@ -219,8 +219,8 @@ def require_methods(names: Sequence[str]) -> None:
       UserError: one is no algorithm.
     """
     for name in names:
-        if name not in algorithms.ALGORITHMS:
-            known = ", ".join(sorted(algorithms.ALGORITHMS))
+        if name not in algorithms.names():
+            known = ", ".join(algorithms.names())
             raise errors.UserError(f"unknown --methods={name!r}; choose one of {known}")
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import gem_jax
 from benchmarks import harness, latency_settings
 from experiments import candidate_memory
+from gem_jax import acting
 from gem_jax import policy as policies
-from gem_jax.algorithm import batched_act
 from gem_jax.policy import Policy
+from gem_jax.training import loop
 
 # Activations of all critics at once, in numbers; beyond it they take turns only.
 _MOST_AT_ONCE = 2**28
@@ -36,10 +37,10 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     shape = (setting.batch_size, policy.spec.observation_size)
     observation = rng.standard_normal(shape, np.float32)
-    inputs = (jax.random.key(0), observation, np.zeros(len(observation), np.float32))
+    inputs = step_inputs(policy, observation)
     program = policy.batched.lower(policy.params, *inputs, policy.knobs).compile()
     compiled = time.perf_counter()
-    np.asarray(policy.act(*inputs).action)
+    act(policy, inputs)
     acted = time.perf_counter()
     peak_bytes = harness.allocator_peak()  # of this setting: nothing else ran yet
 
@@ -81,13 +82,37 @@ def measure(setting: latency_settings.Setting) -> dict[str, Any]:
 
 def make_policy(setting: latency_settings.Setting) -> tuple[Policy, Any]:
     """The run's policy, or one with fresh weights; and its configuration."""
-    algorithm, spec, config = latency_settings.build(setting)
+    algorithm, _, config = latency_settings.build(setting)
     if setting.workdir:
         policy = gem_jax.load(setting.workdir)
     else:
-        state = jax.jit(algorithm.init)(jax.random.key(0))
-        policy = policies.bind(algorithm, algorithm.actor_params(state), spec, 0)
+        state = loop.select_seed(loop.init(algorithm, loop.seed_keys([0])), 0)
+        policy = policies.bind(algorithm, loop.policy_params(algorithm, state))
     return policy.with_knobs(**setting.knobs), config
+
+
+def step_inputs(policy: Policy, observation: np.ndarray) -> tuple[Any, ...]:
+    """Key, memory and what is seen at the first step of as many episodes."""
+    count = len(observation)
+    seen: Any = (
+        observation,
+        np.zeros(count, np.float32),
+        np.zeros((count, policy.spec.action_size), np.float32),
+        np.zeros(count, np.float32),
+    )
+    remembers = policy.algorithm.observe is not None
+    shown = acting.Seen(*seen) if remembers else acting.Seen(*seen[:2])
+    return jax.random.key(0), policy.init_memory(count), shown
+
+
+def act(policy: Policy, inputs: tuple[Any, ...]) -> np.ndarray:
+    """The call that a control loop makes, from numpy to numpy."""
+    key, memory, seen = inputs
+    if policy.algorithm.observe is None:
+        return np.asarray(policy.act(key, seen.observation, seen.t).action)
+    last = dict(last_action=seen.last_action, last_reward=seen.last_reward)
+    output, _ = policy.take_step(key, memory, seen.observation, seen.t, **last)
+    return np.asarray(output.action)
 
 
 def calls(policy: Policy, inputs: tuple[Any, ...]) -> dict[str, Callable[[], Any]]:
@@ -95,15 +120,15 @@ def calls(policy: Policy, inputs: tuple[Any, ...]) -> dict[str, Callable[[], Any
     on_device = jax.device_put(inputs)
     arguments = (policy.params, *on_device, policy.knobs)
     # Takes what acting takes and does nothing: what remains is the dispatch.
-    nothing = jax.jit(lambda params, key, observation, t, knobs: t, keep_unused=True)
-    result = jax.block_until_ready(policy.batched(*arguments).action)
+    nothing = jax.jit(lambda params, key, memory, seen, knobs: seen.t, keep_unused=True)
+    result = jax.block_until_ready(policy.batched(*arguments)[0].action)
 
     def transfer() -> None:
         jax.block_until_ready(jax.device_put(inputs[1:]))
         np.array(result)
 
     return {
-        "call": lambda: np.asarray(policy.act(*inputs).action),
+        "call": lambda: act(policy, inputs),
         "program": harness.waited(policy.batched, *arguments),
         "dispatch": harness.waited(nothing, *arguments),
         "transfer": transfer,
@@ -165,12 +190,13 @@ def program_flops(policy: Policy, inputs: tuple[Any, ...]) -> float:
     The compiler counts the body of a loop once, so rows and candidates must not be
     taken in tiles. The program is compiled and not run.
     """
-    key, observation, t = inputs
+    key, memory, seen = inputs
     knobs = policy.knobs
     if hasattr(knobs, "chunk_size"):
         knobs = dataclasses.replace(knobs, chunk_size=knobs.set_size)
-    keys = jax.random.split(key, len(observation))
-    at_once = jax.jit(batched_act(policy.algorithm.act))
+    keys = jax.random.split(key, len(seen.t))
+    step = acting.make_step(policy.algorithm)
+    at_once = jax.jit(jax.vmap(step, in_axes=(None, 0, 0, 0, None)))
     return harness.flops(
-        at_once.lower(policy.params, keys, observation, t, knobs).compile()
+        at_once.lower(policy.params, keys, memory, seen, knobs).compile()
     )

@@ -24,7 +24,7 @@ from gem_jax import algorithms
 from gem_jax.data import tasks
 from gem_jax.training import rundir
 
-_METHODS = flags.DEFINE_list("methods", sorted(algorithms.ALGORITHMS), "Algorithms.")
+_METHODS = flags.DEFINE_list("methods", algorithms.names(), "Algorithms.")
 _ENVS = flags.DEFINE_list(
     "envs", ["hopper-medium-v2", "antmaze-umaze-v2"], "Tasks that give the shapes."
 )

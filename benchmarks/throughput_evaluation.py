@@ -14,9 +14,10 @@ import numpy as np
 
 from experiments import configs
 from gem_jax import algorithms, envs, policy
+from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
-from gem_jax.training import evaluation
-from gem_jax.types import ActOutput, EnvSpec
+from gem_jax.training import evaluation, loop
+from gem_jax.types import ActOutput, EnvSpec, PolicyParams
 
 _PHYSICS_STEPS = 300  # of each environment
 
@@ -34,16 +35,17 @@ def measure(
     spec = EnvSpec(task.observation_size, task.action_size, task.horizon)
     config = configs.get_config("gem", task, preset)
     algorithm = algorithms.make("gem", config, spec)
-    state = jax.jit(algorithm.init)(jax.random.key(0))
-    params = algorithm.actor_params(state)
+    state = loop.select_seed(loop.init(algorithm, loop.seed_keys([0])), 0)
+    params = loop.policy_params(algorithm, state)
     knobs = policy.change_knobs(algorithm.knobs, {"num_candidates": num_candidates})
 
     def do_nothing(params, key, observation, t, knobs):
         del params, key, observation, t, knobs
         return ActOutput(jnp.zeros(spec.action_size), {})
 
-    acting = seconds_per_step(env, algorithm.act, params, knobs, episodes)
-    idle = seconds_per_step(env, do_nothing, params, (), episodes)
+    idler = algorithm._replace(act=do_nothing)
+    acting = seconds_per_step(env, algorithm, params, knobs, episodes)
+    idle = seconds_per_step(env, idler, params, (), episodes)
     physics = min(physics_seconds(env, episodes), idle)
     return {
         "env": env,
@@ -55,9 +57,11 @@ def measure(
     }
 
 
-def seconds_per_step(env: str, act: Any, params: Any, knobs: Any, episodes: int):
+def seconds_per_step(
+    env: str, algorithm: Algorithm, params: PolicyParams, knobs: Any, episodes: int
+) -> float:
     """Of the real evaluator, compiled and warm."""
-    with evaluation.make_evaluator(tasks.get(env).env_id, act) as evaluate:
+    with evaluation.make_evaluator(tasks.get(env).env_id, algorithm) as evaluate:
         for _ in range(2):  # the first call compiles
             [result] = evaluate(params, jax.random.key(0), [knobs], episodes)
     return 1.0 / result.steps_per_second

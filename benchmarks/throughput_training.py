@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import harness, throughput_peers
@@ -101,8 +102,9 @@ def loop_chunks(
 def prepared(
     algorithm: Algorithm, state: Any, key: Any, dataset: Transition
 ) -> Transition:
-    """The dataset with the arrays that the last phase attaches."""
-    _, extras = jax.jit(algorithm.phases[-1].prepare)(state, key, dataset)
+    """The dataset as updates see it, with the arrays that the last phase attaches."""
+    dataset, _ = loop.normalized(dataset)
+    _, extras = jax.jit(algorithm.phases[-1].prepare)(state.algorithm, key, dataset)
     return dataset._replace(extras={**dataset.extras, **extras})
 
 
@@ -116,7 +118,8 @@ def bare_scan(algorithm: Algorithm, chunk_size: int) -> Any:
                 jax.random.fold_in(key, state.step)
             )
             batch = sampling.uniform(sample_key, dataset, phase.batch_size, state.step)
-            return phase.update(state, update_key, batch)[0], None
+            new, _ = phase.update(state.algorithm, update_key, batch, state.step)
+            return state._replace(step=state.step + 1, algorithm=new), None
 
         return jax.lax.scan(step, state, length=chunk_size)[0]
 
@@ -137,4 +140,5 @@ def update_flops(algorithm: Algorithm, data: Transition) -> float:
     state = jax.eval_shape(algorithm.init, jax.random.key(0))
     batch = jax.tree.map(lambda leaf: leaf[: phase.batch_size], data)
     update = jax.jit(phase.update)
-    return harness.flops(update.lower(state, jax.random.key(0), batch).compile())
+    step = jnp.int32(0)
+    return harness.flops(update.lower(state, jax.random.key(0), batch, step).compile())

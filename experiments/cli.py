@@ -76,6 +76,21 @@ def run(
     raise AssertionError("absl's run does not return")
 
 
+def parse_twice(argv: list[str], define: Callable[[list[str]], None]) -> list[str]:
+    """Parses, lets ``define`` add flags that depend on what was said, parses again.
+
+    Args:
+      argv: of the program.
+      define: takes ``argv`` with the content of flag files in it; the flags that are
+        there before are parsed.
+    """
+    argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+    flags.FLAGS(argv, known_only=True)
+    define(argv)
+    flags.FLAGS.unparse_flags()
+    return flags.FLAGS(argv)
+
+
 def require_platform() -> None:
     """Refuses a ``JAX_PLATFORMS`` of which this machine has nothing.
 

@@ -33,6 +33,17 @@ def read(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
     return list(csv.DictReader(whole.splitlines()))
 
 
+def read_any(path: pathlib.Path) -> list[Row]:
+    """The rows of a file with whatever columns, none if there is no file.
+
+    A half-written last row is left out.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text()
+    return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+
 def append(
     path: pathlib.Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
 ) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import numpy as np
 
 from experiments import labeled_trajectories, navigation_table, run_record
-from gem_jax import clustering, data
-from gem_jax.algorithm import Algorithm, State
+from gem_jax import acting, clustering, data
+from gem_jax.algorithm import Algorithm
 from gem_jax.envs import navigation_rollout
 from gem_jax.policy import rebuild
 from gem_jax.training import checkpoint, evaluation, loop, rundir
@@ -25,24 +26,26 @@ def play(
       dataset: what it was trained on; tells how good EMPO's clusters are.
       num_episodes: a seed.
     """
-    algorithm, step, state = restore(run)
-    params = jax.vmap(algorithm.actor_params)(state)
+    algorithm, num_steps, state = restore(run)
+    params = jax.vmap(functools.partial(loop.policy_params, algorithm))(state)
+    step = acting.make_step(algorithm)
     keys = jax.numpy.stack([evaluation.seed_key(seed) for seed in run.seeds])
 
     def roll(params: Any, key: jax.Array) -> navigation_rollout.Rollout:
         def decide(key: jax.Array, observation: jax.Array, t: jax.Array) -> Any:
-            output = algorithm.act(params, key, observation, t, algorithm.knobs)
+            seen = acting.Seen(observation, t)
+            output, _ = step(params, key, (), seen, algorithm.knobs)
             return output.action, output.audit
 
         return navigation_rollout.rollout(decide, key, num_episodes)
 
     rollouts = jax.device_get(jax.jit(jax.vmap(roll))(params, keys))
     several = run.algo == "empo" and run.config.num_clusters > 1
-    rand = rand_indices(state.label, dataset) if several else None
-    return navigation_table.Outcome(rollouts, rand, step)
+    rand = rand_indices(state.algorithm.label, dataset) if several else None
+    return navigation_table.Outcome(rollouts, rand, num_steps)
 
 
-def restore(run: run_record.Run) -> tuple[Algorithm, int, State]:
+def restore(run: run_record.Run) -> tuple[Algorithm, int, loop.State]:
     """A finished run's algorithm, updates, and state with a leading axis of seeds."""
     record = rundir.read_json(run.workdir / rundir.CONFIG)
     algorithm, _ = rebuild(record)

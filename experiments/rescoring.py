@@ -16,7 +16,6 @@ from experiments import candidate_memory, candidate_time
 from gem_jax import errors
 from gem_jax import policy as policies
 from gem_jax.data import tasks
-from gem_jax.inference.knobs import schedule_ends
 from gem_jax.policy import Policy
 from gem_jax.training import evaluation, rundir
 
@@ -38,15 +37,10 @@ class TrainedRun:
     def with_knobs(self, changes: Mapping[str, Any]) -> TrainedRun:
         """The same weights with other knobs.
 
-        Args:
-          changes: knobs by name, and perhaps ``lambda_schedule``. A new ``lambda_end``
-            alone keeps to the run's schedule: of a constant lambda both ends move.
-
         Raises:
           UserError: the algorithm has no such knob, or a value is out of range.
         """
-        knobs = _with_schedule(changes, self.record["config"])
-        changed = tuple(policy.with_knobs(**knobs) for policy in self.policies)
+        changed = tuple(policy.with_knobs(**changes) for policy in self.policies)
         return dataclasses.replace(self, policies=changed)
 
     def origins(self) -> list[dict[str, Any]]:
@@ -76,23 +70,6 @@ def load(workdir: pathlib.Path, checkpoint: int | None = None) -> TrainedRun:
     others = range(1, len(record["seeds"]))
     rest = (gem_jax.load(workdir, first.step, seed) for seed in others)
     return TrainedRun(record, (first, *rest))
-
-
-def _with_schedule(
-    changes: Mapping[str, Any], config: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Both ends of lambda, where the schedule or one of them changes."""
-    knobs = dict(changes)
-    named = knobs.pop("lambda_schedule", None)
-    free = "lambda_start" in knobs or "lambda_end" not in knobs
-    if "lambda_schedule" not in config or (named is None and free):
-        return dict(changes)
-    start, end = (knobs.get(k, config[k]) for k in ("lambda_start", "lambda_end"))
-    try:
-        ends = schedule_ends(named or config["lambda_schedule"], start, end)
-    except ValueError as error:
-        raise errors.UserError(str(error)) from None
-    return knobs | dict(zip(("lambda_start", "lambda_end"), ends, strict=True))
 
 
 def require_one_task(runs: Sequence[TrainedRun]) -> None:
@@ -130,8 +107,8 @@ def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, A
     for _, group in itertools.groupby(runs, lambda r: rundir.settings_hash(r.record)):
         alike = list(group)
         task = tasks.get(alike[0].record["env"])
-        act = alike[0].policies[0].algorithm.act
-        with evaluation.make_evaluator(task.env_id, act) as evaluate:
+        algorithm = alike[0].policies[0].algorithm
+        with evaluation.make_evaluator(task.env_id, algorithm) as evaluate:
             for batch in _batches(alike, size):
                 yield from _play_batch(evaluate, batch, task, episodes)
 
@@ -188,7 +165,7 @@ def _play_batch(
 
 def _warn_of_bad(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
-        if row["bad_candidates"]:
+        if row.get("bad_candidates"):
             _print(
                 f"warning: seed {row['seed']}: {row['bad_candidates']:.2%} of the "
                 "candidates had a value or density that is not finite, and all of them "

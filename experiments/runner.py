@@ -17,7 +17,7 @@ from experiments import (
     run_record,
 )
 from gem_jax import algorithms, data
-from gem_jax.algorithm import Algorithm, Phase, State
+from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.data import locks, progress
 from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
 from gem_jax.types import EnvSpec, Transition
@@ -76,7 +76,7 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
     keys = loop.seed_keys(run.seeds)
     with (
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
-        evaluation.make_evaluator(run.task.env_id, algorithm.act) as evaluate,
+        evaluation.make_evaluator(run.task.env_id, algorithm) as evaluate,
         interrupt.watch(raising=False) as stop,
     ):
         stop.expendable = True  # until there is something that the disk has not
@@ -96,7 +96,7 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
             rundir.forget_after(run.workdir / name, restored.step)
         began -= restored.notes.get("seconds", _seconds_so_far(run.workdir))
 
-        def evaluate_all(state: State, step: int) -> None:
+        def evaluate_all(state: loop.State, step: int) -> None:
             _evaluate(run, algorithm, evaluate, state, step, stop, log)
 
         _fit(run, algorithm, store, restored, transitions, evaluate_all, stop, began)
@@ -139,7 +139,7 @@ def _fit(
     store: checkpoint.Store,
     restored: checkpoint.Restored,
     dataset: Transition,
-    evaluate: Callable[[State, int], None],
+    evaluate: Callable[[loop.State, int], None],
     stop: interrupt.Watch,
     began: float,
 ) -> None:
@@ -219,7 +219,7 @@ def _evaluate(
     run: run_record.Run,
     algorithm: Algorithm,
     evaluate: Callable[..., evaluation.EvalResult],
-    state: State,
+    state: loop.State,
     step: int,
     stop: interrupt.Watch,
     log: Callable[[str], None],
@@ -230,7 +230,7 @@ def _evaluate(
     episodes = cadence.final_episodes if last else cadence.eval_episodes
     rows = []
     for index, seed in enumerate(run.seeds):
-        params = algorithm.actor_params(loop.select_seed(state, index))
+        params = loop.policy_params(algorithm, loop.select_seed(state, index))
         try:
             [result] = evaluate(
                 params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop

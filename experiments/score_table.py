@@ -26,7 +26,7 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     alone is worth.
     """
     files = [folder / sweep_table.FILE for folder in folders]
-    swept = [row for f in files for row in csv_rows.read(f, sweep_table.COLUMNS)]
+    swept = [row for file in files for row in csv_rows.read_any(file)]
     summaries: list[Summary] = []
     for folder in folders:
         record = rundir.read_json(folder / rundir.CONFIG)
@@ -48,7 +48,8 @@ def _anchor_scores(
     """One a seed, from as many episodes as the run's last evaluation; [] unless all."""
     same = ("env", "algo", "source", "settings")
     wanted = {name: summary[name] for name in same}
-    wanted |= {name: last["knobs"].get(name) for name in sweep_table.KNOBS}
+    known = set().union(*swept)
+    wanted |= {name: knob for name, knob in last["knobs"].items() if name in known}
     wanted |= {
         "step": summary["steps"],
         "episodes": last["episodes"],

@@ -1,18 +1,17 @@
-"""Plays trained runs under a grid of knobs, without retraining.
+"""Evaluates trained runs under a grid of knobs, without retraining.
 
 python -m experiments.sweep --workdir=runs/maze2d-medium-v1/gem/seed0 \
     --num_candidates=0,1,16,64 --kappa=0,1 --ablations
 
-Every knob takes a list, and the grid is their product; ``--ablations`` adds the
-paper's, one change each. The runs' own knobs are always among the settings. The table
-is a CSV file with a line a setting and seed; the same command continues one that was
-interrupted. At the end the best setting by one half of the episodes is reported by the
-other, and figures lie beside the table.
+Every knob of the runs' algorithm takes a list, and the grid is their product;
+``--ablations`` adds the paper's, one change each. The runs' own knobs are always among
+the settings. The table is a CSV file with a line a setting and seed; the same command
+continues one that was interrupted. At the end the best setting by one half of the
+episodes is reported by the other, and figures lie beside the table.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,41 +19,53 @@ from typing import Any
 
 from absl import flags
 
-from experiments import cli, rescoring, sweep_report, sweep_table
+from experiments import (
+    cli,
+    knob_flags,
+    rescoring,
+    sweep_figures,
+    sweep_report,
+    sweep_table,
+)
 from experiments.rescoring import TrainedRun
-from gem_jax import errors
+from gem_jax import algorithms, errors
 from gem_jax.data import progress
-from gem_jax.inference import Knobs
+from gem_jax.training import rundir
 
 _WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
 _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
 _OUTPUT = flags.DEFINE_string("output", None, "Default: the first WORKDIR/sweep.csv.")
-_CHUNK = flags.DEFINE_integer("chunk_size", None, "Most candidates at a time.")
-_ABLATIONS = flags.DEFINE_bool("ablations", False, "Also play the paper's ablations.")
-_TYPES: dict[str, type] = {
-    field.name: type(field.default)
-    for field in dataclasses.fields(Knobs)
-    if field.name in sweep_table.KNOBS
-} | {"lambda_schedule": str}
-for _name in _TYPES:
-    flags.DEFINE_list(_name, None, "Values; see gem_jax.inference.Knobs.")
+_ABLATIONS = flags.DEFINE_bool("ablations", False, "Also run the paper's ablations.")
 
 Setting = Mapping[str, Any]  # knobs that differ from the run's own
 
 
+def parse(argv: list[str]) -> list[str]:
+    """Parses twice: the first run tells which knobs become flags."""
+
+    def define(_: list[str]) -> None:
+        first = cli.folders(_WORKDIR.value)[0]
+        knob_flags.define_lists(knob_flags.of_run(str(first)))
+
+    return cli.parse_twice(argv, define)
+
+
 def main(argv: list[str]) -> None:
-    """Plays what the table lacks, then prints and draws what came out."""
+    """Evaluates what the table lacks, then prints and draws what came out."""
     cli.no_arguments(argv)
     folders = cli.folders(_WORKDIR.value)
-    settings = asked_settings()
+    knobs = knob_flags.of_run(str(folders[0]))
+    ablations = _ablations(folders[0])
+    settings = asked_settings(knob_flags.given_lists(knobs), ablations)
     runs = [rescoring.load(folder, _CHECKPOINT.value) for folder in folders]
     rescoring.require_one_task(runs)
-    if _CHUNK.value is not None:
-        runs = [run.with_knobs({"chunk_size": _CHUNK.value}) for run in runs]
+    runs = [run.with_knobs(knob_flags.given_plain(knobs)) for run in runs]
     variants = distinct(runs, settings)
     table = sweep_table.Table(
-        pathlib.Path(_OUTPUT.value or folders[0] / sweep_table.FILE), _EPISODES.value
+        pathlib.Path(_OUTPUT.value or folders[0] / sweep_table.FILE),
+        _EPISODES.value,
+        runs[0].policies[0],
     )
     missing = [
         changed[i]
@@ -71,25 +82,37 @@ def main(argv: list[str]) -> None:
             setting,
             [row for run in changed for row in table.rows(run)],
             [run.policies[0].knobs for run in changed],
+            runs[0].policies[0].diagnostics,
         )
         for setting, changed in variants
     ]
     print(sweep_report.format_results(found))
-    drawn = sweep_report.draw(found, table.path)
+    drawn = sweep_figures.draw(found, table.path, ablations)
     print(f"in {', '.join(map(str, [table.path, *drawn]))}")
 
 
-def asked_settings() -> list[Setting]:
-    """The settings on the command line, the runs' own first.
+def _ablations(folder: pathlib.Path) -> Mapping[str, Setting]:
+    """The paper's, as the algorithm declares them, if they are asked for."""
+    if not _ABLATIONS.value:
+        return {}
+    algo = rundir.read_json(folder / rundir.CONFIG)["algo"]
+    found: Mapping[str, Setting] = getattr(algorithms.lookup(algo), "ABLATIONS", {})
+    if not found:
+        raise errors.UserError(f"{algo} has no ablations of acting; drop --ablations")
+    return found
+
+
+def asked_settings(
+    asked: Mapping[str, Sequence[Any]], ablations: Mapping[str, Setting]
+) -> list[Setting]:
+    """The runs' own setting, the grid of the lists, and the ablations.
 
     Raises:
-      UserError: nothing is asked for, or a value has another type.
+      UserError: nothing is asked for.
     """
-    asked = asked_values()
-    if not asked and not _ABLATIONS.value:
+    if not asked and not ablations:
         raise errors.UserError("nothing to sweep; give a list, say --kappa=0,1,2")
-    ablations = sweep_report.ABLATIONS.values() if _ABLATIONS.value else ()
-    return [{}, *product(asked), *ablations]
+    return [{}, *product(asked), *ablations.values()]
 
 
 def distinct(
@@ -107,27 +130,6 @@ def distinct(
     return list(found.values())
 
 
-def asked_values() -> dict[str, list[Any]]:
-    """The lists on the command line, converted to the types of the knobs.
-
-    Raises:
-      UserError: a value has another type.
-    """
-    asked = {}
-    for name, kind in _TYPES.items():
-        texts = flags.FLAGS[name].value
-        if texts is None:
-            continue
-        try:
-            asked[name] = [kind(text) for text in texts]
-        except ValueError:
-            wanted = {int: "whole numbers", float: "numbers"}[kind]
-            raise errors.UserError(
-                f"--{name} takes {wanted} with commas between, got {','.join(texts)}"
-            ) from None
-    return asked
-
-
 def product(values: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
     """Every combination of the values; none if there are none."""
     if values:
@@ -136,4 +138,4 @@ def product(values: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, parse)

@@ -1,4 +1,4 @@
-"""The CSV file of a sweep: a line a setting and seed, appended as it is played."""
+"""The CSV file of a sweep: a line a setting and seed, appended when it is there."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments import csv_rows, rescoring
+from experiments import csv_rows, knob_flags, rescoring
 from experiments.csv_rows import Row
-from gem_jax.inference import Knobs
+from gem_jax.policy import Policy
 
-# The size of a chunk changes no choice.
-KNOBS = tuple(f.name for f in dataclasses.fields(Knobs) if f.name != "chunk_size")
-_SETTING = ("env", "algo", "source", "settings", "step", "seed", "episodes", *KNOBS)
-_MEASURED = (
-    *("normalized_score", "success_rate", "length_mean", "support_z"),
-    *("violation_rate", "collapse_dist", "env_steps_per_second", "returns"),
-)
-COLUMNS = _SETTING + _MEASURED
+_ORIGIN = ("env", "algo", "source", "settings", "step", "seed", "episodes")
+_SCORES = ("normalized_score", "success_rate", "length_mean")
+_REST = ("env_steps_per_second", "returns")
 FILE = "sweep.csv"  # in the first run's folder, by default
+
+
+def setting_columns(policy: Policy) -> tuple[str, ...]:
+    """What a row was measured for: where it comes from, and the algorithm's knobs."""
+    return _ORIGIN + knob_flags.names(policy.knobs)
+
+
+def columns(policy: Policy) -> tuple[str, ...]:
+    """All columns of the table of an algorithm."""
+    return setting_columns(policy) + _SCORES + policy.diagnostics + _REST
 
 
 class Table:
@@ -29,20 +34,22 @@ class Table:
       path: of the file, which need not exist.
     """
 
-    def __init__(self, path: pathlib.Path, episodes: int) -> None:
+    def __init__(self, path: pathlib.Path, episodes: int, policy: Policy) -> None:
         """Reads the file; drops a half-written last line.
 
         Args:
           path: of the file.
           episodes: a seed; rows of other numbers of episodes are other rows.
+          policy: any of those whose rows it has; gives the columns.
 
         Raises:
           UserError: the file is another kind of table.
         """
         self.path = path
         self._episodes = episodes
-        rows = csv_rows.read(path, COLUMNS)
-        self._rows = {tuple(row[name] for name in _SETTING): row for row in rows}
+        self._columns, self._setting = columns(policy), setting_columns(policy)
+        rows = csv_rows.read(path, self._columns)
+        self._rows = {self._key(row): row for row in rows}
 
     def holds(self, run: rescoring.TrainedRun) -> bool:
         """Whether all seeds of a run, with its knobs, are in the table."""
@@ -54,26 +61,22 @@ class Table:
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows to the file, but for those it holds."""
-        new = {_key(row): _flat(row) for row in rows}
-        new = {key: row for key, row in new.items() if key not in self._rows}
-        csv_rows.append(self.path, COLUMNS, list(new.values()))
+        flat = map(self._flat, rows)
+        new = {key: row for row in flat if (key := self._key(row)) not in self._rows}
+        csv_rows.append(self.path, self._columns, list(new.values()))
         self._rows |= new
 
     def _keys(self, run: rescoring.TrainedRun) -> set[tuple[str, ...]]:
         knobs = dataclasses.asdict(run.policies[0].knobs)
         measured = {"episodes": self._episodes, "knobs": knobs}
-        return {_key(origin | measured) for origin in run.origins()}
+        return {self._key(self._flat(row | measured)) for row in run.origins()}
 
+    def _key(self, flat: Row) -> tuple[str, ...]:
+        return tuple(flat[name] for name in self._setting)
 
-def _key(row: Mapping[str, Any]) -> tuple[str, ...]:
-    flat = _flat(row)
-    return tuple(flat[name] for name in _SETTING)
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, str]:
-    cells = {**row, **row["knobs"]}
-    values = ((name, cells.get(name)) for name in COLUMNS)
-    return {name: cell(value) for name, value in values}
+    def _flat(self, row: Mapping[str, Any]) -> dict[str, str]:
+        cells = {**row, **row["knobs"]}
+        return {name: cell(cells.get(name)) for name in self._columns}
 
 
 def cell(value: Any) -> str:

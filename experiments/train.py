@@ -60,15 +60,15 @@ _RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Contin
 
 def parse(argv: list[str]) -> list[str]:
     """Parses twice: the first pass tells which algorithm's settings become flags."""
-    argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
-    flags.FLAGS(argv, known_only=True)
+    return cli.parse_twice(argv, _define_config)
+
+
+def _define_config(argv: list[str]) -> None:
     preset, _ = _preset()
     default = configs.get_config(_ALGO.value, tasks.get(_ENV.value), preset)
     _check_fields(argv, default)
     config = config_dict.ConfigDict(dataclasses.asdict(default))
     config_flags.DEFINE_config_dict("config", config)
-    flags.FLAGS.unparse_flags()
-    return flags.FLAGS(argv)
 
 
 def main(argv: list[str]) -> None:

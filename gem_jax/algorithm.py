@@ -4,6 +4,9 @@ A factory ``make(config, spec) -> Algorithm`` binds configuration; all change fl
 through an explicit state; the caller owns jit, vmap, the loop and the keys. Functions
 treat one seed and, when acting, one state: the loop vmaps over seeds and the evaluator
 over environments, so no algorithm can let rows of a batch influence each other.
+
+The loop counts steps and normalizes observations: wherever an algorithm meets an
+observation, in a dataset, a batch or when acting, it is normalized already.
 """
 
 from __future__ import annotations
@@ -11,12 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-import jax
-
 from gem_jax import sampling
-from gem_jax.types import ActOutput, Array, Metrics, Params, PRNGKey, Transition
+from gem_jax.types import (
+    ActOutput,
+    Array,
+    EnvSpec,
+    Metrics,
+    Params,
+    PRNGKey,
+    Transition,
+)
 
-State = Any  # a pytree of arrays with a scalar int32 field ``step``
+State = Any  # a pytree of arrays
+Memory = Any  # a pytree of arrays: what a policy keeps of an episode
 
 
 class InitFn(Protocol):
@@ -46,11 +56,13 @@ class RefreshFn(Protocol):
     entry included; once for each such step, however often a run is interrupted.
     """
 
-    def __call__(self, state: State, key: PRNGKey, dataset: Transition) -> State: ...
+    def __call__(
+        self, state: State, key: PRNGKey, dataset: Transition, step: Array
+    ) -> State: ...
 
 
 class SampleFn(Protocol):
-    """Takes a batch from the dataset; ``step`` counts the updates of the phase."""
+    """Takes a batch from the dataset."""
 
     def __call__(
         self, key: PRNGKey, dataset: Transition, batch_size: int, step: Array | int
@@ -58,27 +70,54 @@ class SampleFn(Protocol):
 
 
 class UpdateFn(Protocol):
-    """One gradient step on a batch; adds one to ``state.step``.
+    """One gradient step on a batch.
 
     Metrics are scalars named ``component/quantity``, the same at every step; the
     components are fields of the state, and a step changes no others.
     """
 
     def __call__(
-        self, state: State, key: PRNGKey, batch: Transition
+        self, state: State, key: PRNGKey, batch: Transition, step: Array
     ) -> tuple[State, Metrics]: ...
 
 
 class ActFn(Protocol):
     """Chooses an action for one state.
 
-    ``observation`` is `[O]` as the environment gives it, ``t`` the step inside the
-    episode, ``knobs`` a pytree of the algorithm's own kind.
+    ``observation`` is `[O]`, ``t`` the step inside the episode, ``knobs`` a pytree of
+    the algorithm's own kind. An algorithm with memory takes a last argument, ``memory``
+    as ``observe`` has just returned it.
     """
 
     def __call__(
         self, params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput: ...
+
+
+class InitMemoryFn(Protocol):
+    """What a policy remembers before the first step of an episode."""
+
+    def __call__(self, params: Params, knobs: Any) -> Memory: ...
+
+
+class ObserveFn(Protocol):
+    """Takes into memory what the last action led to; runs before every ``act``.
+
+    ``last_action`` `[A]` is what was executed and ``last_reward`` `[]` what the
+    environment gave for it; both are 0 at the first step of an episode.
+    """
+
+    def __call__(
+        self,
+        params: Params,
+        key: PRNGKey,
+        memory: Memory,
+        observation: Array,
+        last_action: Array,
+        last_reward: Array,
+        t: Array,
+        knobs: Any,
+    ) -> Memory: ...
 
 
 def prepare_nothing(
@@ -91,6 +130,8 @@ def prepare_nothing(
 
 class Phase(NamedTuple):
     """A stretch of training with one kind of update.
+
+    ``step``, where a function takes it, counts the gradient steps of the phase.
 
     Attributes:
       name: shown in the metrics.
@@ -123,28 +164,33 @@ class Algorithm(NamedTuple):
     """An algorithm bound to its configuration and to the sizes of an environment.
 
     Attributes:
+      spec: those sizes.
       init: key to state.
       phases: run in order; evaluation happens during the last.
       actor_params: the part of the state that acting reads, and nothing else.
       act: chooses an action.
-      knobs: the configured knobs of ``act``; an empty tuple when it has none.
+      knobs: the configured knobs of ``act``, a dataclass with ``validate``; an empty
+        tuple when it has none. Their names become flags and columns of tables.
       check: called with the dataset, on the host, before training; logs what is seldom
         meant and raises ``UserError`` at what cannot work.
+      normalize_observations: by the dataset's mean and standard deviation.
+      init_memory: with ``observe``, for a policy that acts by what came before in the
+        episode; ``None`` for most.
+      observe: see ``init_memory``.
     """
 
+    spec: EnvSpec
     init: InitFn
     phases: tuple[Phase, ...]
     actor_params: Callable[[State], Params]
     act: ActFn
     knobs: Any = ()
     check: Callable[[Transition, Callable[[str], None]], None] = accept
+    normalize_observations: bool = True
+    init_memory: InitMemoryFn | None = None
+    observe: ObserveFn | None = None
 
     @property
     def num_steps(self) -> int:
         """Gradient steps of all phases together."""
         return sum(phase.num_steps for phase in self.phases)
-
-
-def batched_act(act: ActFn) -> ActFn:
-    """``act`` over `[B, O]` observations, `[B]` keys and `[B]` steps."""
-    return jax.vmap(act, in_axes=(None, 0, 0, 0, None))

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gem_jax import algorithms, batching, errors
-from gem_jax.algorithm import ActFn, Algorithm
+from gem_jax import acting, algorithms, errors
+from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.training import admission, checkpoint, loop, rundir
-from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey
+from gem_jax.types import ActOutput, Array, EnvSpec, PolicyParams, PRNGKey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,20 +24,23 @@ class Policy:
 
     Attributes:
       algorithm: the bundle of pure functions, for use in other JAX code.
-      batched: ``algorithm.act`` over rows from one key, jitted; knobs are arguments, so
-        that other numbers in them do not recompile.
-      params: what ``algorithm.act`` reads: weights and observation statistics.
+      batched: ``acting.make_step`` over rows from one key, jitted; knobs are arguments,
+        so that other numbers in them do not recompile.
+      params: weights and observation statistics.
       knobs: the run's knobs; ``with_knobs`` gives a policy with others.
-      spec: sizes of the environment.
-      step: updates behind the weights.
+      step: gradient steps behind the weights.
     """
 
     algorithm: Algorithm
-    batched: ActFn
-    params: Params
+    batched: acting.StepFn
+    params: PolicyParams
     knobs: Any
-    spec: EnvSpec
     step: int
+
+    @property
+    def spec(self) -> EnvSpec:
+        """Sizes of the environment."""
+        return self.algorithm.spec
 
     def act(
         self, key: PRNGKey, observation: ArrayLike, t: ArrayLike | None = None
@@ -58,17 +61,79 @@ class Policy:
           it is, and the action came out not to be.
 
         Raises:
-          UserError: the shapes are not those of the policy, or these are no numbers.
+          UserError: the shapes are not those of the policy, these are no numbers, or
+            the policy acts by memory, which ``take_step`` keeps.
         """
+        if self.algorithm.observe is not None:
+            raise errors.UserError(
+                "this policy remembers its episode: use init_memory and take_step"
+            )
+        seen = acting.Seen(*self._states(observation, t))
+        return self.batched(self.params, key, (), seen, self.knobs)[0]
+
+    def init_memory(self, batch_size: int) -> Memory:
+        """What ``batch_size`` episodes begin with, leaves `[B, ...]`."""
+        one = acting.init_memory(self.algorithm, self.params, self.knobs)
+        return jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (batch_size, *jnp.shape(leaf))), one
+        )
+
+    def take_step(
+        self,
+        key: PRNGKey,
+        memory: Memory,
+        observation: ArrayLike,
+        t: ArrayLike | None = None,
+        *,
+        last_action: ArrayLike | None = None,
+        last_reward: ArrayLike | None = None,
+    ) -> tuple[ActOutput, Memory]:
+        """Chooses the next actions of running episodes; serves policies of any kind.
+
+        Args:
+          key: as for ``act``.
+          memory: from ``init_memory`` at the first step, then from the step before.
+          observation: `[B, O]`, as for ``act``.
+          t: `[B]`, as for ``act``.
+          last_action: `[B, A]` what was executed; ``None`` at the first step.
+          last_reward: `[B]` what the environment gave for it; the same.
+
+        Returns:
+          What ``act`` returns, and the memory.
+
+        Raises:
+          UserError: shapes are not those of the policy, or these are no numbers.
+        """
+        states, steps = self._states(observation, t)
+        size = states.shape[0]
+        actions = _shaped("last_action", last_action, (size, self.spec.action_size))
+        rewards = _shaped("last_reward", last_reward, (size,))
+        seen = acting.Seen(states, steps, actions, rewards)
+        return self.batched(self.params, key, memory, seen, self.knobs)
+
+    def _states(
+        self, observation: ArrayLike, t: ArrayLike | None
+    ) -> tuple[Array, Array]:
         states: Array = _float32("observation", observation)
         shape, size = states.shape, self.spec.observation_size
         if len(shape) != 2 or shape[1] != size:
             one = "; one state is observation[None]" if len(shape) == 1 else ""
             raise errors.UserError(f"observation must be [B, {size}], got {shape}{one}")
-        steps: Array = _float32("t", np.zeros(shape[0]) if t is None else t)
-        if steps.shape != shape[:1]:
-            raise errors.UserError(f"t must be [{shape[0]}], got {steps.shape}")
-        return self.batched(self.params, key, states, steps, self.knobs)
+        return states, _shaped("t", t, shape[:1])
+
+    @property
+    def diagnostics(self) -> tuple[str, ...]:
+        """Names of what acting reports of every action."""
+        size = self.spec.observation_size
+        seen = acting.Seen(jnp.zeros((1, size)), jnp.zeros(1))
+        if self.algorithm.observe is not None:
+            seen = seen._replace(
+                last_action=jnp.zeros((1, self.spec.action_size)),
+                last_reward=jnp.zeros(1),
+            )
+        memory, key = self.init_memory(1), jax.random.key(0)
+        arguments = self.params, key, memory, seen, self.knobs
+        return tuple(sorted(jax.eval_shape(self.batched, *arguments)[0].audit))
 
     def with_knobs(self, **changes: Any) -> Policy:
         """The same weights with other knobs.
@@ -132,24 +197,42 @@ def load(
         restored = checkpoint.restore(store, like, step)
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
-    params = algorithm.actor_params(loop.select_seed(restored.state, seed))
-    return bind(algorithm, params, spec, restored.step)
+    params = loop.policy_params(algorithm, loop.select_seed(restored.state, seed))
+    return bind(algorithm, params, restored.step)
 
 
-def bind(algorithm: Algorithm, params: Params, spec: EnvSpec, step: int) -> Policy:
-    """A policy from its parts, with the algorithm's own knobs."""
-    tiled_act = batching.tiled_act(algorithm.act)
+def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:
+    """A policy from its parts, with the algorithm's own knobs.
+
+    Args:
+      algorithm: bound to its settings.
+      params: from ``loop.policy_params``.
+      step: gradient steps behind them, for the record.
+    """
+    take_step = acting.make_step(algorithm)
 
     @jax.jit  # the keys too: outside they would cost more than a small network
     def batched(
-        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
-    ) -> ActOutput:
-        rows = jnp.arange(observation.shape[0], dtype=jnp.uint32)
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, rows)
-        output = tiled_act(params, keys, observation, t, knobs)
-        return _flag_bad_rows(observation, output)
+        params: PolicyParams,
+        key: PRNGKey,
+        memory: Memory,
+        seen: acting.Seen,
+        knobs: Any,
+    ) -> tuple[ActOutput, Memory]:
+        count = seen.observation.shape[0]
+        numbers = jnp.arange(count, dtype=jnp.uint32)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
+        size = acting.rows_at_a_time(knobs, max(count, 1))
+        shared = acting.share_chunk(knobs, size)
 
-    return Policy(algorithm, batched, params, algorithm.knobs, spec, step)
+        def one(row: tuple[PRNGKey, Memory, acting.Seen]) -> tuple[ActOutput, Memory]:
+            row_key, mine, shown = row
+            return take_step(params, row_key, mine, shown, shared)
+
+        output, memory = acting.map_rows(one, (keys, memory, seen), size)
+        return _flag_bad_rows(seen.observation, output), memory
+
+    return Policy(algorithm, batched, params, algorithm.knobs, step)
 
 
 def _flag_bad_rows(observation: Array, output: ActOutput) -> ActOutput:
@@ -181,6 +264,14 @@ def _float32(name: str, values: ArrayLike) -> Any:
         )
     with np.errstate(over="ignore"):  # becomes infinite, and is flagged
         return array.astype(jnp.float32)
+
+
+def _shaped(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+    """The values as float32, 0 where there are none."""
+    array: Array = _float32(name, np.zeros(shape) if values is None else values)
+    if array.shape != shape:
+        raise errors.UserError(f"{name} must be {list(shape)}, got {array.shape}")
+    return array
 
 
 def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:

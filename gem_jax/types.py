@@ -24,7 +24,7 @@ class Transition(NamedTuple):
     """A batch, or a whole dataset, of steps; all leaves share the leading axes.
 
     Attributes:
-      observation: `[..., O]`, as the environment gives it.
+      observation: `[..., O]`; normalized where an algorithm sees it.
       action: `[..., A]` in [-1, 1].
       reward: `[...]` after the reward transform.
       next_observation: `[..., O]`.
@@ -57,6 +57,18 @@ class EnvSpec(NamedTuple):
     horizon: int
     num_transitions: int = 0
     num_episodes: int = 0
+
+
+class PolicyParams(NamedTuple):
+    """What acting reads of a trained state: no optimizers, no value of states.
+
+    Attributes:
+      normalizer: observation statistics, ``gem_jax.ops.normalize.Normalizer``.
+      params: what the algorithm's ``actor_params`` took of its state.
+    """
+
+    normalizer: Any
+    params: Params
 
 
 class ActOutput(NamedTuple):

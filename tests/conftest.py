@@ -1,5 +1,19 @@
-import jax
-import pytest
+"""What all tests share: one cache of compiled programs, strict shapes, a key."""
+
+import os
+import tempfile
+
+# Set before JAX is imported, and inherited by the workers and by the commands that
+# tests run: what one has compiled, no other compiles again.
+_cache = None
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _cache = tempfile.TemporaryDirectory(prefix="compiled-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # A silent [B] - [B, 1] -> [B, B] becomes an error.
 jax.config.update("jax_numpy_rank_promotion", "raise")

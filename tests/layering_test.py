@@ -23,9 +23,13 @@ LAYERS = {
         *("types", "errors", "ops", "inference", "networks"),
         *("algorithm", "sampling", "train_state", "clustering", "algorithms"),
     },
-    "testing": {"types", "clustering", "testing"},
+    "testing": {
+        *("types", "ops", "algorithm", "acting", "algorithms", "clustering"),
+        *("training", "testing"),
+    },
     "training": {
-        *("types", "errors", "algorithm", "batching", "data", "envs", "training"),
+        *("types", "errors", "ops", "algorithm", "acting", "data", "envs"),
+        "training",
     },
 }
 # A library's homes, each a file or a whole layer.

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithms, errors, policy
-from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import gem
 from gem_jax.testing import fakes
 from gem_jax.types import ActOutput
@@ -23,7 +22,7 @@ def acting():
     )
     algorithm = gem.make(config, fakes.SPEC)
     params = algorithm.actor_params(algorithm.init(jax.random.key(0)))
-    return policy.bind(algorithm, params, fakes.SPEC, 0)
+    return policy.bind(algorithm, fakes.policy_params(params))
 
 
 def test_a_record_without_sizes_of_the_data_is_rebuilt():
@@ -120,8 +119,7 @@ def test_a_bad_row_is_flagged_where_the_policy_does_not_look_at_it(key):
         del params, key, t, knobs
         return ActOutput(observation[:2], {})
 
-    algorithm = Algorithm(lambda key: None, (), lambda state: (), act)
-    blind = policy.bind(algorithm, (), fakes.SPEC, 0)
+    blind = policy.bind(fakes.acts_by(act), fakes.policy_params(()))
     output = blind.act(key, [[0.5, 0.5, np.nan], [0.5, 0.5, 0.0]])
     np.testing.assert_array_equal(output.action, [[0.0, 0.0], [0.5, 0.5]])
     np.testing.assert_array_equal(output.audit["bad_observation"], [1.0, 0.0])

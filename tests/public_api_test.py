@@ -10,6 +10,7 @@ def test_public_names():
     assert inference.__all__ == [
         "Knobs",
         "Mixture",
+        "Sampler",
         "ScoreOutput",
         "Selection",
         "audit",
@@ -19,7 +20,7 @@ def test_public_names():
         "score",
         "select",
     ]
-    assert sorted(algorithms.ALGORITHMS) == ["bc", "empo", "gem", "iql", "td3_bc"]
+    assert algorithms.names() == ["bc", "empo", "gem", "iql", "td3_bc"]
     assert data.__all__ == ["OfflineDataset", "Provenance", "load", "read"]
 
 

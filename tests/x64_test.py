@@ -34,7 +34,7 @@ def leaves_in_64(tree):
     ]
 
 
-@pytest.mark.parametrize("name", sorted(algorithms.ALGORITHMS))
+@pytest.mark.parametrize("name", algorithms.names())
 def test_states_and_metrics_stay_in_32_bits(name):
     config = algorithms.config_class(name)(hidden_sizes=(4,))
     algorithm = algorithms.make(name, config, fakes.SPEC)
@@ -49,9 +49,9 @@ def test_states_and_metrics_stay_in_32_bits(name):
                 state, extras = phase.prepare(state, key, dataset)
                 dataset = dataset._replace(extras={**dataset.extras, **extras})
                 if phase.refresh:
-                    state = phase.refresh(state, key, dataset)
+                    state = phase.refresh(state, key, dataset, jnp.int32(0))
                 batch = phase.sample(key, dataset, 8, jnp.int32(0))
-                return batch, phase.update(state, key, batch)
+                return batch, phase.update(state, key, batch, jnp.int32(0))
 
             outputs = jax.eval_shape(step, state, key, dataset)
             assert not leaves_in_64((state, outputs)), phase.name

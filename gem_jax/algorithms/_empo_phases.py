@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gem_jax import clustering, sampling
 from gem_jax.algorithm import Phase
-from gem_jax.algorithms import _empo_policy, _empo_state, _empo_values, _observations
+from gem_jax.algorithms import _empo_policy, _empo_state, _empo_values
 from gem_jax.algorithms._empo_config import Config
 from gem_jax.algorithms._empo_state import Parts, State
 from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
@@ -47,46 +47,40 @@ def _clustering_phases(
 ) -> list[Phase]:
     """Biased start, even pretraining, EM; stages of no epochs are left out."""
     epoch = config.steps_per_epoch(spec.num_transitions)
-    em_start = (config.biased_epochs + config.uniform_epochs) * epoch
 
-    def bias(state: State, key: PRNGKey, dataset: Transition) -> State:
-        del dataset
+    def bias(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
+        del dataset, step
         return dataclasses.replace(state, clusters=clusterer.bias(state.clusters, key))
 
-    def even(state: State, key: PRNGKey, dataset: Transition) -> State:
-        del key, dataset
+    def even(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
+        del key, dataset, step
         return dataclasses.replace(state, clusters=clusterer.even(state.clusters))
 
-    def e_step(state: State, key: PRNGKey, dataset: Transition) -> State:
+    def e_step(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
         del key
         before = jnp.where(
-            state.step == em_start,  # Q^(0) is even, whatever came before
+            step == 0,  # Q^(0) is even, whatever came before
             clusterer.even(state.clusters).posterior,
             state.clusters.posterior,
         )
         clusters = clusterer.e_step(
             dataclasses.replace(state.clusters, posterior=before),
             _empo_state.trajectories(dataset),
-            state.normalizer,
         )
         return dataclasses.replace(state, clusters=clusters)
 
-    def steps_of(state: State, batch: Transition) -> clustering.Trajectories:
-        return _empo_state.trajectories(
-            _observations.normalized(state.normalizer, batch)
-        )
+    def clone(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
+        steps = _empo_state.trajectories(batch)
+        clusters, metrics = clusterer.m_step(state.clusters, steps)
+        return dataclasses.replace(state, clusters=clusters), metrics
 
-    def clone(state: State, key: PRNGKey, batch: Transition):
-        del key
-        clusters, metrics = clusterer.m_step(state.clusters, steps_of(state, batch))
-        return _empo_state.stepped(state, clusters=clusters), metrics
-
-    def clone_and_classify(state: State, key: PRNGKey, batch: Transition):
-        state, metrics = clone(state, key, batch)
-        clusters, more = clusterer.classify_step(state.clusters, steps_of(state, batch))
+    def clone_and_classify(state: State, key: PRNGKey, batch: Transition, step: Array):
+        state, metrics = clone(state, key, batch, step)
+        steps = _empo_state.trajectories(batch)
+        clusters, more = clusterer.classify_step(state.clusters, steps)
         return dataclasses.replace(state, clusters=clusters), {**metrics, **more}
 
-    fit = _observations.fit_on_entry(config.normalize_observations)
     stages = [
         ("biased", config.biased_epochs, clone, bias, 0),
         ("uniform", config.uniform_epochs, clone, even, 0),
@@ -98,9 +92,8 @@ def _clustering_phases(
             epochs * epoch,
             config.batch_size,
             update,
-            fit,  # to the same numbers each time
-            refresh,
-            every or epochs * epoch,
+            refresh=refresh,
+            refresh_every=every or epochs * epoch,
         )
         for name, epochs, update, refresh, every in stages
         if epochs
@@ -108,24 +101,21 @@ def _clustering_phases(
 
 
 def _critic_phase(config: Config, parts: Parts) -> Phase:
-    def assign(state: State, key: PRNGKey, dataset: Transition) -> State:
+    def assign(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
         """A(tau) by the posterior of the final behaviors, without momentum."""
-        del key
+        del key, step
         posterior = parts.clusterer.responsibilities(
-            state.clusters.target_policies,
-            _empo_state.trajectories(dataset),
-            state.normalizer,
+            state.clusters.target_policies, _empo_state.trajectories(dataset)
         )
         label = jnp.argmax(posterior, axis=-1).astype(jnp.int32)
         return dataclasses.replace(state, label=label)
 
-    def update(state: State, key: PRNGKey, batch: Transition):
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
         del key
-        batch = _observations.normalized(state.normalizer, batch)
         critic, metrics = parts.critic.update(
-            state.critic, batch, _empo_state.label(state, batch), state.step
+            state.critic, batch, _empo_state.label(state, batch), step
         )
-        return _empo_state.stepped(state, critic=critic), metrics
+        return dataclasses.replace(state, critic=critic), metrics
 
     steps = config.critic_steps
     prepare = _empo_values.next_actions
@@ -137,18 +127,17 @@ def _value_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
         """Q there; its target knows what follows from like states inside others."""
         return parts.critic.q_value(
             state.critic.q.params,
-            state.normalizer(batch.observation),
+            batch.observation,
             batch.action,
             _empo_state.label(state, batch),
         )
 
-    def update(state: State, key: PRNGKey, batch: Transition):
-        del key
-        batch = _observations.normalized(state.normalizer, batch)
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
         value, metrics = parts.value.update(
             state.value, batch, _empo_state.label(state, batch)
         )
-        return _empo_state.stepped(state, value=value), metrics
+        return dataclasses.replace(state, value=value), metrics
 
     steps = config.value_epochs * _epoch(config, spec)
     prepare = _empo_values.discounted_returns(
@@ -163,14 +152,15 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
     def advantage(
         state: State, observation: Array, action: Array, label: Array
     ) -> Array:
-        """A = Q(s, a) - V(s) of the row's cluster, observations normalized."""
+        """A = Q(s, a) - V(s) of the row's cluster."""
         q = parts.critic.q_value(state.critic.q.params, observation, action, label)
         raw = q - parts.value.value(state.value.params, observation, label)
         mean, deviation = state.advantage_scale
         return (raw - mean) / deviation
 
-    def start(state: State, key: PRNGKey, dataset: Transition) -> State:
+    def start(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
         """From the cloned behaviors."""
+        del step
         state = dataclasses.replace(
             state, policy=parts.policy.start(state.clusters.target_policies)
         )
@@ -178,30 +168,28 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
             return state
         row_key, action_key = jax.random.split(key)
         batch = sampling.uniform(row_key, dataset, _STATISTICS_ROWS, 0)
-        observation, label = (
-            state.normalizer(batch.observation),
-            _empo_state.label(state, batch),
-        )
-        behavior = parts.clusterer.policy(state.policy.params, observation)
+        label = _empo_state.label(state, batch)
+        behavior = parts.clusterer.policy(state.policy.params, batch.observation)
         _, gain = _empo_policy.propose(
             action_key,
             _empo_policy.own(behavior, label),
-            lambda action: advantage(state, observation, action, label),
+            lambda action: advantage(state, batch.observation, action, label),
         )
         scale = jnp.stack([jnp.mean(gain), jnp.maximum(jnp.std(gain), 1e-6)])
         return dataclasses.replace(state, advantage_scale=scale)
 
-    def update(state: State, key: PRNGKey, batch: Transition):
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del step
         policy, metrics = parts.policy.update(
             state.policy,
             key,
             state.clusters.target_policies,
-            state.normalizer(batch.observation),
+            batch.observation,
             _empo_state.label(state, batch),
             batch.extras.get("weight", jnp.ones_like(batch.reward)),
             lambda *inputs: advantage(state, *inputs),
         )
-        return _empo_state.stepped(state, policy=policy), metrics
+        return dataclasses.replace(state, policy=policy), metrics
 
     pass_steps = num_chunks(config, spec)
     batch_size, sample = config.chunk_size, sampling.in_order
@@ -221,15 +209,12 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
 
 
 def _choice_phase(config: Config, parts: Parts) -> Phase:
-    def update(state: State, key: PRNGKey, batch: Transition):
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
         del key
-        ahead = state.normalizer(batch.extras["n_observation"])
-        batch = _observations.normalized(state.normalizer, batch)
-        batch = batch._replace(extras={**batch.extras, "n_observation": ahead})
         choice, metrics = parts.choice.update(
-            state.choice, batch, _empo_state.label(state, batch), state.step
+            state.choice, batch, _empo_state.label(state, batch), step
         )
-        return _empo_state.stepped(state, choice=choice), metrics
+        return dataclasses.replace(state, choice=choice), metrics
 
     steps, size = config.num_steps, config.batch_size
     return Phase("choose", steps, size, update, parts.choice.prepare)

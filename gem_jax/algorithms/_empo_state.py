@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.struct
 
 from gem_jax import clustering
-from gem_jax.algorithms import _empo_choice, _empo_policy, _empo_values, _observations
-from gem_jax.ops import normalize
+from gem_jax.algorithms import _empo_choice, _empo_policy, _empo_values
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, Transition
 
@@ -17,8 +15,6 @@ from gem_jax.types import Array, Transition
 @flax.struct.dataclass
 class State:
     """Attributes:
-    step: `[]` int32, over all phases.
-    normalizer: observation statistics.
     clusters: behaviors under cloning, their average, classifier, and posterior `[J, K]`
       of the trajectories.
     label: `[J]` int32 A(tau), cluster of each trajectory by the final behaviors.
@@ -29,8 +25,6 @@ class State:
     choice: Q_H and V_H.
     """
 
-    step: Array
-    normalizer: normalize.Normalizer
     clusters: clustering.State
     label: Array
     critic: _empo_values.Critic
@@ -48,12 +42,6 @@ class Parts(NamedTuple):
     value: _empo_values.ValueLearner
     policy: _empo_policy.PolicyLearner
     choice: _empo_choice.ChoiceLearner
-
-
-def stepped(state: State, **changes: Any) -> State:
-    """The state after an update of the named parts."""
-    step = _observations.next_step(state.step)
-    return dataclasses.replace(state, step=step, **changes)
 
 
 def label(state: State, batch: Transition) -> Array:

@@ -56,7 +56,7 @@ class Config:
       normalization: of support.
       value_scale: of the lower confidence bound. ``"reward"`` is the paper's.
       kappa: pessimism.
-      lambda_start: support weight at the first step of an episode.
+      lambda_start: support weight at the first step of an episode, where it decays.
       lambda_end: support weight at the horizon.
       lambda_schedule: ``"decay"``, ``"rise"`` (from 0) or ``"constant"`` (at the end).
       horizon: H_T in steps; 0 takes the environment's time limit.
@@ -140,8 +140,4 @@ class Config:
             for field in dataclasses.fields(inference.Knobs)
             if field.name not in knob_rules.MACHINE
         }
-        start, end = knob_rules.schedule_ends(
-            self.lambda_schedule, self.lambda_start, self.lambda_end
-        )
-        shared |= {"lambda_start": start, "lambda_end": end}
         return inference.Knobs(**shared | {"horizon": float(self.horizon or horizon)})

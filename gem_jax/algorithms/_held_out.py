@@ -16,7 +16,7 @@ import numpy as np
 
 from gem_jax import errors
 from gem_jax.algorithm import Phase, PrepareFn, State
-from gem_jax.algorithms import _mixture, _observations
+from gem_jax.algorithms import _mixture
 from gem_jax.ops import mixture
 from gem_jax.types import Array, EnvSpec, Metrics, Params, PRNGKey, Transition
 
@@ -44,8 +44,8 @@ def nothing(params: Params) -> Best:
     return Best(jax.tree.map(jnp.copy, params), jnp.array(jnp.inf, jnp.float32))
 
 
-def mark_on_entry(prepare: PrepareFn, every: int, spec: EnvSpec) -> PrepareFn:
-    """A ``prepare`` that also marks the held-out rows, in ``extras["held_out"]``.
+def mark_on_entry(every: int, spec: EnvSpec) -> PrepareFn:
+    """A ``prepare`` that marks the held-out rows, in ``extras["held_out"]``.
 
     A mark is 0, or the inverse of the share of held-out rows: the mean of some quantity
     times its mark is the quantity's mean over held-out rows, for a batch on average.
@@ -53,24 +53,23 @@ def mark_on_entry(prepare: PrepareFn, every: int, spec: EnvSpec) -> PrepareFn:
     to hold out is too long, see ``is_held_out``, all marks are 0.
 
     Args:
-      prepare: what else is done.
       every: one trajectory in so many is held out; 0 for none.
       spec: of the dataset.
     """
     count = spec.num_episodes
 
-    def prepare_and_mark(
+    def prepare(
         state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]:
-        state, extras = prepare(state, key, dataset)
+        del key
         if not 0 < every <= count or "episode" not in dataset.extras:
-            return state, extras
+            return state, {}
         held_out = is_held_out(dataset.extras["episode"], count, every)
         held_out = held_out.astype(dataset.reward.dtype)
         share = jnp.maximum(jnp.mean(held_out), 1.0 / held_out.size)
-        return state, {**extras, MARK: held_out / share}
+        return state, {MARK: held_out / share}
 
-    return prepare_and_mark
+    return prepare
 
 
 def check(
@@ -169,15 +168,13 @@ def keep_best(
 
     At most 20 parameters are compared, evenly spaced, the last among them.
 
-    States have a ``behavior``, a ``normalizer`` and a ``best_behavior``. The second
-    phase must leave the behavior alone, so that entering it again changes nothing.
+    States have a ``behavior`` and a ``best_behavior``. The second phase must leave the
+    behavior alone, so that entering it again changes nothing.
     """
 
-    def compare(state: State, key: PRNGKey, dataset: Transition) -> State:
-        del key
-        rows = _observations.normalized(
-            state.normalizer, _spread(dataset, count, every)
-        )
+    def compare(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
+        del key, step
+        rows = _spread(dataset, count, every)
         params, best = state.behavior.params, state.best_behavior
         policy = behavior.policy(params, rows.observation)
         nll = -jnp.mean(mixture.log_prob(policy, rows.action))
@@ -186,7 +183,7 @@ def keep_best(
     def take_best(
         state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]:
-        state = compare(state, key, dataset)  # with the last parameters
+        state = compare(state, key, dataset, jnp.int32(0))  # with the last parameters
         params = jax.tree.map(jnp.copy, state.best_behavior.params)
         taken = state.behavior._replace(params=params)
         return dataclasses.replace(state, behavior=taken), {}

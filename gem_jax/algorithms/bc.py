@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -13,9 +14,8 @@ import optax
 
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _observations
+from gem_jax.algorithms import _config
 from gem_jax.networks import bundle, linear, mlp
-from gem_jax.ops import normalize
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
@@ -43,17 +43,21 @@ class Config:
         _config.positive(self, "num_steps", "batch_size", "learning_rate")
 
 
+# Sizes for the contract test.
+TINY: Mapping[str, Any] = dict(
+    num_steps=6,
+    batch_size=8,
+    hidden_sizes=(16, 16),
+)
+
+
 @flax.struct.dataclass
 class State:
     """Attributes:
-    step: `[]` int32.
     actor: the policy.
-    normalizer: observation statistics.
     """
 
-    step: Array
     actor: TrainState
-    normalizer: normalize.Normalizer
 
 
 class Policy(nn.Module):
@@ -76,41 +80,37 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def init(key: PRNGKey) -> State:
         params = policy.init(key, jnp.zeros(spec.observation_size))
         return State(
-            step=jnp.zeros((), jnp.int32),
             actor=train_state.create(params, optimizer),
-            normalizer=normalize.identity_normalizer(spec.observation_size),
         )
 
     def loss(params: Params, batch: Transition) -> Array:
         error = policy.apply(params, batch.observation) - batch.action
         return jnp.mean(jnp.sum(error**2, axis=-1))
 
-    def update(state: State, key: PRNGKey, batch: Transition):
-        del key
-        batch = _observations.normalized(state.normalizer, batch)
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
         actor_loss, grads = jax.value_and_grad(loss)(state.actor.params, batch)
         new_state = dataclasses.replace(
             state,
-            step=_observations.next_step(state.step),
             actor=train_state.apply_gradients(state.actor, grads, optimizer),
         )
         return new_state, {"actor/loss": actor_loss}
 
     def actor_params(state: State) -> Params:
-        return state.normalizer, state.actor.params
+        return state.actor.params
 
     def act(
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
-        normalizer, actor = params
-        return ActOutput(policy.apply(actor, normalizer(observation)), audit={})
+        return ActOutput(policy.apply(params, observation), audit={})
 
-    phase = Phase(
-        "actor",
-        config.num_steps,
-        config.batch_size,
-        update,
-        _observations.fit_on_entry(config.normalize_observations),
+    phase = Phase("actor", config.num_steps, config.batch_size, update)
+    return Algorithm(
+        spec,
+        init,
+        (phase,),
+        actor_params,
+        act,
+        normalize_observations=config.normalize_observations,
     )
-    return Algorithm(init, (phase,), actor_params, act)

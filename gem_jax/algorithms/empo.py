@@ -8,7 +8,7 @@ classifier deems in-distribution, then the mean of its policy. One cluster is pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -26,14 +26,26 @@ from gem_jax.algorithms import (
 )
 from gem_jax.algorithms._empo_config import Config as Config
 from gem_jax.algorithms._empo_state import Parts, State
-from gem_jax.ops import normalize
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+# Sizes for the contract test.
+TINY: Mapping[str, Any] = dict(
+    num_steps=6,
+    batch_size=8,
+    hidden_sizes=(16, 16),
+    biased_epochs=1,
+    uniform_epochs=1,
+    em_epochs=2,
+    critic_steps=6,
+    value_epochs=1,
+    improve_epochs=2,
+    chunk_size=16,
+)
 
 
 class ActorParams(NamedTuple):
     """What acting reads; ``occupied`` `[K]` tells which clusters have trajectories."""
 
-    normalizer: normalize.Normalizer
     policy: Params
     classifier: Params
     choice: Params
@@ -54,8 +66,6 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         keys = jax.random.split(key, 4)
         clusters = parts.clusterer.init(keys[0])
         return State(
-            step=jnp.zeros((), jnp.int32),
-            normalizer=normalize.identity_normalizer(spec.observation_size),
             clusters=clusters,
             label=jnp.zeros(spec.num_episodes, jnp.int32),
             critic=parts.critic.init(keys[1]),
@@ -67,7 +77,6 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def actor_params(state: State) -> ActorParams:
         return ActorParams(
-            normalizer=state.normalizer,
             policy=state.policy.params,
             classifier=state.clusters.classifier.params,
             choice=state.choice.q.params,
@@ -78,7 +87,6 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
-        observation = params.normalizer(observation)
         means = parts.clusterer.policy(params.policy, observation).mean  # [K, A]
         log_prob = parts.clusterer.classify(params.classifier, observation)
         cluster = _empo_choice.best_in_distribution(
@@ -108,7 +116,15 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
 
     phases = _empo_phases.make_phases(config, spec, parts)
-    return Algorithm(init, phases, actor_params, act, check=check)
+    return Algorithm(
+        spec,
+        init,
+        phases,
+        actor_params,
+        act,
+        check=check,
+        normalize_observations=config.normalize_observations,
+    )
 
 
 def _make_parts(config: Config, spec: EnvSpec) -> Parts:

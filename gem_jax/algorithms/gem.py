@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -17,38 +18,57 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import inference
-from gem_jax.algorithm import Algorithm, Phase, accept, prepare_nothing
-from gem_jax.algorithms import _held_out, _metrics, _mixture, _observations, _value
+from gem_jax.algorithm import Algorithm, Phase, accept
+from gem_jax.algorithms import _held_out, _metrics, _mixture, _value
 from gem_jax.algorithms._gem_config import Config as Config
 from gem_jax.ops import mixture, normalize
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
+# The paper's ablations of acting, as changes of knobs.
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    "no_pw": {"lambda_start": 0.0, "lambda_end": 0.0},
+    "no_lcb": {"kappa": 0.0},
+    "no_anchor": {"anchor": "none"},
+    "anchor_bary": {"anchor": "mean"},
+    "behavior_only_cands": {"candidates": "behavior"},
+    "unimodal_actor_cands": {"candidates": "actor_mode"},
+    "raw": {"normalization": "raw"},
+}
+# Sizes for the contract test.
+TINY: Mapping[str, Any] = dict(
+    num_steps=6,
+    batch_size=8,
+    hidden_sizes=(16, 16),
+    behavior_steps=4,
+    behavior_batch_size=8,
+    num_candidates=5,
+    behavior_held_out=2,
+    num_critics=3,
+    num_components=2,
+    behavior_components=2,
+)
+
 
 @flax.struct.dataclass
 class State:
     """Attributes:
-    step: `[]` int32, over all phases.
     actor: the actor mixture.
     behavior: the behavior mixture.
     values: critic ensemble, its target and the value.
-    normalizer: observation statistics.
     best_behavior: with ``behavior_keep_best``.
     """
 
-    step: Array
     actor: TrainState
     behavior: TrainState
     values: _value.ValueState
-    normalizer: normalize.Normalizer
     best_behavior: _held_out.Best | None = None
 
 
 class ActorParams(NamedTuple):
     """What acting reads: no optimizer state, no value network."""
 
-    normalizer: normalize.Normalizer
     actor: Params
     behavior: Params
     critic: Params
@@ -73,40 +93,29 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         new_behavior = behavior.init(behavior_key)
         keep_best = config.behavior_keep_best
         return State(
-            step=jnp.zeros((), jnp.int32),
             actor=actor.init(actor_key),
             behavior=new_behavior,
             values=values.init(value_key),
-            normalizer=normalize.identity_normalizer(spec.observation_size),
             best_behavior=_held_out.nothing(new_behavior.params) if keep_best else None,
         )
 
-    def fit_behavior(state: State, key: PRNGKey, batch: Transition):
-        del key
-        batch = _observations.normalized(state.normalizer, batch)
+    def fit_behavior(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
         new_behavior, rows = behavior.update(
             state.behavior, batch, _responsibility(batch) * _held_out.fitted_rows(batch)
         )
-        new_state = dataclasses.replace(
-            state, step=_observations.next_step(state.step), behavior=new_behavior
-        )
+        new_state = dataclasses.replace(state, behavior=new_behavior)
         return new_state, _held_out.nll_means(rows["nll"], batch)
 
-    def fit_policy(state: State, key: PRNGKey, batch: Transition):
-        del key
-        batch = _observations.normalized(state.normalizer, batch)
+    def fit_policy(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
         new_values, advantage, value_rows = values.update(state.values, batch)
         tilt = config.beta, config.max_weight
         weight = value_ops.advantage_weight(advantage, *tilt)  # Eq. 41
         new_actor, rows = actor.update(
             state.actor, batch, weight * _responsibility(batch)
         )
-        new_state = dataclasses.replace(
-            state,
-            step=_observations.next_step(state.step),
-            actor=new_actor,
-            values=new_values,
-        )
+        new_state = dataclasses.replace(state, actor=new_actor, values=new_values)
         metric_rows = {
             **value_rows,
             **{f"actor/{name}": row for name, row in rows.items()},
@@ -115,16 +124,14 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             metric_rows, weight, value_ops.is_capped(advantage, *tilt)
         )
 
-    def fit_both(state: State, key: PRNGKey, batch: Transition):
-        step = state.step
-        state, behavior_metrics = fit_behavior(state, key, batch)
-        state, metrics = fit_policy(dataclasses.replace(state, step=step), key, batch)
+    def fit_both(state: State, key: PRNGKey, batch: Transition, step: Array):
+        state, behavior_metrics = fit_behavior(state, key, batch, step)
+        state, metrics = fit_policy(state, key, batch, step)
         return state, {**metrics, **behavior_metrics}
 
     def actor_params(state: State) -> ActorParams:
         online = config.deploy_critic == "online"
         return ActorParams(
-            normalizer=state.normalizer,
             actor=state.actor.params,
             behavior=state.behavior.params,
             critic=state.values.critic.params if online else state.values.target_critic,
@@ -137,7 +144,6 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         t: Array,
         knobs: inference.Knobs,
     ) -> ActOutput:
-        observation = params.normalizer(observation)
         p_actor = actor.policy(params.actor, observation)
         p_behavior = behavior.policy(params.behavior, observation)
         candidates = _propose(key, p_actor, p_behavior, knobs)
@@ -152,25 +158,32 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         return _select(candidates, q_values, support, p_behavior, t, knobs)
 
     every = config.behavior_held_out
-    fit_normalizer = _observations.fit_on_entry(config.normalize_observations)
     pretraining = Phase(
         "behavior",
         config.behavior_steps,
         config.behavior_batch_size,
         fit_behavior,
-        _held_out.mark_on_entry(fit_normalizer, every, spec),
+        _held_out.mark_on_entry(every, spec),
     )
     training = Phase("policy", config.num_steps, config.batch_size, fit_policy)
     if not config.behavior_freeze:
-        prepare = _held_out.mark_on_entry(prepare_nothing, every, spec)
+        prepare = _held_out.mark_on_entry(every, spec)
         training = training._replace(update=fit_both, prepare=prepare)
     phases, check = (pretraining, training), accept
     if config.behavior_keep_best:
         count = spec.num_episodes
         phases = _held_out.keep_best(behavior, count, every, pretraining, training)
         check = functools.partial(_held_out.check, count=count, every=every)
-    knobs = config.knobs(spec.horizon)
-    return Algorithm(init, phases, actor_params, act, knobs, check)
+    return Algorithm(
+        spec,
+        init,
+        phases,
+        actor_params,
+        act,
+        config.knobs(spec.horizon),
+        check,
+        config.normalize_observations,
+    )
 
 
 def _responsibility(batch: Transition) -> Array:
@@ -246,9 +259,8 @@ def _select(
     knobs: inference.Knobs,
 ) -> ActOutput:
     """Scores, selects and audits one candidate set (Eq. 4, 15)."""
-    lam = inference.lambda_schedule(
-        t, start=knobs.lambda_start, end=knobs.lambda_end, horizon=knobs.horizon
-    )
+    start, end = knobs.lambda_ends
+    lam = inference.lambda_schedule(t, start=start, end=end, horizon=knobs.horizon)
     scores = inference.score(
         q_values,
         support,

@@ -7,6 +7,7 @@ critics, no samples and no gating entropy is this algorithm.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
@@ -15,8 +16,8 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _metrics, _mixture, _observations, _value
-from gem_jax.ops import mixture, normalize
+from gem_jax.algorithms import _config, _metrics, _mixture, _value
+from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -68,19 +69,24 @@ class Config:
         _config.not_negative(self, "beta")
 
 
+# Sizes for the contract test.
+TINY: Mapping[str, Any] = dict(
+    num_steps=6,
+    batch_size=8,
+    hidden_sizes=(16, 16),
+    num_critics=3,
+)
+
+
 @flax.struct.dataclass
 class State:
     """Attributes:
-    step: `[]` int32.
     actor: the Gaussian policy.
     values: critics and value.
-    normalizer: observation statistics.
     """
 
-    step: Array
     actor: TrainState
     values: _value.ValueState
-    normalizer: normalize.Normalizer
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
@@ -108,22 +114,18 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def init(key: PRNGKey) -> State:
         value_key, actor_key = jax.random.split(key)
         return State(
-            step=jnp.zeros((), jnp.int32),
             actor=actor.init(actor_key),
             values=values.init(value_key),
-            normalizer=normalize.identity_normalizer(spec.observation_size),
         )
 
-    def update(state: State, key: PRNGKey, batch: Transition):
-        del key
-        batch = _observations.normalized(state.normalizer, batch)
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
         new_values, advantage, value_rows = values.update(state.values, batch)
         tilt = config.beta, config.max_weight
         weight = value_ops.advantage_weight(advantage, *tilt)
         new_actor, rows = actor.update(state.actor, batch, weight)
         new_state = dataclasses.replace(
             state,
-            step=_observations.next_step(state.step),
             actor=new_actor,
             values=new_values,
         )
@@ -137,21 +139,21 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
 
     def actor_params(state: State) -> Params:
-        return state.normalizer, state.actor.params
+        return state.actor.params
 
     def act(
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
-        normalizer, actor_weights = params
-        policy = actor.policy(actor_weights, normalizer(observation))
+        policy = actor.policy(params, observation)
         return ActOutput(jnp.clip(mixture.mean(policy), -1.0, 1.0), audit={})
 
-    phase = Phase(
-        "policy",
-        config.num_steps,
-        config.batch_size,
-        update,
-        _observations.fit_on_entry(config.normalize_observations),
+    phase = Phase("policy", config.num_steps, config.batch_size, update)
+    return Algorithm(
+        spec,
+        init,
+        (phase,),
+        actor_params,
+        act,
+        normalize_observations=config.normalize_observations,
     )
-    return Algorithm(init, (phase,), actor_params, act)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import flax.struct
@@ -12,9 +13,8 @@ import optax
 
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _observations, bc
+from gem_jax.algorithms import _config, bc
 from gem_jax.networks import bundle, critic
-from gem_jax.ops import normalize
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -60,23 +60,28 @@ class Config:
         _config.not_negative(self, "alpha", "policy_noise", "noise_clip")
 
 
+# Sizes for the contract test.
+TINY: Mapping[str, Any] = dict(
+    num_steps=6,
+    batch_size=8,
+    hidden_sizes=(16, 16),
+    num_critics=3,
+)
+
+
 @flax.struct.dataclass
 class State:
     """Attributes:
-    step: `[]` int32.
     actor: the deterministic policy.
     target_actor: its slow copy.
     critic: the ensemble, leading axis `E`.
     target_critic: its slow copy.
-    normalizer: observation statistics.
     """
 
-    step: Array
     actor: TrainState
     target_actor: Params
     critic: TrainState
     target_critic: Params
-    normalizer: normalize.Normalizer
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
@@ -93,12 +98,10 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         actor = policy.init(actor_key, observation)
         q = critics.init(critic_key, observation, jnp.zeros(spec.action_size))
         return State(
-            step=jnp.zeros((), jnp.int32),
             actor=train_state.create(actor, optimizer),
             target_actor=jax.tree.map(jnp.copy, actor),
             critic=train_state.create(q, optimizer),
             target_critic=jax.tree.map(jnp.copy, q),
-            normalizer=normalize.identity_normalizer(spec.observation_size),
         )
 
     def target(state: State, key: PRNGKey, batch: Transition) -> Array:
@@ -124,8 +127,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         scale = config.alpha / jax.lax.stop_gradient(jnp.mean(jnp.abs(q)))
         return jnp.mean((action - batch.action) ** 2) - scale * jnp.mean(q)
 
-    def update(state: State, key: PRNGKey, batch: Transition):
-        batch = _observations.normalized(state.normalizer, batch)
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
         (q_error, q), grads = jax.value_and_grad(critic_loss, has_aux=True)(
             state.critic.params, batch, target(state, key, batch)
         )
@@ -134,14 +136,13 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             state.actor.params, new_critic.params, batch
         )
         moved = train_state.apply_gradients(state.actor, grads, optimizer)
-        due = state.step % config.actor_period == 0
+        due = step % config.actor_period == 0
         new_actor = jax.tree.map(
             lambda new, old: jnp.where(due, new, old), moved, state.actor
         )
         rate = jnp.where(due, config.polyak, 0.0)
         new_state = dataclasses.replace(
             state,
-            step=_observations.next_step(state.step),
             actor=new_actor,
             target_actor=train_state.polyak(state.target_actor, new_actor.params, rate),
             critic=new_critic,
@@ -156,20 +157,20 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         }
 
     def actor_params(state: State) -> Params:
-        return state.normalizer, state.actor.params
+        return state.actor.params
 
     def act(
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
-        normalizer, actor = params
-        return ActOutput(policy.apply(actor, normalizer(observation)), audit={})
+        return ActOutput(policy.apply(params, observation), audit={})
 
-    phase = Phase(
-        "policy",
-        config.num_steps,
-        config.batch_size,
-        update,
-        _observations.fit_on_entry(config.normalize_observations),
+    phase = Phase("policy", config.num_steps, config.batch_size, update)
+    return Algorithm(
+        spec,
+        init,
+        (phase,),
+        actor_params,
+        act,
+        normalize_observations=config.normalize_observations,
     )
-    return Algorithm(init, (phase,), actor_params, act)

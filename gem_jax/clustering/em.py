@@ -57,18 +57,15 @@ class Clusterer(NamedTuple):
       all steps.
     policy: (policy params, observation `[..., O]`) to Gaussians `[K, ..., A]`.
     classify: (classifier params, observation `[..., O]`) to log q(z|s) `[..., K]`.
-
-    ``e_step`` and ``responsibilities`` take a ``transform`` of observations, applied
-    chunk by chunk, so that a normalized copy of the data need not be kept.
     """
 
     init: Callable[[PRNGKey], State]
     bias: Callable[[State, PRNGKey], State]
     even: Callable[[State], State]
-    e_step: Callable[..., State]
+    e_step: Callable[[State, Trajectories], State]
     m_step: Callable[[State, Trajectories], tuple[State, Metrics]]
     classify_step: Callable[[State, Trajectories], tuple[State, Metrics]]
-    responsibilities: Callable[..., Array]
+    responsibilities: Callable[[Params, Trajectories], Array]
     policy: Callable[[Params, Array], gaussian_ops.Gaussian]
     classify: Callable[[Params, Array], Array]
 
@@ -122,32 +119,25 @@ def make(
         return gaussian_ops.log_prob(policy, copies)
 
     def posterior(
-        params: Params,
-        data: Trajectories,
-        transform: Callable,
-        steps: likelihood.Steps | None,
+        params: Params, data: Trajectories, steps: likelihood.Steps | None
     ) -> Array:
         def density(observation: Array, action: Array) -> Array:
-            return log_prob(params, transform(observation), action)
+            return log_prob(params, observation, action)
 
         sums = likelihood.log_likelihoods(density, data, *shape, steps=steps)
         return jax.nn.softmax(sums, axis=-1)  # subtracts the maximum first
 
-    def responsibilities(
-        params: Params, data: Trajectories, transform: Callable = _unchanged
-    ) -> Array:
-        return posterior(params, data, transform, None)
+    def responsibilities(params: Params, data: Trajectories) -> Array:
+        return posterior(params, data, None)
 
-    def e_step(
-        state: State, data: Trajectories, transform: Callable = _unchanged
-    ) -> State:
+    def e_step(state: State, data: Trajectories) -> State:
         turn = state.num_e_steps
         spread = (turn < settings.window_start) | (turn >= settings.window_stop)
         steps = likelihood.some_steps(
             *(data.episode, num_trajectories, settings.posterior_window),
             *(turn, spread),
         )
-        fresh = posterior(state.target_policies, data, transform, steps)
+        fresh = posterior(state.target_policies, data, steps)
         chex.assert_equal_shape([state.posterior, fresh])
         mu = settings.momentum
         return dataclasses.replace(
@@ -202,7 +192,3 @@ def _assign_at_random(state: State, key: PRNGKey) -> State:
 def _assign_evenly(state: State) -> State:
     even = jnp.full_like(state.posterior, 1.0 / state.posterior.shape[1])
     return dataclasses.replace(state, posterior=even)
-
-
-def _unchanged(observation: Array) -> Array:
-    return observation

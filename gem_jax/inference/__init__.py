@@ -5,6 +5,7 @@ calls these under its own ``jit`` and ``vmap``. Knobs are traced, so changing ka
 lambda or t never recompiles; only the number of candidates and top_m are shapes.
 """
 
+from gem_jax.inference.candidates import Sampler as Sampler
 from gem_jax.inference.candidates import propose as propose
 from gem_jax.inference.chunks import map_chunks as map_chunks
 from gem_jax.inference.knobs import Knobs as Knobs
@@ -19,6 +20,7 @@ from gem_jax.ops.mixture import Mixture as Mixture
 __all__ = [
     "Knobs",
     "Mixture",
+    "Sampler",
     "ScoreOutput",
     "Selection",
     "audit",

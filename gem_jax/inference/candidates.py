@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 
 from gem_jax.ops import mixture, normalize
 from gem_jax.types import Array, PRNGKey
+
+Sampler = Callable[[PRNGKey, int], Array]  # (key, n) to `[n, A]`
 
 # Strictly inside the box, so that arctanh(a) and log(1 - a^2) of a squashed density are
 # finite in float32, whose neighbours of 1 lie 6e-8 below.
@@ -14,7 +18,7 @@ BOUND = 1.0 - 1e-6
 
 def propose(
     key: PRNGKey,
-    source: mixture.Mixture,
+    source: mixture.Mixture | Sampler,
     num_candidates: int,
     *,
     anchor: Array | None,
@@ -28,24 +32,46 @@ def propose(
 
     Args:
       key: consumed.
-      source: the one mixture that all samples come from, without batch axes.
+      source: what all samples come from: a mixture without batch axes, or any function
+        (key, n) to `[n, A]`, say of a diffusion model.
       num_candidates: N, static.
       anchor: `[A]`, or ``None`` for a set of samples only.
-      temperature: factor on the standard deviations of the samples.
+      temperature: factor on the standard deviations of a mixture's samples; a function
+        has to see to its own.
 
     Returns:
       `[C, A]` in (-1, 1), at least float32, the anchor first; C = N + 1, or N without
       anchor.
 
     Raises:
-      ValueError: the set would be empty.
+      ValueError: the set would be empty, a function gave another shape, or a function
+        and a temperature were given.
     """
     if num_candidates < 0 or (num_candidates == 0 and anchor is None):
         raise ValueError(
             f"num_candidates must be at least {int(anchor is None)}, "
             f"got {num_candidates}"
         )
-    candidates = mixture.sample(key, source, num_candidates, temperature=temperature)
-    if anchor is not None:
-        candidates = jnp.concatenate([anchor[None], candidates], axis=0)
+    parts = [] if anchor is None else [anchor[None]]
+    if num_candidates:
+        parts.append(_samples(key, source, num_candidates, temperature))
+    candidates = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=0)
     return jnp.clip(normalize.at_least_float32(candidates), -BOUND, BOUND)
+
+
+def _samples(
+    key: PRNGKey,
+    source: mixture.Mixture | Sampler,
+    num_samples: int,
+    temperature: Array | float,
+) -> Array:
+    if isinstance(source, mixture.Mixture):
+        return mixture.sample(key, source, num_samples, temperature=temperature)
+    if not isinstance(temperature, int | float) or temperature != 1.0:
+        raise ValueError("temperature is for a mixture; let the sampler take its own")
+    samples = jnp.asarray(source(key, num_samples))
+    if samples.ndim != 2 or samples.shape[0] != num_samples:
+        raise ValueError(
+            f"source must give [{num_samples}, A] samples, got shape {samples.shape}"
+        )
+    return samples

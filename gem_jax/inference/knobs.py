@@ -16,6 +16,7 @@ _OPTIONS = {
     "anchor": ("mode", "mean", "behavior", "none"),
     "normalization": scoring.NORMALIZATIONS,
     "value_scale": scoring.VALUE_SCALES,
+    "lambda_schedule": SCHEDULES,
     "critic_dtype": ("float32", "bfloat16"),
 }
 # The business of the machine that acts, not of the run that trained.
@@ -23,6 +24,8 @@ MACHINE = ("chunk_size", "critic_dtype")
 
 _FINITE = "a number and finite"
 _STATIC = {"static": True}  # what register_dataclass looks for
+# Bounds memory and changes no choice, so that it makes no other row of a table.
+_NO_CHOICE = {**_STATIC, "changes_choice": False}
 
 
 @jax.tree_util.register_dataclass
@@ -47,7 +50,9 @@ class Knobs:
       critic_dtype: ``"float32"`` or ``"bfloat16"`` hidden layers of the critics
         (static).
       kappa: pessimism of the lower confidence bound.
-      lambda_start: support weight at the first step of an episode.
+      lambda_schedule: of the support weight (static): ``"decay"`` from ``lambda_start``
+        to ``lambda_end``, ``"rise"`` from 0, ``"constant"`` at ``lambda_end``.
+      lambda_start: support weight at the first step of an episode, where it decays.
       lambda_end: support weight from ``horizon`` on.
       horizon: H_T of the schedule, steps.
       support_cap: support above it earns no more; by default none is.
@@ -61,7 +66,8 @@ class Knobs:
     anchor: str = dataclasses.field(default="mode", metadata=_STATIC)
     normalization: str = dataclasses.field(default="zscore", metadata=_STATIC)
     value_scale: str = dataclasses.field(default="reward", metadata=_STATIC)
-    chunk_size: int = dataclasses.field(default=0, metadata=_STATIC)
+    lambda_schedule: str = dataclasses.field(default="decay", metadata=_STATIC)
+    chunk_size: int = dataclasses.field(default=0, metadata=_NO_CHOICE)
     critic_dtype: str = dataclasses.field(default="float32", metadata=_STATIC)
     kappa: Array | float = 1.0
     lambda_start: Array | float = 1.0
@@ -75,6 +81,12 @@ class Knobs:
     def set_size(self) -> int:
         """C, the number of candidates with the anchor."""
         return self.num_candidates + (self.anchor != "none")
+
+    @property
+    def lambda_ends(self) -> tuple[Array | float, Array | float]:
+        """Support weight at the first step and from the horizon on."""
+        start = {"decay": self.lambda_start, "rise": 0.0, "constant": self.lambda_end}
+        return start[self.lambda_schedule], self.lambda_end
 
     def validate(self) -> None:
         """Checks concrete knobs.
@@ -106,18 +118,3 @@ class Knobs:
     def _require(self, name: str, holds: bool, wanted: str) -> None:
         if not holds:
             raise ValueError(f"{name} must be {wanted}, got {getattr(self, name)!r}")
-
-
-def schedule_ends(schedule: str, start: float, end: float) -> tuple[float, float]:
-    """(lambda_start, lambda_end) of a named schedule.
-
-    ``"decay"`` keeps both, ``"rise"`` starts from 0, ``"constant"`` stays at ``end``.
-
-    Raises:
-      ValueError: the name is unknown.
-    """
-    if schedule not in SCHEDULES:
-        raise ValueError(
-            f"lambda_schedule must be one of {SCHEDULES}, got {schedule!r}"
-        )
-    return {"decay": start, "rise": 0.0, "constant": end}[schedule], end

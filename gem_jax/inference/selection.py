@@ -1,7 +1,8 @@
-"""Selection of the best candidate, and the audits of what was selected."""
+"""Selection among candidates, and the diagnostics of what was selected."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,15 +10,16 @@ import jax
 import jax.numpy as jnp
 
 from gem_jax.ops import normalize
-from gem_jax.types import Array
+from gem_jax.types import Array, PRNGKey
 
 
 class Selection(NamedTuple):
     """The outcome of selection.
 
     Attributes:
-      action: `[..., A]`, to be executed: the mean of the best M candidates.
-      best_action: `[..., A]`, the single best candidate, which the audits look at.
+      action: `[..., A]`, to be executed: the mean of the M best or drawn candidates.
+      best_action: `[..., A]`, the single best candidate, or the first one drawn, which
+        the audits look at.
       best_index: `[...]` int32, its place in the candidate set.
       bad_share: `[...]`, share of candidates whose score or action is not finite.
       all_bad: `[...]` bool: there was nothing to choose from, and the first candidate,
@@ -31,38 +33,70 @@ class Selection(NamedTuple):
     all_bad: Array
 
 
-def select(candidates: Array, total: Array, *, top_m: int = 1) -> Selection:
+def select(
+    candidates: Array,
+    total: Array,
+    *,
+    top_m: int = 1,
+    temperature: Array | float | None = None,
+    key: PRNGKey | None = None,
+) -> Selection:
     """Picks the highest score, or the mean of the M highest (GEM Eq. 15, 78).
 
-    A candidate whose score or action is NaN or infinite is neither chosen nor averaged;
-    where fewer than M are left, the mean is that of the rest.
+    With a temperature M candidates are drawn instead, each with a probability
+    proportional to exp(score / temperature), and averaged. A candidate whose score or
+    action is NaN or infinite is neither chosen nor drawn nor averaged; where fewer than
+    M are left, the mean of the highest is that of the rest.
 
     Args:
       candidates: `[..., C, A]`.
       total: `[..., C]` scores.
-      top_m: M between 1 and C, static. The mean of several candidates smooths the
-        choice but may lie between modes.
+      top_m: M, static, at least 1, and without a temperature at most C. The mean of
+        several candidates smooths the choice but may lie between modes.
+      temperature: positive, units of the score; traced or not.
+      key: consumed, with a temperature.
 
     Raises:
-      ValueError: shapes disagree or M is out of range.
+      ValueError: shapes disagree, M is out of range, or a temperature came without a
+        key, a key without a temperature, or a temperature that is not positive.
     """
     candidates, total = jnp.asarray(candidates), normalize.at_least_float32(total)
     if candidates.shape[:-1] != total.shape:
         raise ValueError(f"candidates {candidates.shape} do not match {total.shape}")
-    if not 1 <= top_m <= total.shape[-1]:
-        raise ValueError(f"top_m must be in 1..{total.shape[-1]}, got {top_m}")
+    if (temperature is None) != (key is None):
+        raise ValueError("temperature and key go together: give both, or neither")
+    if isinstance(temperature, int | float) and not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    most = total.shape[-1] if temperature is None else math.inf
+    if not 1 <= top_m <= most:
+        raise ValueError(f"top_m must be in 1..{most}, got {top_m}")
     good = jnp.isfinite(total) & jnp.all(jnp.isfinite(candidates), axis=-1)
-    # Of equal scores the first wins, so that a set of -inf answers its first member.
-    highest, indices = jax.lax.top_k(jnp.where(good, total, -jnp.inf), top_m)
-    all_bad = highest[..., 0] == -jnp.inf
+    worth = jnp.where(good, total, -jnp.inf)
+    all_bad = ~jnp.any(good, axis=-1)
+    if temperature is None or key is None:
+        # Of equal scores the first wins: a set of -inf answers its first member.
+        _, indices = jax.lax.top_k(worth, top_m)
+    else:
+        indices = _draw(key, worth, top_m, temperature)
     best = jnp.take_along_axis(candidates, indices[..., None], axis=-2)
     return Selection(
-        action=_mean(best, highest > -jnp.inf, all_bad),
+        action=_mean(best, jnp.take_along_axis(good, indices, axis=-1), all_bad),
         best_action=best[..., 0, :],
         best_index=indices[..., 0],
         bad_share=jnp.mean(~good, axis=-1, dtype=jnp.float32),
         all_bad=all_bad,
     )
+
+
+def _draw(key: PRNGKey, worth: Array, count: int, temperature: Array | float) -> Array:
+    """`[..., M]` int32, drawn with replacement; of a set without worth the first."""
+    # The highest comes off first: scores far from 0 keep their differences.
+    highest = jnp.max(worth, axis=-1, keepdims=True)
+    logits = jnp.where(worth == highest, 0.0, (worth - highest) / temperature)
+    first = jnp.where(jnp.arange(worth.shape[-1]) == 0, 0.0, -jnp.inf)
+    logits = jnp.where(highest == -jnp.inf, first.astype(worth.dtype), logits)
+    drawn = jax.random.categorical(key, logits, shape=(count, *worth.shape[:-1]))
+    return jnp.moveaxis(drawn, 0, -1).astype(jnp.int32)
 
 
 def _mean(best: Array, good: Array, all_bad: Array) -> Array:

@@ -14,18 +14,18 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import batching, envs, errors
-from gem_jax.algorithm import ActFn
+from gem_jax import acting, envs, errors
+from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.training import results
 from gem_jax.training.results import EvalResult as EvalResult
 from gem_jax.training.results import to_row as to_row
-from gem_jax.types import ActOutput, Array, Params, PRNGKey
+from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 
 if TYPE_CHECKING:
     import gymnasium
@@ -40,7 +40,7 @@ class Cancelled(Exception):
 
 @contextlib.contextmanager
 def make_evaluator(
-    env_id: str, act: ActFn, *, num_threads: int | None = None
+    env_id: str, algorithm: Algorithm, *, num_threads: int | None = None
 ) -> Iterator[Callable[..., list[EvalResult]]]:
     """Yields ``evaluate(params, key, variants, num_episodes, should_stop)``.
 
@@ -51,7 +51,7 @@ def make_evaluator(
 
     Args:
       env_id: a gymnasium id.
-      act: chooses an action for one state.
+      algorithm: acts, with memory or without.
       num_threads: threads that step environments; all cores when ``None``. MuJoCo
         releases the interpreter while it steps.
     """
@@ -59,10 +59,11 @@ def make_evaluator(
     pool = concurrent.futures.ThreadPoolExecutor(num_threads)
     step_slices = functools.partial(_map_slices, pool, num_threads)
     environments: list[gymnasium.Env] = []
-    decide = jax.jit(_decide_fn(act))
+    decide = jax.jit(_decide_fn(algorithm), donate_argnames="memory")
+    begin = jax.jit(_begin_fn(algorithm))
 
     def evaluate(
-        params: Params,
+        params: PolicyParams,
         key: PRNGKey,
         variants: Sequence[Any],
         num_episodes: int,
@@ -79,16 +80,23 @@ def make_evaluator(
         reset_seed = int(jax.random.bits(reset_key, dtype=jnp.uint32))
         knobs = jax.tree.map(lambda *leaves: np.stack(leaves), *variants)
 
-        def decide_rows(count: int, numbers: np.ndarray, *inputs: np.ndarray) -> Any:
-            mine = jax.tree.map(lambda leaf: leaf[numbers // num_episodes], knobs)
+        def knobs_of(numbers: np.ndarray) -> Any:
+            return jax.tree.map(lambda leaf: leaf[numbers // num_episodes], knobs)
+
+        def begin_wave(numbers: np.ndarray) -> Memory:
+            return begin(params, knobs_of(np.resize(numbers, MAX_ENVS)))
+
+        def decide_rows(numbers: np.ndarray, **inputs: Any) -> Any:
             episodes = numbers % num_episodes
-            return decide(params, action_key, count, episodes, *inputs, mine)
+            mine = knobs_of(numbers)
+            return decide(params, action_key, episodes, knobs=mine, **inputs)
 
         waves = [
             _play(
                 environments,
                 np.arange(first, min(first + MAX_ENVS, total), dtype=np.int32),
                 num_episodes,
+                begin_wave,
                 decide_rows,
                 reset_seed,
                 step_slices,
@@ -106,42 +114,76 @@ def make_evaluator(
             environment.close()
 
 
-def _decide_fn(act: ActFn) -> Callable[..., Any]:
-    """``act`` for the first ``count`` of ``MAX_ENVS`` rows, one program for any."""
+def _begin_fn(algorithm: Algorithm) -> Callable[..., Memory]:
+    """The memory of ``MAX_ENVS`` episodes, each with knobs of its own."""
 
-    def decide(params, key, count, episodes, steps, observations, knobs):
-        size = batching.rows_at_a_time(knobs, MAX_ENVS)
+    def begin(params: PolicyParams, knobs: Any) -> Memory:
+        rows = jnp.arange(MAX_ENVS)  # there may be neither knobs nor memory
+        return jax.vmap(lambda _, own: acting.init_memory(algorithm, params, own))(
+            rows, knobs
+        )
 
-        def act_one(episode, step, observation, knobs):
-            row_key = jax.random.fold_in(jax.random.fold_in(key, episode), step)
-            return act(params, row_key, observation, step, knobs)
+    return begin
 
-        rows = episodes, steps, observations, batching.share_chunk(knobs, size)
 
-        def act_block(i: Array, done: ActOutput) -> ActOutput:
-            start = i * size  # the last block begins earlier if it would not fit
-            block = jax.tree.map(
-                lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size), rows
-            )
-            return jax.tree.map(
-                lambda whole, new: jax.lax.dynamic_update_slice_in_dim(
-                    whole, new, start, axis=0
-                ),
-                done,
-                jax.vmap(act_one)(*block),
-            )
+def _decide_fn(algorithm: Algorithm) -> Callable[..., tuple[ActOutput, Memory]]:
+    """One step of the first ``count`` of ``MAX_ENVS`` rows, one program for any."""
+    step = acting.make_step(algorithm)
 
-        shapes = jax.eval_shape(jax.vmap(act_one), *rows)
-        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.lax.fori_loop(0, (count + size - 1) // size, act_block, nothing)
+    def decide(
+        params: PolicyParams,
+        key: PRNGKey,
+        episodes: Array,
+        *,
+        count: Array,
+        places: Array,
+        memory: Memory,
+        seen: acting.Seen,
+        knobs: Any,
+    ) -> tuple[ActOutput, Memory]:
+        """Rows belong to ``episodes``, whose memory lies at ``places``."""
+        size = acting.rows_at_a_time(knobs, MAX_ENVS)
+
+        def step_one(row: Any) -> tuple[ActOutput, Memory]:
+            episode, memory, seen, knobs = row
+            row_key = jax.random.fold_in(jax.random.fold_in(key, episode), seen.t)
+            return step(params, row_key, memory, seen, knobs)
+
+        mine = jax.tree.map(lambda leaf: leaf[places], memory)
+        rows = episodes, mine, seen, acting.share_chunk(knobs, size)
+        output, new = acting.map_rows(step_one, rows, size, count)
+        written = jnp.where(jnp.arange(MAX_ENVS) < count, places, MAX_ENVS)
+        return output, jax.tree.map(
+            lambda old, leaf: old.at[written].set(leaf, mode="drop"), memory, new
+        )
 
     return decide
+
+
+class _Episodes(NamedTuple):
+    """What running episodes show, a row an environment; written in place.
+
+    Attributes:
+      observations: `[rows, O]`.
+      actions: `[rows, A]`, the last ones.
+      rewards: `[rows]`, what they brought.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+
+    def seen(self, rows: np.ndarray, step: int) -> acting.Seen:
+        steps = np.full(len(self.rewards), step, np.int32)
+        leaves: Any = (self.observations, steps, self.actions, self.rewards)
+        return acting.Seen(*(leaf[rows] for leaf in leaves))
 
 
 def _play(
     environments: Sequence[gymnasium.Env],
     numbers: np.ndarray,
     num_episodes: int,
+    begin: Callable[[np.ndarray], Memory],
     decide: Callable[..., Any],
     base_seed: int,
     map_slices: Callable[[Callable[[np.ndarray], None], int], None],
@@ -157,7 +199,14 @@ def _play(
         _heed(should_stop)
         seed = _reset_seed(base_seed, int(number) % num_episodes)
         first.append(environment.reset(seed=seed)[0])
-    observations = np.stack(first).astype(np.float32)
+    shape = environments[0].action_space.shape
+    assert shape is not None
+    episodes = _Episodes(
+        np.stack(first).astype(np.float32),
+        np.zeros((count, *shape), np.float32),
+        np.zeros(count, np.float32),
+    )
+    memory = begin(numbers)
     tally = results.Tally(
         np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {}
     )
@@ -166,14 +215,19 @@ def _play(
     while alive.size:
         _heed(should_stop)
         rows = np.resize(alive, MAX_ENVS)  # filled up with repetitions
-        steps = np.full(len(rows), step, np.int32)
-        output = decide(alive.size, numbers[rows], steps, observations[rows])
+        output, memory = decide(
+            numbers[rows],
+            count=alive.size,
+            places=rows,
+            memory=memory,
+            seen=episodes.seen(rows, step),
+        )
         actions = np.asarray(output.action)[: alive.size]
         _require_finite(actions, step)
         for name, values in output.audit.items():
             sums = tally.audit_sums.setdefault(name, np.zeros(count))
             sums[alive] += np.asarray(values)[: alive.size]
-        done = _step_all(environments, alive, actions, observations, tally, map_slices)
+        done = _step_all(environments, alive, actions, episodes, tally, map_slices)
         alive = alive[~done]
         step += 1
     return tally
@@ -183,7 +237,7 @@ def _step_all(
     environments: Sequence[gymnasium.Env],
     alive: np.ndarray,
     actions: np.ndarray,
-    observations: np.ndarray,
+    episodes: _Episodes,
     tally: results.Tally,
     map_slices: Callable[[Callable[[np.ndarray], None], int], None],
 ) -> np.ndarray:
@@ -196,7 +250,9 @@ def _step_all(
             observation, reward, terminated, truncated, info = environments[row].step(
                 actions[place]
             )
-            observations[row] = observation
+            episodes.observations[row] = observation
+            episodes.actions[row] = actions[place]
+            episodes.rewards[row] = reward
             tally.returns[row] += float(reward)
             tally.lengths[row] += 1
             if "success" in info:

@@ -3,21 +3,35 @@
 One dispatch runs many updates: `lax.scan` over steps inside `vmap` over seeds, the
 state donated, minibatches drawn on the device. The key of a step is a function of the
 seed and the step alone, so that a run which resumes sees the randomness it would have
-seen.
+seen. Observations are normalized once, before the first phase.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from gem_jax.algorithm import Algorithm, Phase, State
+from gem_jax import algorithm as protocol
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.ops import normalize
 from gem_jax.training import admission
-from gem_jax.types import Array, Metrics, PRNGKey, Transition
+from gem_jax.types import Array, Metrics, PolicyParams, PRNGKey, Transition
+
+
+class State(NamedTuple):
+    """Attributes:
+    step: `[]` int32, gradient steps over all phases.
+    normalizer: observation statistics.
+    algorithm: the algorithm's own state.
+    """
+
+    step: Array
+    normalizer: normalize.Normalizer
+    algorithm: protocol.State
 
 
 class Chunk(NamedTuple):
@@ -47,7 +61,21 @@ def seed_keys(seeds: Sequence[int]) -> PRNGKey:
 
 def init(algorithm: Algorithm, keys: PRNGKey) -> State:
     """The states before training, leading axis `S`."""
-    return jax.jit(jax.vmap(lambda key: algorithm.init(_named(key).init)))(keys)
+
+    def one_seed(key: PRNGKey) -> State:
+        size = algorithm.spec.observation_size
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            normalizer=normalize.identity_normalizer(size),
+            algorithm=algorithm.init(_named(key).init),
+        )
+
+    return jax.jit(jax.vmap(one_seed))(keys)
+
+
+def policy_params(algorithm: Algorithm, state: State) -> PolicyParams:
+    """What acting reads of the state of one seed."""
+    return PolicyParams(state.normalizer, algorithm.actor_params(state.algorithm))
 
 
 def select_seed(state: State, index: int) -> State:
@@ -84,6 +112,24 @@ def run(
     return _run_phases(algorithm, keys, dataset, state, start_step, chunk_size)
 
 
+def normalized(
+    dataset: Transition, *, enabled: bool = True
+) -> tuple[Transition, normalize.Normalizer]:
+    """The dataset as algorithms see it, and the statistics behind that.
+
+    Without ``enabled`` observations stay as they are.
+    """
+    fitted = normalize.identity_normalizer(dataset.observation.shape[1])
+    if enabled:
+        fitted = jax.jit(normalize.fit_normalizer)(dataset.observation)
+    apply = jax.jit(normalize.Normalizer.__call__)
+    seen = dataset._replace(
+        observation=apply(fitted, dataset.observation),
+        next_observation=apply(fitted, dataset.next_observation),
+    )
+    return seen, fitted
+
+
 def _run_phases(
     algorithm: Algorithm,
     keys: PRNGKey,
@@ -92,6 +138,9 @@ def _run_phases(
     start_step: int,
     chunk_size: int | Callable[[], int],
 ) -> Iterator[Chunk]:
+    enabled = algorithm.normalize_observations
+    dataset, fitted = normalized(dataset, enabled=enabled)
+    state = state._replace(normalizer=_repeated(fitted, keys.shape[0]))
     phase_start = 0
     for phase in algorithm.phases:
         if start_step < phase_start + phase.num_steps:
@@ -113,6 +162,11 @@ def chunk_length(phase: Phase, done: int, size: int) -> int:
         refresh_every - since_refresh,
         phase.num_steps - done,
     )
+
+
+def _repeated(tree: Any, count: int) -> Any:
+    """A copy for every seed, leading axis `S`."""
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], count, axis=0), tree)
 
 
 def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Metrics]]:
@@ -137,9 +191,10 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
 
         def step(state: State, keys: PRNGKey) -> tuple[State, Metrics]:
             sample_key, update_key = keys
-            phase_step = state.step - phase_start
-            batch = phase.sample(sample_key, dataset, phase.batch_size, phase_step)
-            return phase.update(state, update_key, batch)
+            done = state.step - phase_start
+            batch = phase.sample(sample_key, dataset, phase.batch_size, done)
+            new, metrics = phase.update(state.algorithm, update_key, batch, done)
+            return state._replace(step=_next(state.step), algorithm=new), metrics
 
         # All keys of the chunk at once: fewer small operations in a step.
         keys = jax.vmap(keys_of)(state.step + jnp.arange(length, dtype=jnp.int32))
@@ -162,7 +217,14 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
     return jax.jit(all_seeds, static_argnames="length", donate_argnums=0)
 
 
-def make_refresh(phase: Phase) -> Callable[[State, PRNGKey, Transition], State]:
+def _next(step: Array) -> Array:
+    """The counter after one step, of the same type."""
+    return step + jnp.ones((), step.dtype)
+
+
+def make_refresh(
+    phase: Phase, phase_start: int
+) -> Callable[[State, PRNGKey, Transition], State]:
     """The jitted ``phase.refresh`` of every seed; the state is donated."""
     refresh = phase.refresh
     assert refresh is not None
@@ -170,7 +232,11 @@ def make_refresh(phase: Phase) -> Callable[[State, PRNGKey, Transition], State]:
     def one_seed(state: State, key: PRNGKey, dataset: Transition) -> State:
         step_key = jax.random.fold_in(_named(key).loop, state.step)
         # The third child of the key whose first two the step itself consumes.
-        return refresh(state, jax.random.split(step_key, 3)[2], dataset)
+        refresh_key = jax.random.split(step_key, 3)[2]
+        done = state.step - phase_start
+        return state._replace(
+            algorithm=refresh(state.algorithm, refresh_key, dataset, done)
+        )
 
     def all_seeds(state: State, keys: PRNGKey, dataset: Transition) -> State:
         # One seed after the other: a pass over the data fills the cores by itself, and
@@ -194,12 +260,13 @@ def _run_phase(
     def prepare(
         state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]:
-        return phase.prepare(state, _named(key).prepare, dataset)
+        new, extras = phase.prepare(state.algorithm, _named(key).prepare, dataset)
+        return state._replace(algorithm=new), extras
 
     prepare_seeds = jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
     state, extras = prepare_seeds(state, keys, dataset)
     run_chunk = make_chunk(phase, phase_start)
-    run_refresh = make_refresh(phase) if phase.refresh else None
+    run_refresh = make_refresh(phase, phase_start) if phase.refresh else None
     while done < phase.num_steps:
         if run_refresh and done % phase.refresh_every == 0:
             state = run_refresh(state, keys, dataset)

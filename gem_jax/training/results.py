@@ -10,11 +10,6 @@ import numpy as np
 
 from gem_jax.data import tasks
 
-_AUDITS = (
-    *("support_z", "violation_rate", "collapse_dist"),
-    *("bad_candidates", "bad_set"),
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class EvalResult:
@@ -82,7 +77,7 @@ def summarize(
 def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
     """The content of one line of ``eval.jsonl``, but for step and seed.
 
-    Every audit is in it; those of GEM are ``None`` where the policy has none.
+    Every diagnostic that the policy reports has a field of its own.
     """
     successes = result.successes
     return {
@@ -92,7 +87,6 @@ def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
         "normalized_score": task.normalized_score(float(np.mean(result.returns))),
         "success_rate": None if successes is None else float(np.mean(successes)),
         "length_mean": float(np.mean(result.lengths)),
-        **dict.fromkeys(_AUDITS),
         **result.audit,
         "knobs": dataclasses.asdict(knobs) if knobs else {},
         "env_steps_per_second": result.steps_per_second,

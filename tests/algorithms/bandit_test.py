@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax import algorithms
-from gem_jax.algorithm import batched_act
+from gem_jax import algorithms, policy
 from gem_jax.testing import fakes
 from gem_jax.training import loop
 
@@ -36,13 +35,9 @@ def actions_after_training(name, dataset=None, **changes):
     for chunk in loop.run(algorithm, keys, dataset, state, chunk_size=1500):
         state = chunk.state
     count = 64
-    output = jax.jit(batched_act(algorithm.act))(
-        algorithm.actor_params(loop.select_seed(state, 0)),
-        jax.random.split(jax.random.key(2), count),
-        jax.random.uniform(jax.random.key(3), (count, 1)),
-        jnp.zeros(count, jnp.int32),
-        algorithm.knobs,
-    )
+    params = loop.policy_params(algorithm, loop.select_seed(state, 0))
+    observation = jax.random.uniform(jax.random.key(3), (count, 1))
+    output = policy.bind(algorithm, params).act(jax.random.key(2), observation)
     return np.asarray(output.action[:, 0])
 
 

@@ -100,7 +100,7 @@ OUTSIDE = dict(
 )
 
 
-@pytest.mark.parametrize("name", sorted(algorithms.ALGORITHMS))
+@pytest.mark.parametrize("name", algorithms.names())
 def test_every_algorithm_looks_at_its_fields(name):
     config_class = algorithms.config_class(name)
     fields = {field.name for field in dataclasses.fields(config_class)} & set(OUTSIDE)

@@ -69,8 +69,8 @@ def trained():
     keys = loop.seed_keys([0])
     state = loop.init(algorithm, keys)
     chunks = recording.keep(loop.run(algorithm, keys, data, state))
-    ends = {chunk.phase: loop.select_seed(chunk.state, 0) for chunk in chunks}
-    return algorithm, data, truth, ends, chunks
+    ends = {c.phase: loop.select_seed(c.state, 0).algorithm for c in chunks}
+    return algorithm, loop.normalized(data)[0], truth, ends, chunks
 
 
 def test_phases_run_in_the_papers_order(trained):
@@ -90,7 +90,7 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     assert clustering.rand_index(truth, state.label) == 1.0
     clusterer = clustering.make(SMALL, 2, 1, EPISODES, 100)
     steps = clustering.Trajectories(
-        state.normalizer(data.observation), data.action, data.extras["episode"]
+        data.observation, data.action, data.extras["episode"]
     )
     raw = clusterer.responsibilities(state.clusters.target_policies, steps)
     np.testing.assert_array_equal(state.label, np.argmax(raw, axis=1))
@@ -102,15 +102,15 @@ def test_improvement_starts_from_the_averaged_behaviors(trained):
     clusters = ends["value"].clusters
     behaviors = clusters.target_policies
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
-    state = improve.refresh(ends["value"], jax.random.key(0), data)
+    state = improve.refresh(ends["value"], jax.random.key(0), data, 0)
     jax.tree.map(np.testing.assert_array_equal, state.policy.params, behaviors)
     batch = improve.sample(jax.random.key(0), data, 300, 0)
-    _, metrics = improve.update(state, jax.random.key(1), batch)
+    _, metrics = improve.update(state, jax.random.key(1), batch, 0)
     assert metrics["policy/clipped"] == 0.0  # the ratio to these is 1
     other = dataclasses.replace(
         state, policy=state.policy._replace(params=clusters.policies.params)
     )
-    _, metrics = improve.update(other, jax.random.key(1), batch)
+    _, metrics = improve.update(other, jax.random.key(1), batch, 0)
     assert metrics["policy/clipped"] > 0.0
 
 
@@ -129,7 +129,7 @@ def test_values_are_those_of_each_behavior(trained):
         EnvSpec(2, 1, 1), None, hidden_sizes=(16, 16), num_clusters=2
     )
     label = state.label[data.extras["episode"]]
-    v = learner.value(state.value.params, state.normalizer(data.observation), label)
+    v = learner.value(state.value.params, data.observation, label)
     clear = np.abs(data.observation[:, 0]) > 0.2
     assert np.corrcoef(v[clear], data.reward[clear])[0, 1] > 0.9
 
@@ -201,7 +201,7 @@ def test_one_cluster_is_plain_ppo():
     assert algorithm.phases[-1].name == "improve"
     keys = loop.seed_keys([0])
     chunks = recording.keep(loop.run(algorithm, keys, data, loop.init(algorithm, keys)))
-    state = loop.select_seed(chunks[-1].state, 0)
+    state = loop.select_seed(chunks[-1].state, 0).algorithm
     sides = jnp.array([[-0.8, 0.0], [0.8, 0.0]])
 
     def actions(policy):
@@ -221,11 +221,11 @@ def test_standardized_advantages(key):
     config = dataclasses.replace(SMALL, standardize_advantage=True)
     algorithm = algorithms.make("empo", config, spec)
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
-    state = improve.refresh(algorithm.init(key), key, data)
+    state = improve.refresh(algorithm.init(key), key, data, 0)
     mean, deviation = state.advantage_scale
     assert deviation > 0 and (mean, deviation) != (0.0, 1.0)
     dataset = improve.sample(key, data, 800, 0)
-    _, metrics = improve.update(state, jax.random.key(5), dataset)
+    _, metrics = improve.update(state, jax.random.key(5), dataset, 0)
     assert abs(metrics["policy/advantage"]) < 0.2
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gem_jax.algorithms import gem
-from gem_jax.ops import normalize
 from gem_jax.types import EnvSpec
 
 SPEC = EnvSpec(observation_size=1, action_size=2, horizon=10)
@@ -67,7 +66,6 @@ def act(slopes, *, behavior=BEHAVIOR, behavior_log_std=TIGHT, t=0, **knobs):
     )
     algorithm = gem.make(config, SPEC)
     params = gem.ActorParams(
-        normalizer=normalize.identity_normalizer(1),
         actor=policy_params(ACTOR, TIGHT),
         behavior=policy_params(behavior, behavior_log_std),
         critic=critic_params(*slopes),

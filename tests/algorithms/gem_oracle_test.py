@@ -89,8 +89,8 @@ def test_behavior_updates(key):
     update = jax.jit(algorithm.phases[0].update)
     for step in range(3):
         rows = comparison.batch(step)
-        state, metrics = update(state, key, rows)
-        expected = oracle.fit_behavior(comparison.normalized(rows))
+        state, metrics = update(state, key, rows, step)
+        expected = oracle.fit_behavior(comparison.widened(rows))
         comparison.assert_metrics(metrics, expected)
         comparison.assert_learned(state.behavior, oracle.behavior.net)
 
@@ -107,8 +107,8 @@ def test_policy_updates(changes, key):
     update = jax.jit(algorithm.phases[1].update)
     for step in range(3):
         rows = comparison.batch(step)
-        state, metrics = update(state, key, rows)
-        expected = oracle.fit_policy(comparison.normalized(rows))
+        state, metrics = update(state, key, rows, step)
+        expected = oracle.fit_policy(comparison.widened(rows))
         comparison.assert_metrics(metrics, expected)
         oracle.assert_like(state)
 
@@ -123,8 +123,8 @@ def test_updates_of_both_for_the_rows_of_a_cluster(key):
         rows = comparison.batch(step)
         posterior = np.linspace(0.0, 1.0, len(rows.reward), dtype=np.float32)
         extras = {"responsibility": posterior}
-        state, metrics = update(state, key, rows._replace(extras=extras))
-        rows = comparison.normalized(rows)
+        state, metrics = update(state, key, rows._replace(extras=extras), step)
+        rows = comparison.widened(rows)
         expected = oracle.fit_policy(rows, posterior) | oracle.fit_behavior(
             rows, posterior
         )

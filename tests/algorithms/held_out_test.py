@@ -88,7 +88,7 @@ def test_all_is_learned_from_where_the_first_is_too_long(dataset):
     batch = marked(long_first(dataset), algorithm)
     np.testing.assert_array_equal(batch.extras["held_out"], np.zeros(64))
     state = algorithm.init(jax.random.key(0))
-    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch)
+    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch, 0)
     np.testing.assert_allclose(metrics["behavior/nll"], nll_of(state, batch, ...))
     assert metrics["behavior/held_out_nll"] == metrics["behavior/nll"]
 
@@ -107,7 +107,7 @@ def test_too_few_trajectories_hold_out_none(dataset, every):
     batch = marked(dataset, algorithm)
     assert "held_out" not in batch.extras
     state = algorithm.init(jax.random.key(0))
-    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch)
+    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch, 0)
     assert set(metrics) == {"behavior/nll"}
 
 
@@ -117,11 +117,11 @@ def test_held_out_rows_are_judged_and_not_learned_from(dataset):
     batch = marked(dataset, algorithm)
     held_out = np.asarray(batch.extras["held_out"]) > 0
     update = jax.jit(algorithm.phases[0].update)
-    after, metrics = update(state, jax.random.key(0), batch)
+    after, metrics = update(state, jax.random.key(0), batch, 0)
     changed = batch._replace(
         action=jnp.where(held_out[:, None], 0.5, batch.action),
     )
-    other, other_metrics = update(state, jax.random.key(0), changed)
+    other, other_metrics = update(state, jax.random.key(0), changed, 0)
     jax.tree.map(np.testing.assert_array_equal, after.behavior, other.behavior)
     assert metrics["behavior/nll"] == other_metrics["behavior/nll"]
     name = "behavior/held_out_nll"
@@ -132,7 +132,7 @@ def test_held_out_rows_are_judged_and_not_learned_from(dataset):
 
 
 def nll_of(state, dataset, rows):
-    """The behavior's NLL `[]` of some rows; its normalizer is still the identity."""
+    """The behavior's NLL `[]` of some rows."""
     network = gem._make_behavior(gem.Config(**SMALL), fakes.SPEC)
     policy = network.policy(state.behavior.params, dataset.observation)
     return -np.mean(mixture.log_prob(policy, dataset.action)[rows])
@@ -176,7 +176,8 @@ def test_the_best_parameters_go_on(dataset, whole):
     """Data without structure are learned by heart, so the best are not the last."""
     states = [loop.select_seed(chunk.state, 0) for chunk in whole]
     held_out = np.repeat([False, True, False, True], 16)
-    normalized = dataset._replace(observation=states[0].normalizer(dataset.observation))
+    normalized, _ = loop.normalized(dataset)
+    states = [state.algorithm for state in states]
     compared = {
         step: nll_of(states[step - 1], normalized, held_out) for step in range(2, 41, 2)
     }

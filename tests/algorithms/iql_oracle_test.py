@@ -44,8 +44,8 @@ def test_iql_updates(changes, key):
     )
     for step in range(STEPS):
         rows = comparison.batch(step)
-        state, metrics = update(state, key, rows)
-        rows = comparison.normalized(rows)
+        state, metrics = update(state, key, rows, step)
+        rows = comparison.widened(rows)
         advantage, expected = values.step(rows)
         weight = np.minimum(np.exp(2.0 * advantage), 1.5)
         assert 0 < (weight == 1.5).sum() < len(weight)
@@ -68,8 +68,8 @@ def test_bc_updates(key):
     actor = descent.Adam(state.actor.params)
     for step in range(STEPS):
         rows = comparison.batch(step)
-        state, metrics = update(state, key, rows)
-        rows = comparison.normalized(rows)
+        state, metrics = update(state, key, rows, step)
+        rows = comparison.widened(rows)
 
         def loss(params, rows=rows):
             error = networks.policy(params, rows.observation) - rows.action

@@ -1,6 +1,7 @@
 """A method with steps and candidates and without an ensemble of critics."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -40,12 +41,15 @@ def make(config, spec):
             tried = tried * params
         return ActOutput(tried[0], {})
 
-    return Algorithm(lambda key: jnp.ones(()), (), lambda state: state, act, Knobs())
+    return Algorithm(
+        spec, lambda key: jnp.ones(()), (), lambda state: state, act, Knobs()
+    )
 
 
 @pytest.fixture
 def settings(monkeypatch):
-    monkeypatch.setitem(algorithms.ALGORITHMS, "fake", (Config, make))
+    module = types.SimpleNamespace(Config=Config, make=make, TINY={})
+    monkeypatch.setitem(algorithms._registered, "fake", module)
     monkeypatch.setattr(configs, "get_config", lambda *_: Config())
     knobs = {"num_candidates": [4, 8], "num_steps": [10, 20], "chunk_size": [0]}
     shared = {"preset": "smoke", "workdir": None, "calls": 2, "seconds": 0.0}

@@ -62,7 +62,7 @@ def test_bad_input_is_one_line_and_exit_2(run_benchmark, flags, named):
 
 def test_the_grid_covers_every_algorithm():
     settings = latency_settings.grid(
-        sorted(algorithms.ALGORITHMS),
+        algorithms.names(),
         {"num_candidates": [0, 2]},
         batch_sizes=[1, 3],
         env="maze2d-umaze-v1",

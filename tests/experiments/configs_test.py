@@ -12,7 +12,7 @@ from experiments import configs, presets
 from gem_jax import algorithms
 from gem_jax.data import tasks
 
-ALGORITHMS = sorted(algorithms.ALGORITHMS)
+ALGORITHMS = algorithms.names()
 
 
 def test_the_table_has_every_algorithm_task_and_preset():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gem_jax
-from experiments import rescoring, sweep_report
+from experiments import rescoring, sweep_figures, sweep_report
 from gem_jax import errors, inference
 from gem_jax.training import rundir
 
@@ -58,12 +58,10 @@ def test_bad_knobs_are_refused(finished, changes, named):
 
 def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
     run = rescoring.load(finished)  # whose lambda decays from 1
-    config = run.record["config"] | {"lambda_schedule": "constant"}
-    constant = dataclasses.replace(run, record=run.record | {"config": config})
+    constant = run.with_knobs({"lambda_schedule": "constant"})
 
     def ends(run=run, **changes):
-        knobs = run.with_knobs(changes).policies[0].knobs
-        return knobs.lambda_start, knobs.lambda_end
+        return run.with_knobs(changes).policies[0].knobs.lambda_ends
 
     assert ends(lambda_end=0.3) == (1.0, 0.3)
     assert ends(constant, lambda_end=0.3) == (0.3, 0.3)
@@ -120,7 +118,7 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     assert len(lines) == 1 + (2 * 2 * 2 + 7) * 2
     assert whole.stdout.count("the run's own knobs: score") == 1
     assert "best by half of the episodes" in whole.stdout
-    for name in ("candidates", "lambda", "ablations"):
+    for name in ("num_candidates", "kappa", "lambda_end", "ablations"):
         assert table.with_name(f"table_{name}.png").exists()
     with table.open() as file:
         rows = list(csv.DictReader(file))
@@ -202,10 +200,11 @@ def test_each_number_of_candidates_is_compiled_once(finished, seeds):
 def _result(setting, returns, **cells):
     base = {"env": "maze2d-umaze-v1", "algo": "gem", "source": "local"}
     rows = [base | {"returns": " ".join(map(str, seed)), **cells} for seed in returns]
-    return sweep_report.Result(setting, rows, [inference.Knobs(**setting)])
+    names = [name for name in cells if name != "normalized_score"]
+    return sweep_report.Result(setting, rows, [inference.Knobs(**setting)], names)
 
 
-def test_figures_take_the_settings_whose_knobs_are_the_runs_own(tmp_path, capsys):
+def test_figures_take_the_settings_whose_knobs_are_the_runs_own(tmp_path):
     cells = dict.fromkeys(
         ("normalized_score", "support_z", "violation_rate", "collapse_dist"), "1"
     )
@@ -218,12 +217,12 @@ def test_figures_take_the_settings_whose_knobs_are_the_runs_own(tmp_path, capsys
     ]
     results = [_result(setting, [[10.0, 20.0]], **cells) for setting in settings]
     table = tmp_path / "table.csv"
-    drawn = [path.name for path in sweep_report.draw(results, table)]
-    assert drawn == ["table_candidates.png", "table_ablations.png"]
-    said = capsys.readouterr().out
-    assert said.startswith("no figure table_lambda.png: no other lambda")
-    drawn = sweep_report.draw(results[:1], table)
-    assert drawn == [] and capsys.readouterr().out.count("no figure") == 3
+    ablations = {"no_lcb": {"kappa": 0.0}, "no_anchor": {"anchor": "none"}}
+    drawn = [path.name for path in sweep_figures.draw(results, table, ablations)]
+    # Of kappa there is 0 too; both other values differ in other knobs beside.
+    assert drawn == [f"table_{n}.png" for n in ("num_candidates", "kappa", "ablations")]
+    assert all((tmp_path / name).stat().st_size > 0 for name in drawn)
+    assert sweep_figures.draw(results[:1], table, ablations) == []
 
 
 def test_the_best_setting_is_chosen_and_reported_by_different_episodes():

@@ -76,7 +76,8 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
             "settings": "other", "source": "d4rl", "seed": 7,
         }.items()
     ]  # fmt: skip
-    csv_rows.append(folders[0] / sweep_table.FILE, sweep_table.COLUMNS, rows)
+    columns = (*origin, *names)
+    csv_rows.append(folders[0] / sweep_table.FILE, columns, rows)
 
     table = score_table.format_table(score_table.read_summaries(folders), {})
 

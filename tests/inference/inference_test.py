@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gem_jax import inference
-from gem_jax.inference import knobs as knob_rules
 from gem_jax.ops import mixture
 
 Q = jnp.array([[1.0, 4.0, 2.0], [3.0, 0.0, 2.0]])  # means 2, 2, 2; stds 1, 2, 0
@@ -200,7 +199,8 @@ def test_audit_by_hand():
     [("decay", 2.0, 0.5), ("rise", 0.0, 0.5), ("constant", 0.5, 0.5)],
 )
 def test_schedules_are_monotone_between_their_ends(schedule, first, last):
-    start, end = knob_rules.schedule_ends(schedule, 2.0, 0.5)
+    knobs = inference.Knobs(lambda_schedule=schedule, lambda_start=2.0, lambda_end=0.5)
+    start, end = knobs.lambda_ends
     lam = inference.lambda_schedule(jnp.arange(150), start=start, end=end, horizon=100)
     np.testing.assert_allclose([lam[0], lam[100], lam[149]], [first, last, last])
     steps = np.diff(lam[:101])

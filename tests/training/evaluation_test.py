@@ -1,5 +1,6 @@
 """The evaluator: whole episodes, one result for one key, whatever the batching."""
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +8,16 @@ import pytest
 
 from gem_jax import errors
 from gem_jax.data import tasks
+from gem_jax.testing import fakes
 from gem_jax.training import evaluation
-from gem_jax.types import ActOutput
+from gem_jax.types import ActOutput, EnvSpec
 
 TASK = tasks.get("maze2d-umaze-v1")
+SPEC = EnvSpec(TASK.observation_size, TASK.action_size, TASK.horizon)
+
+
+def params(drift):
+    return fakes.policy_params(drift, SPEC)
 
 
 def noisy_act(params, key, observation, t, knobs):
@@ -22,9 +29,9 @@ def noisy_act(params, key, observation, t, knobs):
 
 def play(num_episodes, *, key=0, num_threads=None):
     with evaluation.make_evaluator(
-        TASK.env_id, noisy_act, num_threads=num_threads
+        TASK.env_id, fakes.acts_by(noisy_act, SPEC), num_threads=num_threads
     ) as evaluate:
-        arguments = jnp.array([0.3, 0.0]), jax.random.key(key)
+        arguments = params(jnp.array([0.3, 0.0])), jax.random.key(key)
         return evaluate(*arguments, [()], num_episodes)[0]
 
 
@@ -51,8 +58,10 @@ def test_variants_play_the_same_episodes_side_by_side_as_alone():
         return ActOutput(output.action.at[0].add(knobs["drift"]), output.audit)
 
     variants = [{"drift": drift} for drift in (0.0, 0.5, 0.0)]
-    with evaluation.make_evaluator(TASK.env_id, drifting) as evaluate:
-        arguments = jnp.zeros(2), jax.random.key(0)
+    with evaluation.make_evaluator(
+        TASK.env_id, fakes.acts_by(drifting, SPEC)
+    ) as evaluate:
+        arguments = params(jnp.zeros(2)), jax.random.key(0)
         # More rows than environments, so that waves cut variants apart.
         first, second, third = evaluate(*arguments, variants, 50)
         [alone] = evaluate(*arguments, variants[1:2], 50)
@@ -62,11 +71,26 @@ def test_variants_play_the_same_episodes_side_by_side_as_alone():
     assert not np.array_equal(first.returns, second.returns)
 
 
+@pytest.mark.parametrize("num_episodes", [3, 150])
+def test_memory_is_that_of_the_episode_whatever_the_batching(num_episodes):
+    """More episodes than environments, so that a later wave begins anew."""
+    algorithm = fakes.remembers(SPEC)
+    with evaluation.make_evaluator(TASK.env_id, algorithm) as evaluate:
+        arguments = params(jnp.array([0.3, -0.2])), jax.random.key(0), [()]
+        [result] = evaluate(*arguments, num_episodes)
+        [fewer] = evaluate(*arguments, 2)
+    np.testing.assert_allclose(result.returns[:2], fewer.returns)
+    assert result.audit["late"] == 0.0  # memory begins with its episode
+    # At step t the sum of rewards before it; the last reward is never told.
+    assert 0.0 < result.audit["rewards"] < result.returns.mean()
+    assert result.audit["actions"] != 0.0
+
+
 def test_rows_hold_score_and_audits():
     row = evaluation.to_row(play(3), TASK, ())
     expected = 100 * (row["return_mean"] - 23.85) / (161.86 - 23.85)
     np.testing.assert_allclose(row["normalized_score"], expected)
-    assert row["episodes"] == 3 and row["collapse_dist"] is None
+    assert row["episodes"] == 3 and row["support_z"] > 0
 
 
 def test_rows_hold_every_audit():
@@ -75,7 +99,7 @@ def test_rows_hold_every_audit():
     row = evaluation.to_row(
         evaluation.EvalResult(zero, zero, None, audit, 1.0), TASK, ()
     )
-    assert audit.items() <= row.items() and row["violation_rate"] is None
+    assert audit.items() <= row.items() and "violation_rate" not in row
 
 
 def test_finished_episodes_leave_the_batch():
@@ -83,6 +107,8 @@ def test_finished_episodes_leave_the_batch():
 
     class Short:
         """A gymnasium-like environment whose episodes last as long as its seed says."""
+
+        action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
 
         def reset(self, seed):
             self.left = self.length = seed % 7 + 1
@@ -101,9 +127,8 @@ def test_finished_episodes_leave_the_batch():
             environments,
             np.arange(50),
             50,
-            lambda count, numbers, steps, observations: ActOutput(
-                np.zeros((len(steps), 2)), {}
-            ),
+            lambda numbers: (),
+            lambda numbers, **inputs: (ActOutput(np.zeros((len(numbers), 2)), {}), ()),
             3,
             functools.partial(evaluation._map_slices, pool, 2),
             lambda: False,
@@ -114,8 +139,10 @@ def test_finished_episodes_leave_the_batch():
 
 
 def test_stopping_and_bad_input():
-    with evaluation.make_evaluator(TASK.env_id, noisy_act) as evaluate:
-        arguments = (jnp.zeros(2), jax.random.key(0), [()])
+    with evaluation.make_evaluator(
+        TASK.env_id, fakes.acts_by(noisy_act, SPEC)
+    ) as evaluate:
+        arguments = (params(jnp.zeros(2)), jax.random.key(0), [()])
         with pytest.raises(evaluation.Cancelled):
             evaluate(*arguments, 2, lambda: True)
         for asked in (1, 2, 3, 4, 5):  # environments, resets, a step
@@ -125,4 +152,4 @@ def test_stopping_and_bad_input():
         with pytest.raises(errors.UserError, match="at least 1"):
             evaluate(*arguments, 0)
         with pytest.raises(FloatingPointError, match="non-finite action at step 0"):
-            evaluate(jnp.full(2, jnp.nan), *arguments[1:], 2)
+            evaluate(params(jnp.full(2, jnp.nan)), *arguments[1:], 2)

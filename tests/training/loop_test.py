@@ -17,7 +17,6 @@ from gem_jax.types import ActOutput
 
 @flax.struct.dataclass
 class Counter:
-    step: jax.Array
     total: jax.Array
     extra: jax.Array
 
@@ -28,19 +27,18 @@ def make_counting_algorithm(traces):
     def init(key):
         del key
         zero = jnp.zeros(())
-        return Counter(jnp.zeros((), jnp.int32), zero, zero)
+        return Counter(zero, zero)
 
     def prepare(state, key, dataset):
         del key
         return state, {"label": jnp.full(dataset.reward.shape, 2.0) + state.total * 0}
 
     def add(amount):
-        def update(state, key, batch):
+        def update(state, key, batch, step):
             traces.append(None)
             extra = batch.extras.get("label", jnp.zeros(batch.reward.shape))
             state = dataclasses.replace(
                 state,
-                step=state.step + 1,
                 total=state.total + amount,
                 extra=state.extra + extra.mean(),
             )
@@ -48,6 +46,7 @@ def make_counting_algorithm(traces):
                 "sum/total": state.total,
                 "draw/key": jax.random.uniform(key),
                 "draw/batch": batch.observation.sum(),
+                "phase/step": step,
             }
 
         return update
@@ -60,7 +59,7 @@ def make_counting_algorithm(traces):
         protocol.Phase("one", 5, 4, add(1.0)),
         protocol.Phase("two", 3, 4, add(10.0), prepare),
     )
-    return protocol.Algorithm(init, phases, lambda state: (), act)
+    return protocol.Algorithm(fakes.SPEC, init, phases, lambda state: (), act)
 
 
 def run(chunk_size, start_step=0, state=None):
@@ -92,6 +91,32 @@ def test_metrics_are_those_of_every_update_for_each_seed():
     np.testing.assert_allclose(chunks[1].metrics["sum/total"], [[15, 25, 35]] * 2)
 
 
+def test_steps_are_counted_by_phase_and_over_all():
+    chunks, _ = run(2)
+    counted = np.concatenate([chunk.metrics["phase/step"] for chunk in chunks], axis=1)
+    np.testing.assert_array_equal(counted, [[0, 1, 2, 3, 4, 0, 1, 2]] * 2)
+    assert [chunk.state.step.tolist() for chunk in chunks] == [
+        [chunk.step] * 2 for chunk in chunks
+    ]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_observations_are_normalized_by_the_loop(enabled):
+    data = fakes.random_transitions(jax.random.key(0))
+    data = data._replace(observation=3.0 * data.observation + 5.0)
+    seen, fitted = loop.normalized(data, enabled=enabled)
+    rows = np.asarray(data.observation, np.float64)
+    mean, scale = (rows.mean(0), rows.std(0) + 1e-3) if enabled else (0.0, 1.0)
+    for name in ("observation", "next_observation"):
+        expected = (np.asarray(getattr(data, name), np.float64) - mean) / scale
+        np.testing.assert_allclose(getattr(seen, name), expected, rtol=1e-5, atol=1e-6)
+    algorithm = make_counting_algorithm([])._replace(normalize_observations=enabled)
+    keys = loop.seed_keys([0, 1])
+    *_, last = loop.run(algorithm, keys, data, loop.init(algorithm, keys))
+    for found, one in zip(last.state.normalizer, fitted, strict=True):
+        np.testing.assert_array_equal(found, np.stack([one] * 2))
+
+
 @pytest.mark.parametrize("metric", ["draw/key", "draw/batch"])
 def test_every_step_of_every_seed_draws_anew(metric):
     chunks, _ = run(1)
@@ -101,9 +126,9 @@ def test_every_step_of_every_seed_draws_anew(metric):
 
 def test_prepared_arrays_reach_the_batches_of_their_phase_only():
     chunks, _ = run(100)
-    np.testing.assert_allclose(chunks[0].state.extra, [0.0, 0.0])
-    np.testing.assert_allclose(chunks[1].state.extra, [6.0, 6.0])
-    np.testing.assert_allclose(chunks[1].state.total, [35.0, 35.0])
+    np.testing.assert_allclose(chunks[0].state.algorithm.extra, [0.0, 0.0])
+    np.testing.assert_allclose(chunks[1].state.algorithm.extra, [6.0, 6.0])
+    np.testing.assert_allclose(chunks[1].state.algorithm.total, [35.0, 35.0])
 
 
 @pytest.mark.parametrize(
@@ -128,8 +153,8 @@ def run_refreshing(chunk_size, start_step=0, state=None):
     traces, refreshed = [], []
     algorithm = make_counting_algorithm(traces)
 
-    def refresh(state, key, dataset):
-        jax.debug.callback(lambda step: refreshed.append(int(step)), state.step)
+    def refresh(state, key, dataset, step):
+        jax.debug.callback(lambda step: refreshed.append(int(step)), step)
         drawn = jax.random.uniform(key) + dataset.reward.sum() * 0
         return dataclasses.replace(
             state, total=10 * state.total, extra=state.extra + drawn
@@ -154,7 +179,7 @@ def test_chunks_end_where_a_refresh_is_due(chunk_size, ends):
     assert [c.step for c in chunks if c.phase == "one"] == ends
     assert refreshed == [0, 4, 8]
     assert len(traces) == len({3: [3, 1]}.get(chunk_size, [4])) + 1  # and phase two
-    np.testing.assert_allclose(chunks[len(ends) - 1].state.total, [444.0])
+    np.testing.assert_allclose(chunks[len(ends) - 1].state.algorithm.total, [444.0])
 
 
 @pytest.mark.parametrize(

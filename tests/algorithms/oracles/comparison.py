@@ -6,22 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax.ops import normalize
 from gem_jax.types import EnvSpec, Transition
 from oracles import descent
 
 SPEC = EnvSpec(observation_size=3, action_size=2, horizon=20)
-_MEAN, _STD = np.array([1.0, -2.0, 0.5]), np.array([2.0, 0.5, 0.1])
 _ROWS = 12
 _SEED = 770  # with it the weight's cap holds for some rows of each batch
 
 
 def start(algorithm):
-    """A state before training, every parameter at random and observations scaled."""
+    """A state before training, every parameter at random."""
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))  # compiles nothing
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    numbers = (jnp.asarray(x, jnp.float32) for x in (_MEAN, _STD))
-    parts = {"normalizer": normalize.Normalizer(*numbers)}
+    parts = {}
     for seed, name in enumerate(("actor", "behavior", "critic", "values"), _SEED):
         if hasattr(state, name):
             parts[name] = _drawn(getattr(state, name), seed)
@@ -62,25 +59,18 @@ def batch(seed):
     """Rows with and without terminals."""
     rng = np.random.default_rng(seed)
     rows = Transition(
-        observation=_MEAN + _STD * rng.normal(size=(_ROWS, 3)),
+        observation=rng.normal(size=(_ROWS, 3)),
         action=rng.uniform(-1, 1, (_ROWS, 2)),
         reward=rng.normal(size=_ROWS),
-        next_observation=_MEAN + _STD * rng.normal(size=(_ROWS, 3)),
+        next_observation=rng.normal(size=(_ROWS, 3)),
         terminal=(np.arange(_ROWS) % 3 == 0).astype(float),
     )
     return jax.tree.map(lambda leaf: leaf.astype(np.float32), rows)
 
 
-def normalized(rows):
+def widened(rows):
     """The batch as an oracle reads it."""
-    rows = jax.tree.map(lambda leaf: leaf.astype(np.float64), rows)
-
-    def of(observation):
-        return (observation - _MEAN) / (_STD + 1e-3)
-
-    return rows._replace(
-        observation=of(rows.observation), next_observation=of(rows.next_observation)
-    )
+    return jax.tree.map(lambda leaf: leaf.astype(np.float64), rows)
 
 
 def assert_params(params, expected):
