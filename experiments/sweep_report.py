@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 from experiments import statistics
 from experiments.sweep_table import Row
@@ -84,16 +85,17 @@ def bootstrap(
 
     Seeds are strata: of few one cannot tell how they vary by drawing from them again.
     """
-    rng = np.random.default_rng(seed)
-    count = scores.shape[1]
-    drawn = [
-        statistic(
-            np.take_along_axis(scores, rng.integers(count, size=scores.shape), axis=1)
-        )
-        for _ in range(_RESAMPLES)
-    ]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+    if scores.shape[1] == 1:  # redrawn, the one episode is itself
+        return float(statistic(scores)), float(statistic(scores))
+    interval = stats.bootstrap(
+        tuple(scores),
+        lambda *drawn: statistic(np.stack(drawn)),
+        vectorized=False,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def draw(results: Sequence[Result], table: pathlib.Path) -> list[pathlib.Path]:
