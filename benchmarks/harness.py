@@ -13,6 +13,7 @@ import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tabulate
 
 from gem_jax import algorithms, errors
 from gem_jax.data import tasks
@@ -191,10 +192,8 @@ def machine() -> dict[str, Any]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned to the right, for a terminal."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in [header, *rows]
+    return tabulate.tabulate(
+        [header, *rows], tablefmt="plain", disable_numparse=True, stralign="right"
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import cli, csv_rows, multimodality
+from experiments import cli, csv_rows, markdown, multimodality
 from gem_jax import data
 from gem_jax.data import inspection, tasks
 from gem_jax.data.local import generate
@@ -95,18 +95,20 @@ def measure(task: tasks.Task) -> dict[str, Any]:
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Markdown."""
+    header = ["task", "transitions", "episodes", "behavior's score"]
+    header += ["gap of 8 to 1 (nats)", "seconds"]
     lines = [
-        "| task | transitions | episodes | behavior's score | gap of 8 to 1 (nats) | "
-        "seconds |",
-        "|---|---|---|---|---|---|",
+        [
+            row["env"],
+            f"{int(row['num_transitions']):,}",
+            f"{int(row['num_episodes']):,}",
+            f"{float(row['behavior_score']):.1f}",
+            f"{float(row['nll_gap']):.2f}",
+            f"{float(row['seconds']):.0f}",
+        ]
+        for row in rows
     ]
-    for row in rows:
-        lines.append(
-            f"| {row['env']} | {int(row['num_transitions']):,} | "
-            f"{int(row['num_episodes']):,} | {float(row['behavior_score']):.1f} | "
-            f"{float(row['nll_gap']):.2f} | {float(row['seconds']):.0f} |"
-        )
-    return "\n".join(lines)
+    return markdown.table(header, lines)
 
 
 if __name__ == "__main__":

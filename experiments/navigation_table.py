@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments import statistics
+from experiments import markdown, statistics
 from gem_jax.envs import navigation_rollout
 
 OPTIMAL = -420.0  # of the routes in the data only stitched ones return more
@@ -50,13 +50,9 @@ def summarize(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
 
 def format_table(outcomes: Mapping[str, Outcome]) -> str:
     """Markdown, a row a method."""
-    lines: list[Sequence[str]] = [
-        [
-            *("method", "updates", "return", f"rollouts above {OPTIMAL:g}"),
-            "Rand index by seed, %",
-        ],
-        ["---"] * 5,
-    ]
+    header = ["method", "updates", "return", f"rollouts above {OPTIMAL:g}"]
+    header.append("Rand index by seed, %")
+    lines = []
     for title, row in summarize(outcomes).items():
         rand = row["rand_index"]
         lines.append(
@@ -68,4 +64,4 @@ def format_table(outcomes: Mapping[str, Outcome]) -> str:
                 "-" if rand is None else " ".join(f"{100 * r:.1f}" for r in rand),
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(header, lines)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from experiments import csv_rows, labeled_trajectories, statistics
+from experiments import csv_rows, labeled_trajectories, markdown, statistics
 from experiments.csv_rows import Row
 from gem_jax import clustering, data, errors
 from gem_jax.data import tasks
@@ -144,13 +144,13 @@ def format_table(rows: Sequence[Row]) -> str:
     for row in rows:
         groups.setdefault(tuple(row[name] for name in Setting._fields), []).append(row)
     header = (*Setting._fields, "seeds", "Rand index, %", "published, %")
-    lines: list[Sequence[str]] = [header, ["---"] * len(header)]
+    lines = []
     for cell, alike in groups.items():
         found = [100.0 * float(row["rand_index"]) for row in alike]
         score = f"{np.mean(found):.2f} ± {statistics.sample_std(found):.2f}"
         known = elsewhere.get(_heuristics(alike[0]), "-")
         lines.append([*cell, str(len(found)), score, known])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(header, lines)
 
 
 def _texts(setting: Setting, seed: int) -> tuple[str, ...]:

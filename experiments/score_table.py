@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import csv_rows, statistics, sweep_table
+from experiments import csv_rows, markdown, statistics, sweep_table
 from gem_jax import errors
 from gem_jax.training import rundir
 
@@ -86,10 +86,9 @@ def format_table(
     """
     algos = sorted({summary["algo"] for summary in summaries})
     compared = [a for a in algos if a != "bc" and not a.endswith(_ANCHOR_ALONE)]
-    lines = [
-        ["task", "data", "behavior", *algos, *(f"{a}, published" for a in compared)]
-    ]
-    lines.append(["---"] * len(lines[0]))
+    header = ["task", "data", "behavior", *algos]
+    header += [f"{a}, published" for a in compared]
+    lines: list[list[str]] = []
     columns: list[list[float | None]] = [[] for _ in range(1 + len(algos))]
     rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
     for env, source in rows:
@@ -105,7 +104,7 @@ def format_table(
     if len(rows) > 1:
         means = [None if None in c else float(np.mean(c)) for c in columns]
         lines.append(["mean", "", *map(_number, means), *([""] * len(compared))])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(header, lines)
 
 
 def _require_one_dataset(row: Sequence[Summary]) -> None:

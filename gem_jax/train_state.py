@@ -39,5 +39,9 @@ def apply_gradients(
 
 
 def polyak(target: Params, online: Params, rate: Array | float) -> Params:
-    """(1 - rate) target + rate online, leaf by leaf (GEM Eq. 62)."""
+    """(1 - rate) target + rate online, leaf by leaf (GEM Eq. 62).
+
+    ``optax.incremental_update`` adds the two in the other order, and a compiler that
+    fuses a product with the sum then rounds the other product: the last bits differ.
+    """
     return jax.tree.map(lambda t, o: (1.0 - rate) * t + rate * o, target, online)

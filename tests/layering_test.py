@@ -34,7 +34,8 @@ LAYERS = {
 }
 # A library's homes, each a file or a whole layer.
 ONLY_HERE = {
-    "distrax": ("networks/distribution.py",),
+    "distrax": ("distributions.py",),
+    "filelock": ("data/locks.py",),
     "gymnasium": ("envs/", "training/evaluation.py"),
     "minari": (),  # files are read by our own reader; the library is for users
     "orbax": ("training/checkpoint.py",),

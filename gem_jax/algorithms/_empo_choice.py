@@ -127,10 +127,11 @@ def make_choice_learner(
             state.value.params, batch, target_q
         )
         new_q = train_state.apply_gradients(state.q, q_grads, optimizer)
-        rate = jnp.where((step + 1) % target_period == 0, 1.0, 0.0)  # a hard copy
         new = Choice(
             q=new_q,
-            target_q=train_state.polyak(state.target_q, new_q.params, rate),
+            target_q=optax.periodic_update(
+                new_q.params, state.target_q, step + 1, target_period
+            ),
             value=train_state.apply_gradients(state.value, v_grads, optimizer),
         )
         return new, {

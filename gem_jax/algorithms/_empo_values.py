@@ -147,6 +147,7 @@ def make_sarsa_learner(
             state.q.params, batch, label, target
         )
         new_q = train_state.apply_gradients(state.q, grads, optimizer)
+        # A step towards the online ones; optax.periodic_update would copy them.
         rate = jnp.where((step + 1) % target_period == 0, polyak, 0.0)
         new = Critic(
             q=new_q, target_q=train_state.polyak(state.target_q, new_q.params, rate)

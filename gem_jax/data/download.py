@@ -1,4 +1,7 @@
-"""Fetches D4RL's original files: resumable, checked, and quick to give up offline."""
+"""Fetches D4RL's original files: resumable, checked, and quick to give up offline.
+
+Our own code, because pooch checks hashes but starts a transfer that was cut off anew.
+"""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import IO
+
+import filelock
 
 from gem_jax import errors
 
@@ -31,11 +31,14 @@ def hold(path: pathlib.Path, what: str, log: Callable[[str], None]) -> Iterator[
     Raises:
       UserError: the lock file cannot be written or locked.
     """
-    with _open(path) as file:
-        if not _locked(file, path, what, log):
+    lock = _open(path)
+    try:
+        if not _locked(lock, path, what, log):
             log(f"another process is making {what}; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock.acquire()
         yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -47,29 +50,37 @@ def claim(
     Raises:
       UserError: another process holds it, or it cannot be written.
     """
-    with _open(path) as file:
-        if not _locked(file, path, what, log):
-            raise errors.UserError(f"another process is using {what}; wait for its end")
+    lock = _open(path)
+    if not _locked(lock, path, what, log):
+        raise errors.UserError(f"another process is using {what}; wait for its end")
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def _open(path: pathlib.Path) -> IO[str]:
+def _open(path: pathlib.Path) -> filelock.BaseFileLock:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a")
+        path.open("a").close()
     except OSError as error:
         raise errors.UserError(
             f"cannot write {path.parent}: {error.strerror}; choose another folder"
         ) from error
+    # A lock that outlives its process, the library's stand-in, is worse than none.
+    return filelock.FileLock(path, fallback_to_soft=False, preserve_lock_file=True)
 
 
 def _locked(
-    file: IO[str], path: pathlib.Path, what: str, log: Callable[[str], None]
+    lock: filelock.BaseFileLock,
+    path: pathlib.Path,
+    what: str,
+    log: Callable[[str], None],
 ) -> bool:
     """Locks the file if nobody holds it; where there are no locks, only warns."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
         return False
     except OSError as error:
         if error.errno not in _NO_LOCKS:

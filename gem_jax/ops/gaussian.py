@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gem_jax.ops import _shapes
 from gem_jax.types import Array, PRNGKey
 
 
@@ -24,7 +25,14 @@ class Gaussian(NamedTuple):
 
 
 def log_prob(gaussian: Gaussian, action: Array) -> Array:
-    """log N(a; mu, diag sigma^2), `[...]` in nats."""
+    """log N(a; mu, diag sigma^2), `[..., A]` to `[...]` in nats.
+
+    Raises:
+      ValueError: the action has not the shape of the mean.
+    """
+    _check(gaussian)
+    shape = gaussian.mean.shape
+    _shapes.fits("action", action, shape, f"gaussian.mean {shape}")
     z = (action - gaussian.mean) * jnp.exp(-gaussian.log_std)
     constant = 0.5 * action.shape[-1] * math.log(2.0 * math.pi)
     return -jnp.sum(0.5 * z**2 + gaussian.log_std, axis=-1) - constant
@@ -32,5 +40,12 @@ def log_prob(gaussian: Gaussian, action: Array) -> Array:
 
 def sample(key: PRNGKey, gaussian: Gaussian) -> Array:
     """One unclipped draw for each batch row, `[..., A]`."""
+    _check(gaussian)
     noise = jax.random.normal(key, gaussian.mean.shape, jnp.float32)
     return gaussian.mean + jnp.exp(gaussian.log_std) * noise
+
+
+def _check(gaussian: Gaussian) -> None:
+    shape = gaussian.mean.shape
+    _shapes.axes("gaussian.mean", gaussian.mean, "[..., A]")
+    _shapes.fits("gaussian.log_std", gaussian.log_std, shape, f"gaussian.mean {shape}")

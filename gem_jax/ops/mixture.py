@@ -1,7 +1,8 @@
 """Diagonal Gaussian mixtures: log-density, responsibilities, EM surrogate, sampling.
 
-Functions take leading batch axes `[...]` shared by the mixture and the action.
-``log_prob_of_set`` takes many actions under one mixture.
+Functions take leading batch axes `[...]` shared by the mixture and the action, and
+raise ``ValueError`` where shapes disagree. ``log_prob_of_set`` takes many actions under
+one mixture.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gem_jax.ops import _shapes
 from gem_jax.types import Array, PRNGKey
 
 
@@ -31,9 +33,10 @@ class Mixture(NamedTuple):
 
 def component_log_prob(mixture: Mixture, action: Array) -> Array:
     """log N(a; mu_k, diag sigma_k^2) of every component, `[..., K]` (Eq. 38, 39)."""
-    _check_size(mixture, action)
+    _check(mixture)
+    *batch, _, size = shape = mixture.means.shape
+    _shapes.fits("action", action, (*batch, size), f"mixture.means {shape}")
     z = (action[..., None, :] - mixture.means) * jnp.exp(-mixture.log_stds)
-    size = action.shape[-1]
     quadratic = jnp.sum(0.5 * z**2 + mixture.log_stds, axis=-1)
     return -quadratic - 0.5 * size * math.log(2.0 * math.pi)
 
@@ -56,7 +59,10 @@ def log_prob_of_set(mixture: Mixture, actions: Array) -> Array:
     take many at a time. The squares are not expanded into matrix products: for a scale
     of e^-5 the terms, of order 1e5 nats, would cancel and leave errors of 0.01.
     """
-    _check_size(mixture, actions)
+    _check_single(mixture)
+    _shapes.axes("actions", actions, "[C, A]")
+    wanted = (actions.shape[0], mixture.means.shape[-1])
+    _shapes.fits("actions", actions, wanted, f"mixture.means {mixture.means.shape}")
     inverse = jnp.exp(-mixture.log_stds)[..., None]
     z = (actions.T[None] - mixture.means[..., None]) * inverse  # [K, A, C]
     log_peaks = (
@@ -89,6 +95,7 @@ def loose_elbo(mixture: Mixture, action: Array, *, detach: bool = True) -> Array
 
 def gating_entropy(mixture: Mixture) -> Array:
     """H_g = -sum_k pi_k log pi_k, `[...]` in nats (Eq. 43)."""
+    _check(mixture)
     log_weights = jax.nn.log_softmax(mixture.logits, axis=-1)
     # A weight of exactly zero contributes nothing; 0 * -inf would be NaN.
     safe = jnp.where(jnp.isfinite(log_weights), log_weights, 0.0)
@@ -97,6 +104,7 @@ def gating_entropy(mixture: Mixture) -> Array:
 
 def mode_component(mixture: Mixture) -> Array:
     """k* = argmax_k pi_k, `[...]` int32 (Eq. 6, 73)."""
+    _check(mixture)
     return jnp.argmax(mixture.logits, axis=-1)
 
 
@@ -108,6 +116,7 @@ def mode_mean(mixture: Mixture) -> Array:
 
 def mean(mixture: Mixture) -> Array:
     """sum_k pi_k mu_k, the mean of the whole mixture, `[..., A]`."""
+    _check(mixture)
     weights = jax.nn.softmax(mixture.logits, axis=-1)
     return jnp.sum(weights[..., None] * mixture.means, axis=-2)
 
@@ -133,11 +142,14 @@ def sample(
       key: consumed.
       mixture: one mixture, without batch axes; ``jax.vmap`` for more.
       num_samples: number of draws, static.
-      temperature: factor on the standard deviations; 1 samples the mixture itself.
+      temperature: scalar, factor on the standard deviations; 1 samples the mixture
+        itself.
 
     Returns:
       `[num_samples, A]`, unclipped.
     """
+    _check_single(mixture)
+    _shapes.scalar(temperature=temperature)
     component_key, noise_key = jax.random.split(key)
     # Inverse of the cumulative distribution: one uniform a draw, where Gumbel noise
     # would need K of them.
@@ -150,8 +162,14 @@ def sample(
     return mixture.means[index] + scale * noise
 
 
-def _check_size(mixture: Mixture, action: Array) -> None:
-    if action.shape[-1] != mixture.means.shape[-1]:
-        raise ValueError(
-            f"action has size {action.shape[-1]}, the mixture {mixture.means.shape[-1]}"
-        )
+def _check(mixture: Mixture) -> None:
+    shape = mixture.means.shape
+    _shapes.axes("mixture.means", mixture.means, "[..., K, A]")
+    _shapes.fits("mixture.logits", mixture.logits, shape[:-1], f"mixture.means {shape}")
+    _shapes.fits("mixture.log_stds", mixture.log_stds, shape, f"mixture.means {shape}")
+
+
+def _check_single(mixture: Mixture) -> None:
+    """Of one mixture, without batch axes."""
+    _check(mixture)
+    _shapes.axes("mixture.logits", mixture.logits, "[K]")

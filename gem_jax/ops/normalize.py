@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gem_jax.ops import _shapes
 from gem_jax.types import Array
 
 STD_FLOOR = 1e-6  # Eq. 2: below this spread a set counts as constant
@@ -31,10 +32,15 @@ def standardize(values: Array, where: Array | None = None) -> Array:
       values: `[..., C]`, any of them not finite.
       where: `[..., C]` bool, which of the finite ones make mean and std; all of them
         by default. All others become NaN: there may be nothing to measure them by.
+
+    Raises:
+      ValueError: shapes disagree.
     """
     values = at_least_float32(values)
+    _shapes.axes("values", values, "[..., C]")
     counted = jnp.isfinite(values)
     if where is not None:
+        _shapes.same(values=values, where=where)
         counted &= where
     number = jnp.maximum(jnp.sum(counted, axis=-1, keepdims=True, dtype=jnp.int32), 1)
 
@@ -63,7 +69,16 @@ class Normalizer(NamedTuple):
     std: Array
 
     def __call__(self, observation: Array) -> Array:
-        """(s - mean) / (std + 1e-3), `[..., O]`."""
+        """(s - mean) / (std + 1e-3), `[..., O]`.
+
+        Raises:
+          ValueError: the observation has another size than the statistics.
+        """
+        _shapes.axes("mean", self.mean, "[O]")
+        _shapes.same(mean=self.mean, std=self.std)
+        _shapes.axes("observation", observation, "[..., O]")
+        wanted = (*observation.shape[:-1], *self.mean.shape)
+        _shapes.fits("observation", observation, wanted, f"mean {self.mean.shape}")
         mean = jnp.broadcast_to(self.mean, observation.shape)
         std = jnp.broadcast_to(self.std, observation.shape)
         return (observation - mean) / (std + _OBSERVATION_STD_OFFSET)
@@ -78,7 +93,12 @@ def identity_normalizer(size: int) -> Normalizer:
 
 
 def fit_normalizer(observations: Array) -> Normalizer:
-    """Mean and population std of `[D, O]` observations."""
+    """Mean and population std of `[D, O]` observations.
+
+    Raises:
+      ValueError: they have other axes.
+    """
+    _shapes.axes("observations", observations, "[D, O]")
     return Normalizer(
         mean=jnp.mean(observations, axis=0), std=jnp.std(observations, axis=0)
     )

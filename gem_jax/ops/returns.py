@@ -1,7 +1,7 @@
 """Returns along trajectories that follow each other in flat arrays `[D]`.
 
 An episode that a time limit cut is no longer continued: no sum, and no next action,
-reaches from one trajectory into another.
+reaches from one trajectory into another. Arrays of other shapes raise ``ValueError``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from gem_jax.ops import _shapes
 from gem_jax.types import Array
 
 
 def last_steps(episode: Array) -> Array:
     """`[D]` bool: the last step of each trajectory, told by ``episode`` `[D]`."""
+    _shapes.axes("episode", episode, "[D]")
     last = jnp.ones((1,), bool)
     return jnp.concatenate([episode[1:] != episode[:-1], last])
 
 
 def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
     """R_i = sum over t of discount^t r_{i+t} up to the next ``stop``, all `[D]`."""
+    _check(reward, stop, discount)
 
     def add(later: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
         r, stops = step
@@ -39,6 +42,7 @@ def n_step(
       The sum R, its number of rewards m (float), and the row of the last one, each
       `[D]`: a bootstrapped return is R + discount^m V(next state of that row).
     """
+    _check(reward, stop, discount)
     total, length = reward, jnp.ones_like(reward)
     going = ~stop
     for k in range(1, n):
@@ -47,6 +51,12 @@ def n_step(
         going &= ~_ahead(stop, k)
     row = jnp.arange(reward.shape[0]) + length.astype(jnp.int32) - 1
     return total, length, row
+
+
+def _check(reward: Array, stop: Array, discount: float) -> None:
+    _shapes.axes("reward", reward, "[D]")
+    _shapes.same(reward=reward, stop=stop)
+    _shapes.scalar(discount=discount)
 
 
 def _ahead(values: Array, k: int) -> Array:

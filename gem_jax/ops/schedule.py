@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from gem_jax.ops import _shapes
 from gem_jax.types import Array
 
 
@@ -16,15 +17,20 @@ def cosine(
 
     Args:
       t: step inside the episode, any shape.
-      start: value at t = 0.
+      start: value at t = 0; it and the next two broadcast against t.
       end: value from t = horizon on.
       horizon: H, steps.
 
     Returns:
-      float32, also where the host's default is wider.
+      The shape of t; float32, also where the host's default is wider.
+
+    Raises:
+      ValueError: a setting has axes that t has not.
     """
     t, start, end, horizon = (
         jnp.asarray(x, jnp.float32) for x in (t, start, end, horizon)
     )
+    for name, value in (("start", start), ("end", end), ("horizon", horizon)):
+        _shapes.broadcasts(name, value, t.shape, f"t {t.shape}")
     progress = jnp.clip(t / jnp.maximum(horizon, 1), 0.0, 1.0)
     return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * progress))

@@ -1,9 +1,14 @@
-"""Value learning on arrays: targets, expectiles, ensembles, advantage weights."""
+"""Value learning on arrays: targets, expectiles, ensembles, advantage weights.
+
+Arrays of one operation have the same shape, settings are scalars, traced or not; others
+raise ``ValueError``.
+"""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 
+from gem_jax.ops import _shapes
 from gem_jax.types import Array
 
 
@@ -11,11 +16,14 @@ def td_target(
     reward: Array, terminal: Array, next_value: Array, discount: float
 ) -> Array:
     """y = r + discount (1 - d) V(s'), `[...]` (Eq. 60)."""
+    _shapes.same(reward=reward, terminal=terminal, next_value=next_value)
+    _shapes.scalar(discount=discount)
     return reward + discount * (1.0 - terminal) * next_value
 
 
 def expectile_loss(residual: Array, expectile: float) -> Array:
     """|tau - 1{u < 0}| u^2 elementwise, u = target - prediction (Eq. 65, 66)."""
+    _shapes.scalar(expectile=expectile)
     weight = jnp.where(residual < 0.0, 1.0 - expectile, expectile)
     return weight * residual**2
 
@@ -30,11 +38,15 @@ def lower_confidence_bound(q_values: Array, kappa: Array | float) -> Array:
     Returns:
       `[...]`, in units of return.
     """
+    _shapes.axes("q_values", q_values, "[E, ...]")
+    reason = f"q_values {q_values.shape}"
+    _shapes.broadcasts("kappa", kappa, q_values.shape[1:], reason)
     return jnp.mean(q_values, axis=0) - kappa * ensemble_std(q_values)
 
 
 def ensemble_std(q_values: Array) -> Array:
     """Population std over members, `[E, ...]` to `[...]`; flat where it is zero."""
+    _shapes.axes("q_values", q_values, "[E, ...]")
     variance = jnp.var(q_values, axis=0)
     positive = variance > 0.0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)
@@ -48,6 +60,8 @@ def clipped_surrogate(log_ratio: Array, advantage: Array, clip: float) -> Array:
       advantage: A, without gradient.
       clip: eps.
     """
+    _shapes.same(log_ratio=log_ratio, advantage=advantage)
+    _shapes.scalar(clip=clip)
     ratio = jnp.exp(log_ratio)
     bounded = jnp.clip(ratio, 1.0 - clip, 1.0 + clip)
     return jnp.minimum(ratio * advantage, bounded * advantage)
@@ -55,6 +69,7 @@ def clipped_surrogate(log_ratio: Array, advantage: Array, clip: float) -> Array:
 
 def advantage_weight(advantage: Array, beta: float, max_weight: float) -> Array:
     """w = min(exp(beta A), w_max) elementwise (Eq. 41, 69)."""
+    _shapes.scalar(beta=beta, max_weight=max_weight)
     # The exponent is bounded, not only its exponential: exp overflows to inf, and inf
     # times a zero gradient is NaN.
     return jnp.exp(jnp.minimum(beta * advantage, jnp.log(max_weight)))
@@ -62,4 +77,5 @@ def advantage_weight(advantage: Array, beta: float, max_weight: float) -> Array:
 
 def is_capped(advantage: Array, beta: float, max_weight: float) -> Array:
     """Whether ``advantage_weight`` is at its cap, elementwise."""
+    _shapes.scalar(beta=beta, max_weight=max_weight)
     return beta * advantage >= jnp.log(max_weight)

@@ -9,9 +9,11 @@ import sys
 import threading
 import time
 
+import minari as farama
+import numpy as np
 import pytest
 
-from gem_jax import errors
+from gem_jax import data, errors
 from gem_jax.data import locks, minari, tasks
 from gem_jax.data.local import generate
 
@@ -64,6 +66,26 @@ def test_made_once_and_exactly_as_large_as_asked():
     assert minari.data_folder(dataset_id).stat() == before and len(lines) == 1
     found, _ = minari.read(dataset_id, TASK)
     assert sum(map(len, found)) == 1_234
+
+
+@pytest.mark.parametrize("name", [TASK.name, OTHER])
+def test_minaris_own_client_opens_what_was_made(name):
+    ours, provenance = data.read(
+        name, "local", num_transitions=1_500, progress=False, log=lambda line: None
+    )
+    theirs = farama.load_dataset(provenance.id)
+    assert provenance.id in farama.list_local_datasets()
+    assert (theirs.total_episodes, theirs.total_steps) == (
+        provenance.num_episodes,
+        provenance.num_transitions,
+    )
+    assert theirs.action_space.shape == ours[0].actions.shape[1:]
+    fields = ("observations", "actions", "rewards", "terminations", "truncations")
+    for mine, other in zip(ours, theirs, strict=True):
+        for field in fields:
+            np.testing.assert_array_equal(getattr(mine, field), getattr(other, field))
+        for info in mine.infos:
+            np.testing.assert_array_equal(mine.infos[info], other.infos[info])
 
 
 def test_seeds_differ():

@@ -56,3 +56,31 @@ def test_a_claim_is_exclusive_and_ends(tmp_path):
         pass
     with locks.claim(tmp_path / "lock", "the run", pytest.fail):
         pass
+
+
+@pytest.mark.parametrize("lock", [hold, claim])
+def test_the_lock_file_is_left_and_nothing_else_is_written(tmp_path, lock):
+    path = tmp_path / "new" / "lock"
+    for _ in range(2):
+        with lock(path, pytest.fail):
+            pass
+        assert [(p.name, p.read_bytes()) for p in path.parent.iterdir()] == [
+            ("lock", b"")
+        ]
+
+
+@pytest.mark.parametrize("lock", [hold, claim])
+def test_an_unwritable_folder_is_named(tmp_path, lock):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(errors.UserError, match=f"cannot write {tmp_path}/file/folder"),
+        lock(tmp_path / "file" / "folder" / "lock", pytest.fail),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("lock", [hold, claim])
+def test_without_locks_nothing_is_refused(tmp_path, monkeypatch, lock):
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+    with lock(tmp_path / "lock", list), lock(tmp_path / "lock", list):
+        pass

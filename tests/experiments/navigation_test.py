@@ -100,8 +100,9 @@ def test_paper_preset_is_table_4(env, own):
 def test_table_has_mean_spread_share_and_rand_index(outcomes):
     table = navigation_table.format_table(outcomes).splitlines()
     assert len(table) == 2 + len(TITLES)
-    assert "| 90 | -400 ± 141 | 83% | 100.0 75.0" in table[-1]
-    assert "| 1,200 | -10 ± 0 | 100% | - |" in table[2]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+    assert cells[-1][1:] == ["90", "-400 ± 141", "83%", "100.0 75.0"]
+    assert cells[2][1:] == ["1,200", "-10 ± 0", "100%", "-"]
     json.dumps(navigation_table.summarize(outcomes))
 
 
@@ -184,6 +185,6 @@ def test_an_interrupted_experiment_continues_to_its_table_and_figures(
     assert result.returncode == 0, result.stderr
     methods = rundir.read_json(tmp_path / "table.json")["methods"]
     assert list(methods) == list(TITLES)
-    assert all(f"| {title} |" in result.stdout for title in TITLES)
+    assert all(f"| {title} " in result.stdout for title in TITLES)
     for name in ("trajectories", "clustering", "choice"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

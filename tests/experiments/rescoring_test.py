@@ -246,6 +246,11 @@ def test_iqm_and_its_interval():
     low, high = sweep_report.bootstrap(draws, np.mean)
     assert low < draws.mean() < high
     assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.2)
+    # Seeds are strata: how far they lie apart does not widen the interval.
+    apart = draws + np.array([[-100.0], [100.0]])
+    low, high = sweep_report.bootstrap(apart, np.mean)
+    assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.2)
+    assert sweep_report.bootstrap(apart[:, :1], np.mean) == (apart[:, 0].mean(),) * 2
 
 
 def test_runs_of_two_tasks_are_refused():

@@ -22,6 +22,10 @@ def summary(algo, seeds, scores, dataset="a", settings="1", env="maze2d-umaze-v1
     }
 
 
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
     runs = [
         summary("iql", [0, 1], [10.0, 20.0]),
@@ -32,12 +36,15 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
     head, _, large, umaze, mean = score_table.format_table(
         runs, score_table.published()
     ).splitlines()
-    assert head == "| task | data | behavior | bc | iql | iql, published |"
-    assert large == "| maze2d-large-v1 | local | 5.0 | - | 40.0 ± 0.0 (1) | 61.72 |"
-    assert umaze == (
-        "| maze2d-umaze-v1 | local | 5.0 | 1.0 ± 0.0 (1) | 20.0 ± 10.0 (3) | 42.11 |"
-    )
-    assert mean == "| mean |  | 5.0 | - | 30.0 |  |"
+    assert cells(head) == ["task", "data", "behavior", "bc", "iql", "iql, published"]
+    assert cells(large) == [
+        *("maze2d-large-v1", "local", "5.0", "-", "40.0 ± 0.0 (1)", "61.72")
+    ]
+    assert cells(umaze) == [
+        *("maze2d-umaze-v1", "local", "5.0"),
+        *("1.0 ± 0.0 (1)", "20.0 ± 10.0 (3)", "42.11"),
+    ]
+    assert cells(mean) == ["mean", "", "5.0", "-", "30.0", ""]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +89,8 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
     table = score_table.format_table(score_table.read_summaries(folders), {})
 
     head, _, row = table.splitlines()
-    assert head == "| task | data | behavior | gem | gem, N = 0 | gem, published |"
-    assert row.split(" | ")[3:5] == ["60.0 ± 10.0 (3)", "30.0 ± 10.0 (3)"]
+    assert cells(head)[3:] == ["gem", "gem, N = 0", "gem, published"]
+    assert cells(row)[3:5] == ["60.0 ± 10.0 (3)", "30.0 ± 10.0 (3)"]
 
 
 def test_without_all_seeds_at_n_0_there_is_no_such_column(tmp_path):

@@ -4,13 +4,23 @@ import fnmatch
 import subprocess
 import sys
 
+SHAPES = "tests/ops/shapes_test.py"
 # The first pattern that matches decides; the quickest tests come first.
 TESTS = {
-    "gem_jax/ops/returns.py": ["tests/ops/returns_test.py"],
-    "gem_jax/ops/gaussian.py": ["tests/ops/gaussian_test.py"],
-    "gem_jax/ops/mixture.py": ["tests/ops/mixture_test.py"],
-    "gem_jax/ops/value.py": ["tests/ops/value_test.py", "tests/ops/returns_test.py"],
-    "gem_jax/ops/*": ["tests/ops/value_test.py", "tests/inference/bad_values_test.py"],
+    "gem_jax/ops/_shapes.py": [SHAPES],
+    "gem_jax/ops/returns.py": ["tests/ops/returns_test.py", SHAPES],
+    "gem_jax/ops/gaussian.py": ["tests/ops/gaussian_test.py", SHAPES],
+    "gem_jax/ops/mixture.py": ["tests/ops/mixture_test.py", SHAPES],
+    "gem_jax/ops/value.py": [
+        "tests/ops/value_test.py",
+        "tests/ops/returns_test.py",
+        SHAPES,
+    ],
+    "gem_jax/ops/*": [
+        "tests/ops/value_test.py",
+        "tests/inference/bad_values_test.py",
+        SHAPES,
+    ],
     "gem_jax/inference/*": ["tests/inference", "tests/algorithms/gem_act_test.py"],
     "gem_jax/clustering/scores.py": ["tests/clustering/scores_test.py"],
     "gem_jax/clustering/settings.py": [

@@ -1,12 +1,10 @@
-"""The mixture against a brute-force sum, distrax, and the paper's identities."""
+"""The mixture against a brute-force sum and the paper's identities."""
 
-import distrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax.networks import distribution
 from gem_jax.ops import mixture
 
 
@@ -39,16 +37,6 @@ def test_log_prob_is_the_sum_of_gaussians(key):
     action = np.array([0.3, -0.8])
     got = mixture.log_prob(parameters, jnp.asarray(action))
     np.testing.assert_allclose(got, brute_force_log_prob(parameters, action), rtol=1e-5)
-
-
-def test_log_prob_agrees_with_distrax_over_batches(key):
-    parameters = random_mixture(key, (5,), components=4, size=3)
-    actions = jax.random.normal(key, (5, 3))
-    oracle = distribution.from_mixture(parameters)
-    assert isinstance(oracle, distrax.Distribution)
-    np.testing.assert_allclose(
-        mixture.log_prob(parameters, actions), oracle.log_prob(actions), rtol=2e-5
-    )
 
 
 def exact_log_prob(parameters, actions):
@@ -86,7 +74,7 @@ def test_log_prob_of_a_set_has_the_gradient_of_single_actions(key):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), got, expected
     )
-    with pytest.raises(ValueError, match="action has size 3"):
+    with pytest.raises(ValueError, match=r"actions must be \(6, 2\) .* got \(6, 3\)"):
         mixture.log_prob_of_set(parameters, jnp.zeros((6, 3)))
 
 
@@ -215,7 +203,7 @@ def test_temperature_scales_the_spread(key):
 
 
 def test_wrong_action_size_is_named(key):
-    with pytest.raises(ValueError, match="action has size 3"):
+    with pytest.raises(ValueError, match=r"action must be \(2,\) .* got \(3,\)"):
         mixture.log_prob(random_mixture(key), jnp.zeros(3))
 
 
