@@ -1,6 +1,6 @@
 """Seconds of one EM epoch of the trajectory clusterer, and its share of the peak.
 
-    python -m benchmarks.clustering --output=benchmarks/results/cpu_clustering.json
+    python -m benchmarks.clustering --output=results/cpu_clustering.json
 
 E-step and M-step over a million steps of hopper's shape, K policies of three hidden
 layers of 256, on synthetic arrays. Bare square products take turns with them.
@@ -16,7 +16,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import harness
-from experiments import cli
+from experiments.lib import cli
 from gem_jax import clustering
 from gem_jax.clustering import fitting, likelihood
 from gem_jax.data import tasks

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import cli, knob_flags, rescoring, statistics
+from experiments.lib import cli, knob_flags, reevaluation
+from gem_jax.runs import statistics
 from gem_jax.training import rundir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
@@ -33,15 +34,15 @@ def parse(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> None:
     """Plays the episodes of every seed and prints one line each."""
     cli.no_arguments(argv)
-    run = rescoring.load(pathlib.Path(_WORKDIR.value), _CHECKPOINT.value)
+    run = reevaluation.load(pathlib.Path(_WORKDIR.value), _CHECKPOINT.value)
     asked = knob_flags.given(run.policies[0].knobs)
-    (rows,) = rescoring.play([run.with_knobs(asked)], _EPISODES.value)
+    (rows,) = reevaluation.play([run.with_knobs(asked)], _EPISODES.value)
     print(format_rows(run, rows))
     if _OUTPUT.value:
         rundir.append_lines(pathlib.Path(_OUTPUT.value), rows)
 
 
-def format_rows(run: rescoring.TrainedRun, rows: Sequence[Mapping[str, Any]]) -> str:
+def format_rows(run: reevaluation.TrainedRun, rows: Sequence[Mapping[str, Any]]) -> str:
     """A small table for the terminal."""
     lines = [
         f"update {row['step']}, seed {row['seed']}: "
@@ -58,7 +59,7 @@ def format_rows(run: rescoring.TrainedRun, rows: Sequence[Mapping[str, Any]]) ->
     )
 
 
-def _diagnostics(run: rescoring.TrainedRun, row: Mapping[str, Any]) -> str:
+def _diagnostics(run: reevaluation.TrainedRun, row: Mapping[str, Any]) -> str:
     names = (name for name in run.policies[0].diagnostics if row.get(name) is not None)
     return "".join(f", {name} {row[name]:.4g}" for name in names)
 

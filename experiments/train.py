@@ -9,7 +9,6 @@ gem_jax/algorithms/ALGO.py, and an unknown one is answered with the list.
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 import re
 import shlex
 import sys
@@ -18,9 +17,10 @@ from typing import Any
 from absl import flags
 from ml_collections import config_dict, config_flags
 
-from experiments import cli, configs, presets, run_record, runner
-from gem_jax import algorithms, errors
-from gem_jax.data import repairs, tasks, transforms
+from experiments.lib import cli
+from gem_jax import errors
+from gem_jax.data import transforms
+from gem_jax.runs import presets, resolve, runner
 
 _ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
 _ALGO = flags.DEFINE_string("algo", "gem", "Algorithm.")
@@ -39,6 +39,13 @@ _NUM_SEEDS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
 )
+_TRANSITIONS = flags.DEFINE_integer(
+    "num_transitions", None, "Size of local data, or the leading transitions."
+)
+_BEST_SHARE = flags.DEFINE_float(
+    "best_share", None, "Of the episodes, those with the highest returns; 0.1 is 10%BC."
+)
+_N_STEP = flags.DEFINE_integer("n_step", None, "Steps that a target spans.")
 _REPAIR = flags.DEFINE_list(
     "repair",
     None,
@@ -65,7 +72,7 @@ def parse(argv: list[str]) -> list[str]:
 
 def _define_config(argv: list[str]) -> None:
     preset, _ = _preset()
-    default = configs.get_config(_ALGO.value, tasks.get(_ENV.value), preset)
+    default = resolve.default_config(_ENV.value, _ALGO.value, preset)
     _check_fields(argv, default)
     config = config_dict.ConfigDict(dataclasses.asdict(default))
     config_flags.DEFINE_config_dict("config", config)
@@ -76,19 +83,15 @@ def main(argv: list[str]) -> None:
     cli.no_arguments(argv)
     preset, reason = _preset()
     print(f"preset {preset}: {reason}", flush=True)
-    task = tasks.get(_ENV.value)
-    config = _config()
-    workdir = _WORKDIR.value or f"runs/{task.name}/{_ALGO.value}/seed{_SEED.value}"
-    run = run_record.Run(
-        task=task,
-        algo=_ALGO.value,
-        config=config,
+    run = resolve.resolve(
+        _ENV.value,
+        _ALGO.value,
+        preset,
         source=_SOURCE.value,
-        preset=preset,
-        cadence=presets.cadence(preset, task, config.num_steps),
-        data=_data_options(preset),
-        seeds=tuple(range(_SEED.value, _SEED.value + _NUM_SEEDS.value)),
-        workdir=pathlib.Path(workdir).resolve(),
+        seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
+        workdir=_WORKDIR.value,
+        config=_config(),
+        data=_data_options(),
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
     )
     runner.train(run, resume=_RESUME.value)
@@ -97,19 +100,19 @@ def main(argv: list[str]) -> None:
 def _preset() -> tuple[str, str]:
     if _PRESET.value is None:
         return presets.default_preset()
-    if _PRESET.value not in presets.PRESETS:
-        known = ", ".join(presets.PRESETS)
-        raise errors.UserError(f"unknown --preset={_PRESET.value!r}; one of {known}")
     return _PRESET.value, "as asked"
 
 
-def _data_options(preset: str) -> presets.DataOptions:
-    options = presets.data_options(preset)
-    if _REPAIR.value is not None:
-        names = () if _REPAIR.value == ["none"] else tuple(_REPAIR.value)
-        repairs.check_names(names)
-        options = dataclasses.replace(options, repair=names)
-    return dataclasses.replace(options, reward_transform=_reward_transform())
+def _data_options() -> dict[str, Any]:
+    """What the flags ask for; ``None`` where they say nothing."""
+    repair = _REPAIR.value
+    return {
+        "num_transitions": _TRANSITIONS.value,
+        "repair": () if repair == ["none"] else repair and tuple(repair),
+        "reward_transform": _reward_transform(),
+        "best_share": _BEST_SHARE.value,
+        "n_step": _N_STEP.value,
+    }
 
 
 def _reward_transform() -> str | transforms.RewardTransform | None:
@@ -124,14 +127,9 @@ def _reward_transform() -> str | transforms.RewardTransform | None:
     return transforms.given(scale, _SHIFT.value or 0.0)
 
 
-def _config() -> Any:
+def _config() -> dict[str, Any]:
     values = flags.FLAGS.config.to_dict()
-    if _STEPS.value is not None:
-        values["num_steps"] = _STEPS.value
-    try:
-        return algorithms.config_class(_ALGO.value)(**values)
-    except ValueError as error:
-        raise errors.UserError(f"--config: {error}") from None
+    return values if _STEPS.value is None else values | {"num_steps": _STEPS.value}
 
 
 def _check_fields(argv: list[str], default: Any) -> None:

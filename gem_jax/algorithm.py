@@ -174,6 +174,8 @@ class Algorithm(NamedTuple):
       check: called with the dataset, on the host, before training; logs what is seldom
         meant and raises ``UserError`` at what cannot work.
       normalize_observations: by the dataset's mean and standard deviation.
+      takes_n_steps: its targets weigh what follows a transition by the extra
+        ``discount``, where there is one, and so may span several steps.
       init_memory: with ``observe``, for a policy that acts by what came before in the
         episode; ``None`` for most.
       observe: see ``init_memory``.
@@ -187,6 +189,7 @@ class Algorithm(NamedTuple):
     knobs: Any = ()
     check: Callable[[Transition, Callable[[str], None]], None] = accept
     normalize_observations: bool = True
+    takes_n_steps: bool = False
     init_memory: InitMemoryFn | None = None
     observe: ObserveFn | None = None
 

@@ -185,7 +185,7 @@ def load(
       UserError: there is no such run, checkpoint or seed, or it is damaged.
     """
     workdir = pathlib.Path(workdir).expanduser()
-    run = rundir.read_json(workdir / rundir.CONFIG)
+    run = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
     algorithm, spec = rebuild(run)
     if not 0 <= seed < len(run["seeds"]):
         raise errors.UserError(

@@ -19,9 +19,18 @@ LAYERS = {
     },
     "envs": {"errors", "envs"},
     "data": {"types", "errors", "data", "envs"},
+    "learners": {
+        *("types", "errors", "ops", "networks", "algorithm", "train_state"),
+        "learners",
+    },
     "algorithms": {
-        *("types", "errors", "ops", "inference", "networks"),
+        *("types", "errors", "ops", "inference", "networks", "learners"),
         *("algorithm", "sampling", "train_state", "clustering", "algorithms"),
+    },
+    "configs": {"algorithms", "data", "configs"},
+    "runs": {
+        *("types", "errors", "inference", "algorithm", "algorithms", "configs"),
+        *("data", "training", "policy", "runs"),
     },
     "testing": {
         *("types", "ops", "algorithm", "acting", "algorithms", "clustering"),
@@ -86,9 +95,26 @@ def test_libraries_stay_in_their_homes(library):
             assert place.startswith(ONLY_HERE[library]), place
 
 
-def test_experiments_and_benchmarks_do_not_know_each_other():
+def test_experiments_do_not_know_benchmarks():
     for path in (ROOT / "experiments").rglob("*.py"):
         assert not any(name.startswith("benchmarks") for name in imports(path)), path
+
+
+def test_benchmarks_know_of_experiments_what_serves_all_commands():
+    for path in (ROOT / "benchmarks").rglob("*.py"):
+        for name in imports(path):
+            if name.startswith("experiments"):
+                assert name.startswith("experiments.lib."), f"{path}: {name}"
+
+
+def test_commands_are_what_stands_at_the_top():
+    """Whatever serves them lies in ``lib``, or in the package of its command."""
+    serving = {"__init__", "lib", "behaviors", "harness"}
+    for folder in ("experiments", "benchmarks"):
+        for path in (ROOT / folder).iterdir():
+            command = path / "__main__.py" if path.is_dir() else path
+            if path.stem not in serving and not path.name.startswith((".", "__")):
+                assert "cli.run(main" in command.read_text(), path
 
 
 def test_nothing_is_unpickled_or_evaluated():

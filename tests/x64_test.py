@@ -88,6 +88,7 @@ def test_a_run_loads_and_acts_as_it_would_without(tmp_path):
         "spec": fakes.SPEC._asdict(),
         "seeds": [5],
         "identity": {},
+        "format": rundir.FORMAT,
     }
     rundir.write_json(tmp_path / rundir.CONFIG, record)
     algorithm = algorithms.make("gem", config, fakes.SPEC)

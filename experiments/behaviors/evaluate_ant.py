@@ -19,8 +19,8 @@ from collections.abc import Iterator
 import numpy as np
 from absl import flags
 
-from experiments import cli
 from experiments.behaviors import ant_rewards
+from experiments.lib import cli
 from gem_jax.data import episodes as episodes_lib
 from gem_jax.data.local import ant_maze as behavior
 from gem_jax.envs import ant_maze

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import cli
 from experiments.behaviors import actor, tiers
+from experiments.lib import cli
 from gem_jax import errors
 from gem_jax.data.local import locomotion, tanh_gaussian
 

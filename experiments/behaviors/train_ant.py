@@ -23,8 +23,8 @@ import mujoco
 import numpy as np
 from absl import flags, logging
 
-from experiments import cli
 from experiments.behaviors import actor
+from experiments.lib import cli
 from gem_jax import errors
 from gem_jax.data.local import ant_walker, tanh_gaussian
 from gem_jax.envs import ant_maze

@@ -23,8 +23,8 @@ import sbx
 from absl import flags
 from stable_baselines3.common import callbacks, env_util
 
-from experiments import cli
 from experiments.behaviors import actor
+from experiments.lib import cli
 
 ENV_IDS = {
     "halfcheetah": "HalfCheetah-v4",

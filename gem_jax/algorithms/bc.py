@@ -14,7 +14,7 @@ import optax
 
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config
+from gem_jax.learners import checks
 from gem_jax.networks import bundle, linear, mlp
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -39,8 +39,8 @@ class Config:
     normalize_observations: bool = True
 
     def __post_init__(self) -> None:
-        _config.widths(self, "hidden_sizes")
-        _config.positive(self, "num_steps", "batch_size", "learning_rate")
+        checks.widths(self, "hidden_sizes")
+        checks.positive(self, "num_steps", "batch_size", "learning_rate")
 
 
 # Sizes for the contract test.

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, _metrics, _mixture, _value
+from gem_jax.learners import batch_metrics, checks, expectile_value, mixture_policy
 from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -61,12 +61,12 @@ class Config:
     normalize_observations: bool = True
 
     def __post_init__(self) -> None:
-        _config.widths(self, "hidden_sizes")
-        _config.ordered(self, "log_std_min", "log_std_max")
-        _config.positive(self, "num_steps", "batch_size", "learning_rate")
-        _config.positive(self, "num_critics", "max_weight")
-        _config.fraction(self, "discount", "expectile", "polyak")
-        _config.not_negative(self, "beta")
+        checks.widths(self, "hidden_sizes")
+        checks.ordered(self, "log_std_min", "log_std_max")
+        checks.positive(self, "num_steps", "batch_size", "learning_rate")
+        checks.positive(self, "num_critics", "max_weight")
+        checks.fraction(self, "discount", "expectile", "polyak")
+        checks.not_negative(self, "beta")
 
 
 # Sizes for the contract test.
@@ -86,13 +86,13 @@ class State:
     """
 
     actor: TrainState
-    values: _value.ValueState
+    values: expectile_value.ValueState
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
     rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
-    actor = _mixture.make_mixture_learner(
+    actor = mixture_policy.make_mixture_learner(
         spec,
         optax.adam(rate),
         hidden_sizes=config.hidden_sizes,
@@ -100,7 +100,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         log_std_min=config.log_std_min,
         log_std_max=config.log_std_max,
     )
-    values = _value.make_value_learner(
+    values = expectile_value.make_value_learner(
         spec,
         hidden_sizes=config.hidden_sizes,
         num_critics=config.num_critics,
@@ -134,7 +134,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             "actor/loss": rows["loss"],
             "actor/nll": rows["nll"],
         }
-        return new_state, _metrics.regression_means(
+        return new_state, batch_metrics.regression_means(
             metric_rows, weight, value_ops.is_capped(advantage, *tilt)
         )
 
@@ -145,7 +145,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
-        policy = actor.policy(params, observation)
+        policy = actor.apply(params, observation)
         return ActOutput(jnp.clip(mixture.mean(policy), -1.0, 1.0), audit={})
 
     phase = Phase("policy", config.num_steps, config.batch_size, update)
@@ -156,4 +156,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         actor_params,
         act,
         normalize_observations=config.normalize_observations,
+        takes_n_steps=True,
     )

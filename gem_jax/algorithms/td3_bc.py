@@ -13,7 +13,8 @@ import optax
 
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import _config, bc
+from gem_jax.algorithms import bc
+from gem_jax.learners import checks
 from gem_jax.networks import bundle, critic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -53,11 +54,11 @@ class Config:
     normalize_observations: bool = True
 
     def __post_init__(self) -> None:
-        _config.widths(self, "hidden_sizes")
-        _config.positive(self, "num_steps", "batch_size", "learning_rate")
-        _config.positive(self, "num_critics", "actor_period")
-        _config.fraction(self, "discount", "polyak")
-        _config.not_negative(self, "alpha", "policy_noise", "noise_clip")
+        checks.widths(self, "hidden_sizes")
+        checks.positive(self, "num_steps", "batch_size", "learning_rate")
+        checks.positive(self, "num_critics", "actor_period")
+        checks.fraction(self, "discount", "polyak")
+        checks.not_negative(self, "alpha", "policy_noise", "noise_clip")
 
 
 # Sizes for the contract test.
@@ -113,9 +114,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         action = jnp.clip(action, -1.0, 1.0)
         q = critics.apply(state.target_critic, batch.next_observation, action)
         next_value = jnp.min(q, axis=0)
-        return value_ops.td_target(
-            batch.reward, batch.terminal, next_value, config.discount
-        )
+        discount = batch.extras.get("discount", config.discount)  # of several steps
+        return value_ops.td_target(batch.reward, batch.terminal, next_value, discount)
 
     def critic_loss(params: Params, batch: Transition, y: Array) -> Any:
         q = critics.apply(params, batch.observation, batch.action)
@@ -173,4 +173,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         actor_params,
         act,
         normalize_observations=config.normalize_observations,
+        takes_n_steps=True,
     )

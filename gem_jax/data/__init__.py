@@ -4,5 +4,6 @@ from gem_jax.data.loading import OfflineDataset as OfflineDataset
 from gem_jax.data.loading import Provenance as Provenance
 from gem_jax.data.loading import load as load
 from gem_jax.data.loading import read as read
+from gem_jax.data.options import DataOptions as DataOptions
 
-__all__ = ["OfflineDataset", "Provenance", "load", "read"]
+__all__ = ["DataOptions", "OfflineDataset", "Provenance", "load", "read"]

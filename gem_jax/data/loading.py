@@ -11,6 +11,7 @@ import numpy as np
 from gem_jax import errors
 from gem_jax.data import (
     episodes,
+    filters,
     inspection,
     repairs,
     tasks,
@@ -18,6 +19,7 @@ from gem_jax.data import (
     transitions,
     validate,
 )
+from gem_jax.data.options import DataOptions
 from gem_jax.data.sources import Log, Provenance, Request
 from gem_jax.data.sources import read as read_source
 
@@ -57,6 +59,7 @@ def load(
     num_transitions: int | None = None,
     repair: Sequence[str] = (),
     reward_transform: str | transforms.RewardTransform | None = None,
+    best_share: float = 1.0,
     progress: bool = True,
     log: Log = print,
 ) -> OfflineDataset:
@@ -72,6 +75,7 @@ def load(
       repair: names of repairs, made in this order; see ``gem_jax.data.repairs``.
       reward_transform: a name of ``gem_jax.data.transforms``, or the numbers; by
         default the task's. What became of it is in the provenance.
+      best_share: of the episodes, those with the highest recorded returns.
       progress: whether to show progress.
       log: takes one line.
 
@@ -80,9 +84,8 @@ def load(
         unfit for the task; rewards out of float32's range once transformed.
     """
     task = tasks.get(task_name)
-    chosen = task.reward_transform if reward_transform is None else reward_transform
-    repairs.check_names(repair)
-    transforms.check(chosen)
+    options = DataOptions(num_transitions, tuple(repair), reward_transform, best_share)
+    chosen = options.reward_transform or task.reward_transform
     found, provenance = read(
         task_name,
         source,
@@ -96,6 +99,9 @@ def load(
         before, after = provenance.num_transitions, sum(map(len, found))
         log(f"repair {', '.join(repair)}: {after:,} of {before:,} transitions kept")
     found = validate.check(found, task, provenance.id, log)
+    if best_share < 1.0:
+        count, found = len(found), filters.best(found, best_share)
+        log(f"the best {len(found):,} of {count:,} episodes kept, by return")
     offsets = transitions.offsets(found)
     flat = transitions.flatten(found)
     recorded = np.asarray(flat.reward)
@@ -113,7 +119,10 @@ def load(
         policy=transitions.policies(found),
         behavior_score=inspection.behavior_score(found, task),
         provenance=dataclasses.replace(
-            provenance, repairs=tuple(repair), rewards=transform
+            provenance,
+            repairs=tuple(repair),
+            rewards=transform,
+            best_share=best_share,
         ),
     )
 

@@ -28,6 +28,7 @@ class Provenance:
       recipe: how data of source ``"local"`` were made; None for others.
       repairs: what was mended on loading, see ``gem_jax.data.repairs``.
       rewards: what training sees of the rewards; None where none were transformed yet.
+      best_share: of the episodes that were recorded, those with the highest returns.
     """
 
     env: str
@@ -39,6 +40,7 @@ class Provenance:
     recipe: Mapping[str, Any] | None = None
     repairs: tuple[str, ...] = ()
     rewards: transforms.RewardTransform | None = None
+    best_share: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``dataset.json``."""

@@ -13,11 +13,15 @@ from gem_jax.types import Array
 
 
 def td_target(
-    reward: Array, terminal: Array, next_value: Array, discount: float
+    reward: Array, terminal: Array, next_value: Array, discount: Array | float
 ) -> Array:
-    """y = r + discount (1 - d) V(s'), `[...]` (Eq. 60)."""
+    """y = r + discount (1 - d) V(s'), `[...]` (Eq. 60).
+
+    The discount is one number, or one for each target.
+    """
     _shapes.same(reward=reward, terminal=terminal, next_value=next_value)
-    _shapes.scalar(discount=discount)
+    if jnp.shape(discount):
+        _shapes.same(reward=reward, discount=jnp.asarray(discount))
     return reward + discount * (1.0 - terminal) * next_value
 
 

@@ -152,7 +152,6 @@ def acting_reads_neither_optimizers_nor_state_values(
     state = algorithm.init(jax.random.key(0))
     leaves = [leaf + 1 if names & unread else leaf for _, names, leaf in _places(state)]
     other = jax.tree.unflatten(jax.tree.structure(state), leaves)
-    assert not _equal(other, state)
     _assert_equal(algorithm.actor_params(other), algorithm.actor_params(state))
     for path, names, _ in _places(algorithm.actor_params(state)):
         assert not names & unread, path

@@ -17,6 +17,8 @@ DATASET = "dataset.json"
 METRICS = "metrics.jsonl"
 EVAL = "eval.jsonl"
 SUMMARY = "summary.json"
+# Of the folder: of what a checkpoint holds, and what config.json says of it.
+FORMAT = 2
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
@@ -62,6 +64,22 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise errors.UserError(f"{path} holds no JSON object; it is damaged")
     return content
+
+
+def require_format(record: dict[str, Any]) -> dict[str, Any]:
+    """The content of a ``config.json``, if this version reads such folders.
+
+    Raises:
+      UserError: names the version that wrote it.
+    """
+    found = record.get("format", 1)
+    if found != FORMAT:
+        version = record.get("versions", {}).get("gem_jax")
+        raise errors.UserError(
+            f"this is a run of gem_jax {version}, whose folders (format {found}) this "
+            f"version does not read (format {FORMAT}); use that version, or train anew"
+        )
+    return record
 
 
 def settings_hash(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from gem_jax import algorithms
-from gem_jax.algorithms import _config
+from gem_jax.learners import checks
 
 TINY = 1e-9
 
@@ -21,9 +21,9 @@ def refuses(check, value):
 @pytest.mark.parametrize(
     ("check", "good", "bad"),
     [
-        (_config.positive, [TINY, 1, 1e12], [0, -TINY, math.inf, math.nan]),
-        (_config.not_negative, [0, TINY, 1e12], [-TINY, -1, math.inf, math.nan]),
-        (_config.fraction, [TINY, 0.5, 1 - TINY], [0.0, 1.0, -0.5, 2.0, math.nan]),
+        (checks.positive, [TINY, 1, 1e12], [0, -TINY, math.inf, math.nan]),
+        (checks.not_negative, [0, TINY, 1e12], [-TINY, -1, math.inf, math.nan]),
+        (checks.fraction, [TINY, 0.5, 1 - TINY], [0.0, 1.0, -0.5, 2.0, math.nan]),
     ],
 )
 def test_numbers(check, good, bad):
@@ -34,24 +34,24 @@ def test_numbers(check, good, bad):
 
 def test_every_named_field_is_looked_at():
     pair = types.SimpleNamespace(one=0.5, other=-1.0)
-    for check in (_config.positive, _config.not_negative, _config.fraction):
+    for check in (checks.positive, checks.not_negative, checks.fraction):
         with pytest.raises(ValueError, match="other"):
             check(pair, "one", "other")
 
 
 def test_widths():
-    _config.widths(types.SimpleNamespace(field=(1, 256)), "field")
+    checks.widths(types.SimpleNamespace(field=(1, 256)), "field")
     for value in ((), (0,), (8, -1), (2.5,)):
         with pytest.raises(ValueError, match="field must be positive integers"):
-            _config.widths(types.SimpleNamespace(field=value), "field")
+            checks.widths(types.SimpleNamespace(field=value), "field")
 
 
 def test_bounds_may_meet_but_not_cross():
     bounds = types.SimpleNamespace(low=0.0, high=0.0)
-    _config.ordered(bounds, "low", "high")
+    checks.ordered(bounds, "low", "high")
     bounds.low = TINY
     with pytest.raises(ValueError, match="low=1e-09 must not be above high=0.0"):
-        _config.ordered(bounds, "low", "high")
+        checks.ordered(bounds, "low", "high")
 
 
 # By field, a value beyond its bound; a configuration looks at those that it has.

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gem_jax.algorithms import _empo_choice, _empo_policy, _empo_values
+from gem_jax.algorithms.empo import choice_learner, policy_learner, value_learners
 from gem_jax.networks import bundle, gaussian, mlp
 from gem_jax.ops import gaussian as gaussian_ops
 from gem_jax.testing import fakes
@@ -17,7 +17,7 @@ def make_learner(num_chunks, size, clip=0.25):
     network = gaussian.ensemble(
         bundle.from_module(gaussian.GaussianNetwork((8,), 1, -5.0, 0.0)), 2
     )
-    learner = _empo_policy.make_policy_learner(
+    learner = policy_learner.make_policy_learner(
         network.apply, 1e-2, clip=clip, num_chunks=num_chunks, size=size
     )
     return network, learner
@@ -42,15 +42,15 @@ def test_the_first_ppo_step_is_the_plain_policy_gradient(key):
     new, metrics = learner.update(
         state, key, behavior, observation, label, jnp.ones(12), advantage
     )
-    old = _empo_policy.own(network.apply(behavior, observation), label)
-    action, gain = _empo_policy.propose(
+    old = policy_learner.own(network.apply(behavior, observation), label)
+    action, gain = policy_learner.propose(
         key, old, lambda a: advantage(observation, a, label)
     )
     np.testing.assert_allclose(metrics["policy/loss"], -gain.mean(), rtol=1e-5)
     assert metrics["policy/clipped"] == 0.0  # the ratio is 1
 
     def plain(params):
-        policy = _empo_policy.own(network.apply(params, observation), label)
+        policy = policy_learner.own(network.apply(params, observation), label)
         return -jnp.mean(gaussian_ops.log_prob(policy, action) * gain)
 
     jax.tree.map(  # Adam's first moment is a tenth of the gradient
@@ -75,10 +75,10 @@ def test_the_ratio_s_denominator_stays_the_behavior(key):
         lambda s, a, z: a[:, 0],
     )
     old, new = (
-        _empo_policy.own(network.apply(params, observation), label)
+        policy_learner.own(network.apply(params, observation), label)
         for params in (behavior, moved)
     )
-    action, gain = _empo_policy.propose(key, old, lambda a: a[:, 0])
+    action, gain = policy_learner.propose(key, old, lambda a: a[:, 0])
     ratio = np.exp(
         gaussian_ops.log_prob(new, action) - gaussian_ops.log_prob(old, action)
     )
@@ -90,7 +90,7 @@ def test_the_ratio_s_denominator_stays_the_behavior(key):
 
 def test_proposals_are_judged_as_they_would_be_executed(key):
     wide = gaussian_ops.Gaussian(jnp.zeros((200, 2)), jnp.ones((200, 2)))
-    action, judged = _empo_policy.propose(key, wide, lambda a: a)
+    action, judged = policy_learner.propose(key, wide, lambda a: a)
     assert action.min() < -2.0 and action.max() > 2.0
     np.testing.assert_array_equal(judged, np.clip(action, -1.0, 1.0))
 
@@ -115,7 +115,7 @@ def assert_target_waits(learner, before, data, label):
 
 def test_sarsa_and_its_target_by_hand(key):
     network = bundle.from_module(mlp.Head((8,), 2))
-    learner = _empo_values.make_sarsa_learner(
+    learner = value_learners.make_sarsa_learner(
         fakes.SPEC,
         optax.adam(1e-2),
         hidden_sizes=(8,),
@@ -126,7 +126,7 @@ def test_sarsa_and_its_target_by_hand(key):
     )
     data = fakes.random_transitions(key, 8)
     data = data._replace(terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0]))
-    _, extras = _empo_values.next_actions(None, None, data)
+    _, extras = value_learners.next_actions(None, None, data)
     data = data._replace(extras={**data.extras, **extras})
     label = data.extras["episode"] % 2
     state = apart_from_target(learner.init(key))
@@ -148,7 +148,7 @@ def test_sarsa_and_its_target_by_hand(key):
 
 def test_value_regresses_on_the_return_of_its_own_cluster(key):
     network = bundle.from_module(mlp.Head((4,), 2))
-    learner = _empo_values.make_value_learner(
+    learner = value_learners.make_value_learner(
         fakes.SPEC, optax.sgd(1.0), hidden_sizes=(4,), num_clusters=2
     )
     data = fakes.random_transitions(key, 8)
@@ -175,7 +175,7 @@ def test_value_regresses_on_the_return_of_its_own_cluster(key):
 
 def test_choice_and_its_target_by_hand(key):
     q_net, v_net = (bundle.from_module(mlp.Head((4,), n)) for n in (2, 1))
-    learner = _empo_choice.make_choice_learner(
+    learner = choice_learner.make_choice_learner(
         fakes.SPEC,
         optax.adam(1e-2),
         hidden_sizes=(4,),
@@ -251,7 +251,7 @@ def test_choice_keeps_to_clusters_in_distribution():
     q = jnp.array([0.0, 1.0, 2.0])
 
     def choose(ratio):
-        return int(_empo_choice.best_in_distribution(q, log_prob, ratio))
+        return int(choice_learner.best_in_distribution(q, log_prob, ratio))
 
     assert choose(1.0) == 0  # the classifier's own choice
     assert choose(5.0) == 1
@@ -262,7 +262,7 @@ def test_targets_stay_inside_trajectories():
     data = fakes.random_transitions(jax.random.key(0), 8)._replace(
         terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
     )
-    _, extras = _empo_values.next_actions(None, None, data)
+    _, extras = value_learners.next_actions(None, None, data)
     # Trajectories of two steps; the first ends terminally, the others by time limit.
     np.testing.assert_array_equal(extras["has_target"], [1, 1, 1, 0, 1, 0, 1, 0])
     np.testing.assert_array_equal(extras["next_action"][0], data.action[1])
@@ -272,7 +272,7 @@ def test_bootstrapped_targets_by_hand():
     data = fakes.random_transitions(jax.random.key(0), 8)._replace(
         reward=jnp.arange(8.0), terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
     )
-    learner = _empo_choice.make_choice_learner(
+    learner = choice_learner.make_choice_learner(
         fakes.SPEC,
         None,
         hidden_sizes=(4,),
@@ -296,10 +296,10 @@ def test_returns_by_hand_with_and_without_a_bootstrapped_tail():
     data = fakes.random_transitions(jax.random.key(0), 8)._replace(
         reward=jnp.arange(8.0), terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
     )
-    prepare = _empo_values.discounted_returns(0.5)
+    prepare = value_learners.discounted_returns(0.5)
     _, plain = prepare(None, None, data)
     np.testing.assert_allclose(plain["return"], [0.5, 1, 3.5, 3, 6.5, 5, 9.5, 7])
-    prepare = _empo_values.discounted_returns(
+    prepare = value_learners.discounted_returns(
         0.5, 4, lambda state, batch: 100.0 * batch.extras["episode"]
     )
     _, tailed = jax.jit(prepare)(None, None, data)

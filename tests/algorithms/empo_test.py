@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithms, clustering, errors
-from gem_jax.algorithms import _empo_values, empo
+from gem_jax.algorithms import empo
+from gem_jax.algorithms.empo import value_learners
 from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
 from gem_jax.types import EnvSpec
@@ -125,11 +126,11 @@ def test_stages_begin_with_their_posteriors(trained):
 def test_values_are_those_of_each_behavior(trained):
     algorithm, data, truth, ends, _ = trained
     state = ends["choose"]
-    learner = _empo_values.make_value_learner(
+    learner = value_learners.make_value_learner(
         EnvSpec(2, 1, 1), None, hidden_sizes=(16, 16), num_clusters=2
     )
     label = state.label[data.extras["episode"]]
-    v = learner.value(state.value.params, data.observation, label)
+    v = learner.apply(state.value.params, data.observation, label)
     clear = np.abs(data.observation[:, 0]) > 0.2
     assert np.corrcoef(v[clear], data.reward[clear])[0, 1] > 0.9
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from gem_jax import errors
-from gem_jax.algorithms import _held_out, _metrics, gem
+from gem_jax.algorithms import gem
+from gem_jax.learners import batch_metrics
+from gem_jax.learners import held_out as judged
 from gem_jax.ops import mixture, value
 from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
@@ -42,7 +44,7 @@ def dataset():
 
 def test_one_trajectory_in_so_many_is_held_out_of_any_succession():
     episode = jnp.arange(20_000)
-    held_out = np.asarray(_held_out.is_held_out(episode, 20_000, 20))
+    held_out = np.asarray(judged.is_held_out(episode, 20_000, 20))
     golden = (1 + 5**0.5) / 2 % 1
     expected = np.arange(1, 20_001) * golden % 1 < 0.05
     assert np.mean(held_out != expected) < 1e-3  # golden is rounded
@@ -54,7 +56,7 @@ def test_one_trajectory_in_so_many_is_held_out_of_any_succession():
 
 def test_the_share_is_right_for_any_number_of_trajectories():
     for count in range(20, 500):
-        lowest = _held_out._lowest(count, 20)
+        lowest = judged._lowest(count, 20)
         assert len(set(lowest)) == count // 20
         assert 0 not in lowest  # often unlike the others
 
@@ -71,9 +73,9 @@ def test_the_share_is_right_for_any_number_of_trajectories():
 def test_no_more_than_twice_the_share_of_rows_is_held_out(
     monkeypatch, lengths, expected
 ):
-    monkeypatch.setattr(_held_out, "_MOST", 1)  # a half, of so few
+    monkeypatch.setattr(judged, "_MOST", 1)  # a half, of so few
     episode = np.repeat(np.arange(4), lengths)
-    held_out = _held_out.is_held_out(jnp.asarray(episode), 4, 2)
+    held_out = judged.is_held_out(jnp.asarray(episode), 4, 2)
     np.testing.assert_array_equal(held_out, np.array(expected)[episode])
 
 
@@ -134,7 +136,7 @@ def test_held_out_rows_are_judged_and_not_learned_from(dataset):
 def nll_of(state, dataset, rows):
     """The behavior's NLL `[]` of some rows."""
     network = gem._make_behavior(gem.Config(**SMALL), fakes.SPEC)
-    policy = network.policy(state.behavior.params, dataset.observation)
+    policy = network.apply(state.behavior.params, dataset.observation)
     return -np.mean(mixture.log_prob(policy, dataset.action)[rows])
 
 
@@ -148,7 +150,7 @@ def test_held_out_nll_is_unbiased_over_batches():
     def of(rows):
         batch = fakes.random_transitions(jax.random.key(0), 8)
         batch = batch._replace(extras={"held_out": jnp.asarray(mark)[rows]})
-        return _held_out.nll_means(nll[rows], batch)["behavior/held_out_nll"]
+        return judged.nll_means(nll[rows], batch)["behavior/held_out_nll"]
 
     found = np.mean(jax.vmap(of)(jnp.asarray(index)))
     np.testing.assert_allclose(found, np.mean(nll[mark > 0]), atol=0.05)
@@ -246,7 +248,7 @@ def test_what_weights_come_to(advantage, effective, capped):
     advantage = jnp.array(advantage, jnp.float32)
     weight = value.advantage_weight(advantage, 2.0, 100.0)
     at_cap = value.is_capped(advantage, 2.0, 100.0)
-    metrics = _metrics.regression_means({"value/v": advantage}, weight, at_cap)
+    metrics = batch_metrics.regression_means({"value/v": advantage}, weight, at_cap)
     assert set(metrics) == {
         "value/v",
         "actor/weight",

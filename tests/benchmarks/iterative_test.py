@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from benchmarks import latency_measure, latency_plot, latency_settings
-from experiments import candidate_memory, configs
-from gem_jax import algorithms
+from benchmarks.latency import measure as latency_measure
+from benchmarks.latency import plot as latency_plot
+from benchmarks.latency import settings as latency_settings
+from gem_jax import algorithms, configs
 from gem_jax.algorithm import Algorithm
+from gem_jax.runs import candidate_memory
 from gem_jax.types import ActOutput
 
 

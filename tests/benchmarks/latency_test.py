@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import latency_measure, latency_settings
+from benchmarks.latency import measure as latency_measure
+from benchmarks.latency import settings as latency_settings
 from gem_jax import algorithms, policy
 from gem_jax.algorithms import gem
 from gem_jax.testing import fakes

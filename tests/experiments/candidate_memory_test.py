@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments import candidate_memory
 from gem_jax import errors, inference
 from gem_jax.algorithms import gem
+from gem_jax.runs import candidate_memory
 from gem_jax.types import EnvSpec
 
 SPEC = EnvSpec(observation_size=29, action_size=8, horizon=1000)

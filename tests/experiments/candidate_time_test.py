@@ -4,9 +4,9 @@ import types
 
 import pytest
 
-from experiments import candidate_time
 from gem_jax import inference
 from gem_jax.algorithms import bc, gem
+from gem_jax.runs import candidate_time
 from gem_jax.types import EnvSpec
 
 SPEC = EnvSpec(observation_size=29, action_size=8, horizon=1000)

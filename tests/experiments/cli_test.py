@@ -9,14 +9,14 @@ import sys
 import pytest
 from absl import flags
 
-from experiments import cli
+from experiments.lib import cli
 from gem_jax import errors
 
 _COMMAND = """
 import logging, os, sys
 import jax
 from absl import flags
-from experiments import cli
+from experiments.lib import cli
 
 flags.DEFINE_string("workdir", None, "A folder.")
 

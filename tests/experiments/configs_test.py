@@ -8,9 +8,9 @@ import dataclasses
 import expected_settings as expected
 import pytest
 
-from experiments import configs, presets
-from gem_jax import algorithms
+from gem_jax import algorithms, configs
 from gem_jax.data import tasks
+from gem_jax.runs import presets
 
 ALGORITHMS = algorithms.names()
 
@@ -48,17 +48,19 @@ def test_iql_and_gem_learn_values_and_weights_alike():
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)
-def test_every_cadence_and_the_data(preset):
+def test_every_schedule_and_the_data(preset):
     for task in tasks.table().values():
         num_steps = expected.settings("iql", task.name, preset)["num_steps"]
-        cadence = presets.cadence(preset, task, num_steps)
+        schedule = presets.schedule(preset, task, num_steps)
         wanted = expected.CADENCE[preset, task.suite]
-        assert dataclasses.astuple(cadence) == wanted, task.name
-    options = presets.data_options(preset)
+        assert dataclasses.astuple(schedule) == wanted, task.name
+    options = presets.data_options(preset, "iql", None)
     assert dataclasses.asdict(options) == {
         "num_transitions": expected.NUM_TRANSITIONS[preset],
         "repair": (),  # nothing is mended unasked
         "reward_transform": None,  # the task's
+        "best_share": 1.0,
+        "n_step": 1,
     }
 
 

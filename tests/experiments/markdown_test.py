@@ -1,6 +1,6 @@
 """Cells of printed tables stand as they were written."""
 
-from experiments import markdown
+from experiments.lib import markdown
 
 
 def test_cells_that_look_like_numbers_stay():

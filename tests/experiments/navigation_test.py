@@ -10,20 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import (
-    configs,
-    labeled_trajectories,
-    navigation_clustering,
-    navigation_figures,
-    navigation_play,
-    navigation_table,
-    presets,
-    run_record,
-    runner,
-)
-from gem_jax import data
+from experiments.lib import labeled_trajectories
+from experiments.navigation import clustering as navigation_clustering
+from experiments.navigation import figures as navigation_figures
+from experiments.navigation import rollouts as navigation_play
+from experiments.navigation import table as navigation_table
+from gem_jax import configs, data
 from gem_jax.data import tasks
 from gem_jax.envs import navigation_rollout
+from gem_jax.runs import presets, run_record, runner
 from gem_jax.training import rundir
 
 TASK = tasks.get("navigation-v0")
@@ -147,7 +142,7 @@ def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
         config=dataclasses.replace(configs.get_config(algo, TASK, "smoke"), **small),
         source="local",
         preset="smoke",
-        cadence=presets.Cadence(20, 20, 1, 1, 20),
+        schedule=presets.Schedule(20, 20, 1, 1, 20),
         data=presets.DataOptions(num_transitions=20_000),
         seeds=(3, 4),
         workdir=tmp_path / "run",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments import pacing
 from gem_jax import algorithm
+from gem_jax.runs import pacing
 from gem_jax.training import loop
 
 PLAIN = algorithm.Phase("plain", 1_000, 1, update=None)

@@ -4,8 +4,10 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from experiments import configs, csv_rows, rand_index, rand_index_table
-from gem_jax import errors
+from experiments.lib import csv_rows
+from experiments.rand_index import __main__ as command
+from experiments.rand_index import table as rand_index_table
+from gem_jax import configs, errors
 from gem_jax.data import tasks
 
 SETTING = rand_index_table.Setting(
@@ -68,21 +70,21 @@ def test_bad_input_is_refused_before_anything_is_measured(tmp_path, counted, run
 def test_what_no_flag_gives_is_the_task_s_laptop_setting():
     flags.FLAGS.mark_as_parsed()
     laptop = configs.get_config("empo", tasks.get("hopper-medium-expert-v2"), "laptop")
-    plain = rand_index.setting("hopper-medium-expert-v2")
+    plain = command.setting("hopper-medium-expert-v2")
     assert plain.num_transitions == 2_000_000
     assert plain[2:] == tuple(getattr(laptop, name) for name in plain._fields[2:])
     with flagsaver.flagsaver(momentum=0.0, em_epochs=7):
-        changed = rand_index.setting("hopper-medium-expert-v2")
+        changed = command.setting("hopper-medium-expert-v2")
         assert changed == plain._replace(momentum=0.0, em_epochs=7)
-    assert rand_index.setting("navigation-v0").epoch_steps == 2_000
+    assert command.setting("navigation-v0").epoch_steps == 2_000
 
 
 def test_ablations_are_all_combinations_of_the_heuristics():
     flags.FLAGS.mark_as_parsed()
-    assert rand_index.cells("hopper-medium-expert-v2", False) == [
-        rand_index.setting("hopper-medium-expert-v2")
+    assert command.cells("hopper-medium-expert-v2", False) == [
+        command.setting("hopper-medium-expert-v2")
     ]
-    cells = rand_index.cells("hopper-medium-expert-v2", True)
+    cells = command.cells("hopper-medium-expert-v2", True)
     found = [(c.momentum, c.uniform_epochs, c.biased_epochs) for c in cells]
     assert sorted(found) == [
         (mu, uniform, biased)

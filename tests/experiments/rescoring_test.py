@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import gem_jax
-from experiments import rescoring, sweep_figures, sweep_report
+from experiments.lib import reevaluation
+from experiments.sweep import figures as sweep_figures
+from experiments.sweep import report as sweep_report
 from gem_jax import errors, inference
 from gem_jax.training import rundir
 
@@ -57,7 +59,7 @@ def test_bad_knobs_are_refused(finished, changes, named):
 
 
 def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
-    run = rescoring.load(finished)  # whose lambda decays from 1
+    run = reevaluation.load(finished)  # whose lambda decays from 1
     constant = run.with_knobs({"lambda_schedule": "constant"})
 
     def ends(run=run, **changes):
@@ -75,8 +77,12 @@ def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
 def test_bad_loads_and_observations_are_refused(finished, tmp_path):
     with pytest.raises(errors.UserError, match="is --workdir a run folder"):
         gem_jax.load(tmp_path)
-    (tmp_path / "config.json").write_text('{"algo": "gem"}')
+    (tmp_path / "config.json").write_text('{"algo": "gem", "format": 2}')
     with pytest.raises(errors.UserError, match="does not describe a run"):
+        gem_jax.load(tmp_path)
+    older = '{"algo": "gem", "versions": {"gem_jax": "0.1.0"}}'
+    (tmp_path / "config.json").write_text(older)
+    with pytest.raises(errors.UserError, match=r"a run of gem_jax 0.1.0, .* format 1"):
         gem_jax.load(tmp_path)
     with pytest.raises(errors.UserError, match="holds 2 seed"):
         gem_jax.load(finished, seed=2)
@@ -159,16 +165,16 @@ def test_sweep_refuses_bad_lists_before_playing(run, finished, flags, named):
 
 
 def test_more_candidates_than_fit_are_refused_before_any_is_made(finished):
-    run = rescoring.load(finished)
+    run = reevaluation.load(finished)
     settings = {}, {"num_candidates": 10**12}
     with pytest.raises(errors.UserError, match="num_candidates=1000000000000 for 128"):
-        next(rescoring.play([run.with_knobs(setting) for setting in settings], 1))
+        next(reevaluation.play([run.with_knobs(setting) for setting in settings], 1))
 
 
 @pytest.mark.parametrize("seeds", [[[0, 1]], [[0, 1], [7, 8]]])
 def test_each_number_of_candidates_is_compiled_once(finished, seeds):
     traces = []
-    whole = rescoring.load(finished)
+    whole = reevaluation.load(finished)
     algorithm = whole.policies[0].algorithm
 
     def act(*inputs):
@@ -180,7 +186,7 @@ def test_each_number_of_candidates_is_compiled_once(finished, seeds):
         for policy in whole.policies
     ]
     runs = [
-        rescoring.TrainedRun(whole.record | {"seeds": names}, tuple(counted))
+        reevaluation.TrainedRun(whole.record | {"seeds": names}, tuple(counted))
         for names in seeds
     ]
     grid = [
@@ -189,11 +195,11 @@ def test_each_number_of_candidates_is_compiled_once(finished, seeds):
         for kappa in (0.0, 2.0)
         for end in (0.5, 3.0)
     ]
-    list(rescoring.play([runs[0].with_knobs(grid[0])], 1))
+    list(reevaluation.play([runs[0].with_knobs(grid[0])], 1))
     once = len(traces)
     traces.clear()
     changed = [run.with_knobs(setting) for run in runs for setting in grid]
-    rows = list(rescoring.play(changed, 1))
+    rows = list(reevaluation.play(changed, 1))
     assert len(rows) == len(runs) * len(grid) and len(traces) == 2 * once
 
 
@@ -256,16 +262,16 @@ def test_iqm_and_its_interval():
 def test_runs_of_two_tasks_are_refused():
     def trained(env):
         record = {"env": env, "algo": "gem", "source": "local", "seeds": [0]}
-        return rescoring.TrainedRun(record, ())
+        return reevaluation.TrainedRun(record, ())
 
     with pytest.raises(errors.UserError, match="differ in env: a, b"):
-        rescoring.require_one_task([trained("a"), trained("b")])
+        reevaluation.require_one_task([trained("a"), trained("b")])
 
 
 def test_candidates_without_finite_numbers_are_told_of(capsys):
     bad = {"seed": 3, "bad_candidates": 0.25, "bad_set": 0.125}
     fine = {"seed": 4, "bad_candidates": 0.0, "bad_set": 0.0}
     none = {"seed": 5, "bad_candidates": None, "bad_set": None}
-    rescoring._warn_of_bad([bad, fine, none])
+    reevaluation._warn_of_bad([bad, fine, none])
     (line,) = capsys.readouterr().out.splitlines()
     assert "seed 3: 25.00% of the candidates" in line and "in 12.50% of" in line

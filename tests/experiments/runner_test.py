@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import configs, pacing, presets, run_record, runner
+from gem_jax import configs
 from gem_jax.data import progress, tasks
+from gem_jax.runs import pacing, presets, run_record, runner
 from gem_jax.training import interrupt, loop, rundir
 
 TASK = tasks.get("maze2d-umaze-v1")
@@ -30,7 +31,7 @@ def make_run(finished, environment, tmp_path, monkeypatch):
             ),
             source="local",
             preset="smoke",
-            cadence=presets.Cadence(40, 80, 1, 1, 40),
+            schedule=presets.Schedule(40, 80, 1, 1, 40),
             data=presets.DataOptions(num_transitions=20_000),
             seeds=(0, 1),
             workdir=tmp_path / name,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments import statistics
+from gem_jax.runs import statistics
 
 
 def test_the_spread_is_that_of_a_sample():

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from experiments import csv_rows, score_table, sweep_table
+from experiments.lib import csv_rows
+from experiments.sweep import table as sweep_table
+from experiments.table import scores as score_table
 from gem_jax import errors
 from gem_jax.training import rundir
 

@@ -33,7 +33,7 @@ TESTS = {
         "tests/clustering/em_test.py",
         "tests/clustering/refusals_test.py",
     ],
-    "gem_jax/algorithms/*empo*": [
+    "gem_jax/algorithms/empo/*": [
         "tests/algorithms/config_test.py",
         "tests/experiments/configs_test.py",
         "tests/algorithms/empo_parts_test.py",
@@ -62,8 +62,14 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
     ],
-    "gem_jax/algorithms/_held_out.py": ["tests/algorithms/held_out_test.py"],
-    "gem_jax/algorithms/_metrics.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/algorithms/held_out.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/algorithms/batch_metrics.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/learners/*": [
+        "tests/algorithms/config_test.py",
+        "tests/algorithms/gem_oracle_test.py",
+        "tests/algorithms/iql_oracle_test.py",
+        "tests/algorithms/gem_test.py",
+    ],
     "gem_jax/algorithms/*": [
         "tests/algorithms/config_test.py",
         "tests/experiments/configs_test.py",
@@ -77,7 +83,7 @@ TESTS = {
     ],
     "gem_jax/data/d4rl.py": ["tests/data/d4rl_test.py", "tests/data/damage_test.py"],
     "gem_jax/data/transforms.py": ["tests/data/transforms_test.py"],
-    "experiments/configs/*": ["tests/experiments/configs_test.py"],
+    "gem_jax/configs/*": ["tests/experiments/configs_test.py"],
 }
 
 

@@ -122,7 +122,7 @@ CASES = {
         {
             **{name: [zeros(B, 1), zeros(1)] for name in ("terminal", "next_value")},
             "reward": [zeros(B, 1), zeros(1)],
-            "discount": [zeros(B), zeros(B, 1)],
+            "discount": [zeros(B, 1), zeros(1), zeros(C)],
         },
     ),
     value.expectile_loss: (

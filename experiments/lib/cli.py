@@ -1,0 +1,153 @@
+"""How every command starts and ends.
+
+Exit codes: 0 done, 2 the user's error, 1 a fault, 130 or 143 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import jax
+from absl import app, flags, logging
+
+from gem_jax import errors
+from gem_jax.training import interrupt
+
+_PATHS = ("workdir", "output", "plot", "plan")  # flags, of whichever command has them
+
+
+def run(
+    main: Callable[[list[str]], Any],
+    flags_parser: Callable[[list[str]], list[str]] | None = None,
+    *,
+    computes: bool = True,
+) -> NoReturn:
+    """Parses the flags, calls ``main`` with what is left of ``argv``, and exits.
+
+    Bad flags and ``UserError``, from ``main`` or from the parser, end with one line on
+    stderr and exit code 2. Ctrl-C and SIGTERM end with one line and 130 or 143: what
+    was not finished is begun anew by the same command. Any other exception is a fault:
+    traceback, exit code 1.
+
+    Args:
+      main: takes the program's name and the positional arguments.
+      flags_parser: takes ``sys.argv``, parses ``absl.flags.FLAGS``, and returns the
+        positional arguments; ``absl.flags.FLAGS`` itself by default.
+      computes: whether jax will be needed; then it is tried first of all.
+    """
+    parse = flags_parser or flags.FLAGS
+
+    def checked_parse(argv: list[str]) -> list[str]:
+        try:
+            if computes:
+                require_platform()
+            return parse(argv)
+        except (flags.Error, errors.UserError) as error:
+            _fail(error)
+        except SystemExit:  # absl has shown --help, and would call that a failure
+            sys.exit(0)
+
+    def checked_main(argv: list[str]) -> Any:
+        if not flags.FLAGS["verbosity"].present:
+            # Other packages narrate at level INFO; jax which devices it did not find.
+            logging.set_verbosity(logging.WARNING)
+        _expand_paths()
+        try:
+            return main(argv)
+        except errors.UserError as error:
+            _fail(error)
+
+    try:
+        with interrupt.watch():
+            app.run(checked_main, flags_parser=checked_parse)
+    except interrupt.Interrupted as error:
+        print(
+            f"{_name()}: interrupted; what was finished is saved, and the same command "
+            "continues or begins anew",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.stdout.flush()
+        os._exit(error.exit_code)  # threads that wait for workers would hold it up
+    raise AssertionError("absl's run does not return")
+
+
+def parse_twice(argv: list[str], define: Callable[[list[str]], None]) -> list[str]:
+    """Parses, lets ``define`` add flags that depend on what was said, parses again.
+
+    Args:
+      argv: of the program.
+      define: takes ``argv`` with the content of flag files in it; the flags that are
+        there before are parsed.
+    """
+    argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
+    flags.FLAGS(argv, known_only=True)
+    define(argv)
+    flags.FLAGS.unparse_flags()
+    return flags.FLAGS(argv)
+
+
+def require_platform() -> None:
+    """Refuses a ``JAX_PLATFORMS`` of which this machine has nothing.
+
+    Raises:
+      UserError: says what jax says of it.
+    """
+    asked = os.environ.get("JAX_PLATFORMS")
+    if not asked:
+        return
+    try:
+        jax.devices()
+    except Exception as error:  # jax raises bare assertions too
+        said = " ".join(str(error).split()).split(" (set JAX_PLATFORMS")[0]
+        raise errors.UserError(
+            f"JAX_PLATFORMS={asked} cannot be used here{said and f' ({said})'}; unset "
+            "it, or set it to cpu"
+        ) from None
+
+
+def no_arguments(argv: Sequence[str]) -> None:
+    """Refuses positional arguments: a forgotten ``--`` would pass unseen.
+
+    Raises:
+      UserError: there is one.
+    """
+    if argv[1:]:
+        raise errors.UserError(f"unexpected argument {argv[1]!r}; flags begin with --")
+
+
+def folders(names: Sequence[str] | None) -> list[pathlib.Path]:
+    """The run folders of a ``--workdir`` that takes a list.
+
+    Raises:
+      UserError: there is none.
+    """
+    if not names or not all(names):
+        raise errors.UserError("no run given; name its folder, --workdir=FOLDER")
+    return [pathlib.Path(name) for name in names]
+
+
+def _expand_paths() -> None:
+    """Puts the home folder where ``~`` stands: in ``--workdir=~/x`` no shell does."""
+    for name in _PATHS:
+        if name in flags.FLAGS and (value := flags.FLAGS[name].value):
+            flags.FLAGS[name].value = (
+                [os.path.expanduser(path) for path in value]
+                if isinstance(value, list)
+                else os.path.expanduser(value)
+            )
+
+
+def _fail(error: Exception) -> NoReturn:
+    line = " ".join(str(error).split())
+    print(f"{_name()}: error: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _name() -> str:
+    path = pathlib.Path(sys.argv[0])
+    return path.parent.name if path.stem == "__main__" else path.stem

@@ -1,0 +1,184 @@
+"""Plays a trained run again, with the knobs it was trained with or with others."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+
+import gem_jax
+from gem_jax import errors
+from gem_jax import policy as policies
+from gem_jax.data import tasks
+from gem_jax.policy import Policy
+from gem_jax.runs import candidate_memory, candidate_time
+from gem_jax.training import evaluation, rundir
+
+_EPISODES_AT_A_TIME = 120  # of all settings together; fills one wave of environments
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """A run folder, loaded.
+
+    Attributes:
+      record: its ``config.json``.
+      policies: one a seed, in the order of ``record["seeds"]``.
+    """
+
+    record: dict[str, Any]
+    policies: tuple[Policy, ...]
+
+    def with_knobs(self, changes: Mapping[str, Any]) -> TrainedRun:
+        """The same weights with other knobs.
+
+        Raises:
+          UserError: the algorithm has no such knob, or a value is out of range.
+        """
+        changed = tuple(policy.with_knobs(**changes) for policy in self.policies)
+        return dataclasses.replace(self, policies=changed)
+
+    def origins(self) -> list[dict[str, Any]]:
+        """What tells the rows of this run from others, a seed each."""
+        names = ("env", "algo", "source")
+        shared = {name: self.record[name] for name in names}
+        shared["settings"] = rundir.settings_hash(self.record)
+        return [
+            shared | {"step": policy.step, "seed": seed}
+            for seed, policy in zip(self.record["seeds"], self.policies, strict=True)
+        ]
+
+
+def load(workdir: pathlib.Path, checkpoint: int | None = None) -> TrainedRun:
+    """Loads every seed of a run.
+
+    Args:
+      workdir: a run folder.
+      checkpoint: a step; the newest when ``None``.
+
+    Raises:
+      UserError: there is no such run or checkpoint, or it is damaged.
+    """
+    first = gem_jax.load(workdir, checkpoint)
+    record = rundir.read_json(workdir / rundir.CONFIG)
+    # The first one's step: a run that goes on meanwhile may write a newer one.
+    others = range(1, len(record["seeds"]))
+    rest = (gem_jax.load(workdir, first.step, seed) for seed in others)
+    return TrainedRun(record, (first, *rest))
+
+
+def require_one_task(runs: Sequence[TrainedRun]) -> None:
+    """Refuses runs whose scores or settings do not belong into one table.
+
+    Raises:
+      UserError: names what differs.
+    """
+    for name in ("env", "algo", "source"):
+        values = sorted({run.record[name] for run in runs})
+        if len(values) > 1:
+            raise errors.UserError(
+                f"the runs differ in {name}: {', '.join(values)}; sweep them one by one"
+            )
+    seeds = [seed for run in runs for seed in run.record["seeds"]]
+    if len(set(seeds)) < len(seeds):
+        raise errors.UserError("two runs share a seed; sweep them one by one")
+
+
+def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, Any]]]:
+    """Yields a list of rows for each run, a row a seed, in order.
+
+    All runs are of one task; a run with other knobs counts as another. Each plays the
+    same episodes with the same random numbers under all of its knobs, those side by
+    side that one program can serve. Neighbors with equal settings share the compiled
+    programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
+    of all episodes. A line says so beforehand if scoring will take long.
+
+    Raises:
+      UserError: a run's candidates do not fit in memory.
+    """
+    _require_memory(runs)
+    _announce_time(runs, episodes)
+    size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
+    for _, group in itertools.groupby(runs, lambda r: rundir.settings_hash(r.record)):
+        alike = list(group)
+        task = tasks.get(alike[0].record["env"])
+        algorithm = alike[0].policies[0].algorithm
+        with evaluation.make_evaluator(task.env_id, algorithm) as evaluate:
+            for batch in _batches(alike, size):
+                yield from _play_batch(evaluate, batch, task, episodes)
+
+
+def _require_memory(runs: Sequence[TrainedRun]) -> None:
+    on_cpu, free = jax.default_backend() == "cpu", candidate_memory.free_bytes()
+    for run in runs:
+        config, spec = policies.settings(run.record)
+        knobs, rows = run.policies[0].knobs, evaluation.MAX_ENVS
+        candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)
+
+
+def _announce_time(runs: Sequence[TrainedRun], episodes: int) -> None:
+    rate = functools.cache(candidate_time.measured_rate)
+    by_candidates = sorted(runs, key=_num_candidates)
+    for _, group in itertools.groupby(by_candidates, _num_candidates):
+        alike = list(group)
+        config, spec = policies.settings(alike[0].record)
+        seeds = sum(len(run.policies) for run in alike)
+        decisions, knobs = seeds * episodes * spec.horizon, alike[0].policies[0].knobs
+        candidate_time.announce(decisions, knobs, config, spec, _print, rate)
+
+
+def _num_candidates(run: TrainedRun) -> int:
+    return getattr(run.policies[0].knobs, "num_candidates", 0)
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def _play_batch(
+    evaluate: Callable[..., list[evaluation.EvalResult]],
+    batch: Sequence[TrainedRun],
+    task: tasks.Task,
+    episodes: int,
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of one run with several knobs."""
+    by_seed = []
+    for index, seed in enumerate(batch[0].record["seeds"]):
+        knobs = [run.policies[index].knobs for run in batch]
+        params, key = batch[0].policies[index].params, evaluation.seed_key(seed)
+        by_seed.append(evaluate(params, key, knobs, episodes))
+    for i, run in enumerate(batch):
+        rows = [
+            origin
+            | evaluation.to_row(results[i], task, run.policies[0].knobs)
+            | {"returns": results[i].returns.tolist()}
+            for origin, results in zip(run.origins(), by_seed, strict=True)
+        ]
+        _warn_of_bad(rows)
+        yield rows
+
+
+def _warn_of_bad(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        if row.get("bad_candidates"):
+            _print(
+                f"warning: seed {row['seed']}: {row['bad_candidates']:.2%} of the "
+                "candidates had a value or density that is not finite, and all of them "
+                f"in {row['bad_set']:.2%} of the decisions"
+            )
+
+
+def _batches(runs: Sequence[TrainedRun], size: int) -> Iterator[tuple[TrainedRun, ...]]:
+    """Neighbors whose knobs alone differ, in traced numbers; ``size`` at most."""
+
+    def kind(run: TrainedRun) -> Any:
+        return run.record["seeds"], jax.tree.structure(run.policies[0].knobs)
+
+    for _, alike in itertools.groupby(runs, kind):
+        while batch := tuple(itertools.islice(alike, size)):
+            yield batch

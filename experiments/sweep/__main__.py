@@ -1,0 +1,137 @@
+"""Evaluates trained runs under a grid of knobs, without retraining.
+
+python -m experiments.sweep --workdir=runs/maze2d-medium-v1/gem/seed0 \
+    --num_candidates=0,1,16,64 --kappa=0,1 --ablations
+
+Every knob of the runs' algorithm takes a list, and the grid is their product;
+``--ablations`` adds the paper's, one change each. The runs' own knobs are always among
+the settings. The table is a CSV file with a line a setting and seed; the same command
+continues one that was interrupted. At the end the best setting by one half of the
+episodes is reported by the other, and figures lie beside the table.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from experiments.lib import cli, knob_flags, reevaluation
+from experiments.lib.reevaluation import TrainedRun
+from experiments.sweep import figures as sweep_figures
+from experiments.sweep import report as sweep_report
+from experiments.sweep import table as sweep_table
+from gem_jax import algorithms, errors
+from gem_jax.data import progress
+from gem_jax.training import rundir
+
+_WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.")
+_EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
+_CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
+_OUTPUT = flags.DEFINE_string("output", None, "Default: the first WORKDIR/sweep.csv.")
+_ABLATIONS = flags.DEFINE_bool("ablations", False, "Also run the paper's ablations.")
+
+Setting = Mapping[str, Any]  # knobs that differ from the run's own
+
+
+def parse(argv: list[str]) -> list[str]:
+    """Parses twice: the first run tells which knobs become flags."""
+
+    def define(_: list[str]) -> None:
+        first = cli.folders(_WORKDIR.value)[0]
+        knob_flags.define_lists(knob_flags.of_run(str(first)))
+
+    return cli.parse_twice(argv, define)
+
+
+def main(argv: list[str]) -> None:
+    """Evaluates what the table lacks, then prints and draws what came out."""
+    cli.no_arguments(argv)
+    folders = cli.folders(_WORKDIR.value)
+    knobs = knob_flags.of_run(str(folders[0]))
+    ablations = _ablations(folders[0])
+    settings = asked_settings(knob_flags.given_lists(knobs), ablations)
+    runs = [reevaluation.load(folder, _CHECKPOINT.value) for folder in folders]
+    reevaluation.require_one_task(runs)
+    runs = [run.with_knobs(knob_flags.given_plain(knobs)) for run in runs]
+    variants = distinct(runs, settings)
+    table = sweep_table.Table(
+        pathlib.Path(_OUTPUT.value or folders[0] / sweep_table.FILE),
+        _EPISODES.value,
+        runs[0].policies[0],
+    )
+    missing = [
+        changed[i]
+        for i in range(len(runs))
+        for _, changed in variants
+        if not table.holds(changed[i])
+    ]
+    bar = progress.Progress("sweep", len(missing), "settings")
+    for rows in reevaluation.play(missing, _EPISODES.value):
+        table.append(rows)
+        bar.add(1)
+    found = [
+        sweep_report.Result(
+            setting,
+            [row for run in changed for row in table.rows(run)],
+            [run.policies[0].knobs for run in changed],
+            runs[0].policies[0].diagnostics,
+        )
+        for setting, changed in variants
+    ]
+    print(sweep_report.format_results(found))
+    drawn = sweep_figures.draw(found, table.path, ablations)
+    print(f"in {', '.join(map(str, [table.path, *drawn]))}")
+
+
+def _ablations(folder: pathlib.Path) -> Mapping[str, Setting]:
+    """The paper's, as the algorithm declares them, if they are asked for."""
+    if not _ABLATIONS.value:
+        return {}
+    algo = rundir.read_json(folder / rundir.CONFIG)["algo"]
+    found: Mapping[str, Setting] = getattr(algorithms.lookup(algo), "ABLATIONS", {})
+    if not found:
+        raise errors.UserError(f"{algo} has no ablations of acting; drop --ablations")
+    return found
+
+
+def asked_settings(
+    asked: Mapping[str, Sequence[Any]], ablations: Mapping[str, Setting]
+) -> list[Setting]:
+    """The runs' own setting, the grid of the lists, and the ablations.
+
+    Raises:
+      UserError: nothing is asked for.
+    """
+    if not asked and not ablations:
+        raise errors.UserError("nothing to sweep; give a list, say --kappa=0,1,2")
+    return [{}, *product(asked), *ablations.values()]
+
+
+def distinct(
+    runs: Sequence[TrainedRun], settings: Sequence[Setting]
+) -> list[tuple[Setting, tuple[TrainedRun, ...]]]:
+    """Each setting with the runs that have it; of those with equal knobs the first.
+
+    A value that is the runs' own makes another setting, and the same knobs.
+    """
+    found: dict[tuple[Any, ...], tuple[Setting, tuple[TrainedRun, ...]]] = {}
+    for setting in settings:
+        changed = tuple(run.with_knobs(setting) for run in runs)
+        knobs = tuple(run.policies[0].knobs for run in changed)
+        found.setdefault(knobs, (setting, changed))
+    return list(found.values())
+
+
+def product(values: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:
+    """Every combination of the values; none if there are none."""
+    if values:
+        for combination in itertools.product(*values.values()):
+            yield dict(zip(values, combination, strict=True))
+
+
+if __name__ == "__main__":
+    cli.run(main, parse)

@@ -1,0 +1,103 @@
+"""What a sweep found: the scores of all settings, and what the best is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from experiments.sweep.table import Row
+from gem_jax.data import tasks
+from gem_jax.runs import statistics
+
+_RESAMPLES = 2_000  # of the bootstrap
+
+
+class Result(NamedTuple):
+    """Attributes:
+    setting: the knobs that were asked for; empty for the runs' own.
+    rows: of the table, one a seed.
+    knobs: all that were in effect, one record a run.
+    diagnostics: columns beside the scores.
+    """
+
+    setting: Mapping[str, Any]
+    rows: Sequence[Row]
+    knobs: Sequence[Any]
+    diagnostics: Sequence[str]
+
+    def column(self, name: str) -> np.ndarray:
+        """`[seeds]` of one measured quantity; NaN where it was not measured."""
+        return np.array([float(row[name] or "nan") for row in self.rows])
+
+    def scores(self) -> np.ndarray:
+        """`[seeds, episodes]` normalized scores."""
+        task = tasks.get(self.rows[0]["env"])
+        returns = [[float(x) for x in row["returns"].split()] for row in self.rows]
+        return np.vectorize(task.normalized_score)(np.array(returns))
+
+
+def format_results(results: Sequence[Result]) -> str:
+    """A line a setting, then which is best and what it is worth.
+
+    The first half of the episodes chooses, by interquartile mean over seeds and
+    episodes, the second reports, with a bootstrap interval of 95 %: the score by which
+    the best of many was chosen is too high.
+    """
+    lines = [_line(result) for result in results]
+    if results[0].scores().shape[1] < 2:
+        return "\n".join(lines)
+    halves = [np.array_split(result.scores(), 2, axis=1) for result in results]
+    best = int(np.argmax([iqm(first) for first, _ in halves]))
+    lines.append(
+        f"best by half of the episodes: {_name(results[best].setting)}; by the other "
+        f"half: {_interval(halves[best][1])}; the run's own knobs: "
+        f"{_interval(halves[0][1])}"
+    )
+    return "\n".join(lines)
+
+
+def iqm(scores: np.ndarray) -> float:
+    """The mean of the middle half of all values."""
+    ordered = np.sort(scores, axis=None)
+    cut = ordered.size // 4
+    return float(ordered[cut : ordered.size - cut].mean())
+
+
+def bootstrap(
+    scores: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0
+) -> tuple[float, float]:
+    """The central 95 % of a statistic of `[seeds, episodes]`, episodes redrawn.
+
+    Seeds are strata: of few one cannot tell how they vary by drawing from them again.
+    """
+    if scores.shape[1] == 1:  # redrawn, the one episode is itself
+        return float(statistic(scores)), float(statistic(scores))
+    interval = stats.bootstrap(
+        tuple(scores),
+        lambda *drawn: statistic(np.stack(drawn)),
+        vectorized=False,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def _line(result: Result) -> str:
+    score = result.column("normalized_score")
+    means = [f"{np.mean(result.column(n)):.4g} {n}" for n in result.diagnostics]
+    listed = ", ".join([f"{statistics.sample_std(score):.1f}", *means])
+    name, count = _name(result.setting), len(result.rows)
+    return f"{name}: score {np.mean(score):.1f} +- {listed} ({count} seeds)"
+
+
+def _name(setting: Mapping[str, Any]) -> str:
+    return " ".join(f"{k}={v}" for k, v in setting.items()) or "the run's own knobs"
+
+
+def _interval(scores: np.ndarray) -> str:
+    low, high = bootstrap(scores, iqm)
+    return f"IQM {iqm(scores):.1f} [{low:.1f}, {high:.1f}]"

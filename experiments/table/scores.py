@@ -1,0 +1,140 @@
+"""Final scores of runs as a Markdown table, beside the published ones."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from experiments.lib import csv_rows, markdown
+from experiments.sweep import table as sweep_table
+from gem_jax import errors
+from gem_jax.runs import statistics
+from gem_jax.training import rundir
+
+Summary = Mapping[str, Any]
+_ANCHOR_ALONE = ", N = 0"
+
+
+def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
+    """Each run's ``summary.json``, with the ``settings`` that tell which runs compare.
+
+    Where a ``sweep.csv`` in one of the folders has all seeds of a run at N = 0 under
+    knobs that are its own otherwise, another summary has these scores: what the anchor
+    alone is worth.
+    """
+    files = [folder / sweep_table.FILE for folder in folders]
+    swept = [row for file in files for row in csv_rows.read_any(file)]
+    summaries: list[Summary] = []
+    for folder in folders:
+        record = rundir.read_json(folder / rundir.CONFIG)
+        settings = {"settings": rundir.settings_hash(record)}
+        summary = rundir.read_json(folder / rundir.SUMMARY) | settings
+        summaries.append(summary)
+        last = rundir.read_lines(folder / rundir.EVAL)[-1]
+        scores = _anchor_scores(swept, summary, last)
+        if scores:
+            algo = summary["algo"] + _ANCHOR_ALONE
+            alone = {"algo": algo, "normalized_score": {"per_seed": scores}}
+            summaries.append(summary | alone)
+    return summaries
+
+
+def _anchor_scores(
+    swept: Sequence[csv_rows.Row], summary: Summary, last: Mapping[str, Any]
+) -> list[float]:
+    """One a seed, from as many episodes as the run's last evaluation; [] unless all."""
+    same = ("env", "algo", "source", "settings")
+    wanted = {name: summary[name] for name in same}
+    known = set().union(*swept)
+    wanted |= {name: knob for name, knob in last["knobs"].items() if name in known}
+    wanted |= {
+        "step": summary["steps"],
+        "episodes": last["episodes"],
+        "num_candidates": 0,
+    }
+    cells = {name: sweep_table.cell(value) for name, value in wanted.items()}
+    by_seed = {
+        row["seed"]: float(row["normalized_score"])
+        for row in swept
+        if cells.items() <= row.items()
+    }
+    seeds = [str(seed) for seed in summary["seeds"]]
+    return [by_seed[s] for s in seeds] if by_seed.keys() >= set(seeds) else []
+
+
+def published() -> dict[str, Mapping[str, str]]:
+    """By task what arXiv 2603.23232 lists for each method; EMPO's are its paper's."""
+    path = resources.files("experiments.table").joinpath("published_scores.csv")
+    with path.open() as file:
+        return {row["dataset"]: row for row in csv.DictReader(file)}
+
+
+def format_table(
+    summaries: Sequence[Summary], elsewhere: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Markdown; runs of one task, source and algorithm are pooled over their seeds.
+
+    A cell has mean, standard deviation (ddof = 1) and number of seeds.
+    The last row has the means of the columns without gaps.
+
+    Raises:
+      UserError: two runs of a cell share a seed or differ in data or settings, or two
+        of a row have other data.
+    """
+    algos = sorted({summary["algo"] for summary in summaries})
+    compared = [a for a in algos if a != "bc" and not a.endswith(_ANCHOR_ALONE)]
+    header = ["task", "data", "behavior", *algos]
+    header += [f"{a}, published" for a in compared]
+    lines: list[list[str]] = []
+    columns: list[list[float | None]] = [[] for _ in range(1 + len(algos))]
+    rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
+    for env, source in rows:
+        runs = [s for s in summaries if (s["env"], s["source"]) == (env, source)]
+        _require_one_dataset(runs)
+        scores = [_scores([run for run in runs if run["algo"] == a]) for a in algos]
+        behavior = runs[0].get("behavior_score")
+        means = [behavior, *(float(np.mean(s)) if s else None for s in scores)]
+        for column, mean in zip(columns, means, strict=True):
+            column.append(mean)
+        others = [elsewhere.get(env, {}).get(a) or "-" for a in compared]
+        lines.append([env, source, _number(behavior), *map(_cell, scores), *others])
+    if len(rows) > 1:
+        means = [None if None in c else float(np.mean(c)) for c in columns]
+        lines.append(["mean", "", *map(_number, means), *([""] * len(compared))])
+    return markdown.table(header, lines)
+
+
+def _require_one_dataset(row: Sequence[Summary]) -> None:
+    datasets = sorted({summary["dataset"] for summary in row})
+    if len(datasets) > 1:
+        raise errors.UserError(
+            f"the runs on {row[0]['env']} were trained on different data: "
+            f"{', '.join(datasets)}; give comparable ones"
+        )
+
+
+def _scores(summaries: Sequence[Summary]) -> list[float]:
+    """The scores of all seeds of one algorithm on one dataset."""
+    if not summaries:
+        return []
+    seeds = [seed for summary in summaries for seed in summary["seeds"]]
+    first = summaries[0]
+    if len(set(seeds)) < len(seeds) or len({s["settings"] for s in summaries}) > 1:
+        raise errors.UserError(
+            f"the runs of {first['algo']} on {first['env']} share a seed or differ in "
+            "data or settings; give comparable ones"
+        )
+    return [x for s in summaries for x in s["normalized_score"]["per_seed"]]
+
+
+def _cell(scores: Sequence[float]) -> str:
+    return statistics.mean_and_std(scores) if scores else "-"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"

@@ -1,0 +1,142 @@
+"""The IQL critic: ensemble, expectile value, target ensemble. Shared by GEM and IQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gem_jax import train_state
+from gem_jax.learners.batch_metrics import Rows
+from gem_jax.networks import bundle, critic
+from gem_jax.ops import value as value_ops
+from gem_jax.train_state import TrainState
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
+
+
+@flax.struct.dataclass
+class ValueState:
+    """Attributes:
+    critic: E members, leading axis on every leaf.
+    target_critic: their slow copy, as the last update saw it.
+    value: V, without a target copy.
+    """
+
+    critic: TrainState
+    target_critic: Params
+    value: TrainState
+
+
+class ValueLearner(NamedTuple):
+    """Attributes:
+    init: key to state.
+    update: (state, batch) to (state, advantage `[B]`, rows of metrics `[B]`); the
+      advantage is that of the parameters before the step, without gradient.
+    apply: (critic params, observation, action, dtype) to Q `[E, ...]`; the dtype of
+      the hidden layers is float32 by default.
+    """
+
+    init: Callable[[PRNGKey], ValueState]
+    update: Callable[[ValueState, Transition], tuple[ValueState, Array, Rows]]
+    apply: Callable[..., Array]
+
+
+def make_value_learner(
+    spec: EnvSpec,
+    *,
+    hidden_sizes: tuple[int, ...],
+    num_critics: int,
+    layer_norm: bool,
+    learning_rate: float,
+    discount: float,
+    expectile: float,
+    polyak: float,
+) -> ValueLearner:
+    """Implicit Q-learning's critic on an ensemble (GEM Eq. 60-66).
+
+    Observations come in normalized.
+    """
+
+    def critics(dtype: str) -> bundle.Network:
+        module = critic.Critic(hidden_sizes, layer_norm, dtype)
+        return bundle.ensemble(bundle.from_module(module), num_critics)
+
+    critic_net = critics("float32")
+    value_net = bundle.from_module(critic.Value(hidden_sizes))
+    optimizer = optax.adam(learning_rate)
+
+    def init(key: PRNGKey) -> ValueState:
+        critic_key, value_key = jax.random.split(key)
+        observation = jnp.zeros(spec.observation_size)
+        action = jnp.zeros(spec.action_size)
+        params = critic_net.init(critic_key, observation, action)
+        return ValueState(
+            critic=train_state.create(params, optimizer),
+            # A copy: a state whose two fields share buffers cannot be donated.
+            target_critic=jax.tree.map(jnp.copy, params),
+            value=train_state.create(value_net.init(value_key, observation), optimizer),
+        )
+
+    def value_loss(params: Params, target_q: Array, observation: Array):
+        v = value_net.apply(params, observation)
+        residual = target_q - v  # u of Eq. 66; also the advantage of Eq. 40
+        losses = value_ops.expectile_loss(residual, expectile)  # Eq. 65
+        return jnp.mean(losses), (losses, residual, v)
+
+    def critic_loss(params: Params, batch: Transition, target: Array):
+        q = critic_net.apply(params, batch.observation, batch.action)
+        squares = (q - target[None]) ** 2  # Eq. 61
+        return jnp.mean(squares), (squares, q)
+
+    def update(state: ValueState, batch: Transition):
+        # Eq. 62 of the update before: what the targets see is the same, and a copy that
+        # changes before it is read changes in place, where XLA would copy it first.
+        target_critic = train_state.polyak(
+            state.target_critic, state.critic.params, polyak
+        )
+        # V(s') comes from before V's step, and the advantage too: all gradients of one
+        # update are taken at the same parameters.
+        next_value = value_net.apply(state.value.params, batch.next_observation)
+        target = value_ops.td_target(
+            batch.reward,
+            batch.terminal,
+            next_value,
+            batch.extras.get("discount", discount),  # of several steps together
+        )
+        target_q = jnp.min(  # Eq. 63, 64
+            critic_net.apply(target_critic, batch.observation, batch.action),
+            axis=0,
+        )
+        chex.assert_equal_shape([target, target_q, batch.reward])  # no broadcasting
+        v_grads, (v_losses, advantage, v) = jax.grad(value_loss, has_aux=True)(
+            state.value.params, target_q, batch.observation
+        )
+        q_grads, (q_losses, q) = jax.grad(critic_loss, has_aux=True)(
+            state.critic.params, batch, target
+        )
+        new_state = ValueState(
+            critic=train_state.apply_gradients(state.critic, q_grads, optimizer),
+            target_critic=target_critic,
+            value=train_state.apply_gradients(state.value, v_grads, optimizer),
+        )
+        rows = {
+            "critic/loss": jnp.mean(q_losses, axis=0),
+            "critic/q": jnp.mean(q, axis=0),
+            "critic/ensemble_std": value_ops.ensemble_std(q),
+            "value/loss": v_losses,
+            "value/v": v,
+            "value/advantage": advantage,
+        }
+        return new_state, advantage, rows
+
+    def q_values(
+        params: Params, observation: Array, action: Array, dtype: str = "float32"
+    ) -> Array:
+        return critics(dtype).apply(params, observation, action)
+
+    return ValueLearner(init, update, q_values)

@@ -1,0 +1,1 @@
+"""A whole run: data, training, evaluations, checkpoints and their folder."""

@@ -1,0 +1,80 @@
+"""From names and single settings to a run: what a command line and a call share."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gem_jax import algorithms, configs, errors
+from gem_jax.data import tasks
+from gem_jax.runs import presets
+from gem_jax.runs.run_record import Run
+
+
+def resolve(
+    env: str,
+    algo: str,
+    preset: str,
+    *,
+    source: str = "auto",
+    seeds: Sequence[int] = (0,),
+    workdir: str | pathlib.Path | None = None,
+    config: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+    command: str = "",
+) -> Run:
+    """The run that is asked for, with the rest by algorithm, task and preset.
+
+    Args:
+      env: name of the task.
+      algo: registered name.
+      preset: one of ``presets.PRESETS``.
+      source: of the data.
+      seeds: trained side by side.
+      workdir: by default ``runs/ENV/ALGO/seedS``.
+      config: fields of the algorithm's configuration that differ.
+      data: fields of ``DataOptions`` that differ; those that are ``None`` do not.
+      command: for the record.
+
+    Raises:
+      UserError: there is no such task, algorithm, preset, field or option, or a value
+        is out of range.
+    """
+    task, settings = tasks.get(env), default_config(env, algo, preset)
+    known = [field.name for field in dataclasses.fields(settings)]
+    for name in config or {}:
+        if name not in known:
+            raise errors.UserError(
+                f"{algo} has no setting {name}; it has {', '.join(known)}"
+            )
+    try:
+        settings = dataclasses.replace(settings, **config or {})
+    except ValueError as error:
+        raise errors.UserError(f"--config: {error}") from None
+    options = presets.data_options(preset, algo, settings).override(**data or {})
+    folder = workdir or f"runs/{task.name}/{algo}/seed{seeds[0]}"
+    return Run(
+        task=task,
+        algo=algo,
+        config=settings,
+        source=source,
+        preset=preset,
+        schedule=presets.schedule(preset, task, settings.num_steps),
+        data=options,
+        seeds=tuple(seeds),
+        workdir=pathlib.Path(folder).expanduser().resolve(),
+        command=command,
+    )
+
+
+def default_config(env: str, algo: str, preset: str) -> Any:
+    """The settings of an algorithm for a task under a preset.
+
+    Raises:
+      UserError: there is no such task, algorithm or preset.
+    """
+    algorithms.lookup(algo)
+    presets.check(preset)
+    return configs.get_config(algo, tasks.get(env), preset)

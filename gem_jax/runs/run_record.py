@@ -1,0 +1,157 @@
+"""What a run is, and what its folder says about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import pathlib
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from gem_jax import data, errors
+from gem_jax.data import tasks
+from gem_jax.data.options import DataOptions
+from gem_jax.runs import presets, statistics
+from gem_jax.training import checkpoint, rundir
+from gem_jax.types import EnvSpec
+
+_PACKAGES = ("gem_jax", "jax", "flax", "optax", "orbax-checkpoint", "mujoco", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Everything that decides a run.
+
+    Attributes:
+      task: row of the task table.
+      algo: registered name.
+      config: that algorithm's settings.
+      source: where the data come from, see ``gem_jax.data.load``.
+      preset: name, for the record.
+      schedule: lengths and intervals.
+      data: what is taken of the source, and what is made of it.
+      seeds: trained side by side.
+      workdir: the run folder.
+      command: for the record.
+    """
+
+    task: tasks.Task
+    algo: str
+    config: Any
+    source: str
+    preset: str
+    schedule: presets.Schedule
+    data: DataOptions
+    seeds: tuple[int, ...]
+    workdir: pathlib.Path
+    command: str
+
+
+def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, Any]:
+    """The content of config.json; its ``identity`` is what a checkpoint must match."""
+    config = dataclasses.asdict(run.config)
+    versions = {name: _version(name) for name in _PACKAGES}
+    assert provenance.rewards is not None  # loaded
+    return {
+        "env": run.task.name,
+        "algo": run.algo,
+        "preset": run.preset,
+        "source": provenance.source,
+        "seeds": list(run.seeds),
+        "config": config,
+        "schedule": dataclasses.asdict(run.schedule),
+        "spec": spec._asdict(),
+        "data": dataclasses.asdict(run.data),
+        "format": rundir.FORMAT,
+        "identity": {
+            "env": run.task.name,
+            "algo": run.algo,
+            "seeds": list(run.seeds),
+            "config": config,
+            "log_every": run.schedule.log_every,
+            "dataset": provenance.sha256,
+            "num_transitions": run.data.num_transitions,
+            "num_used": spec.num_transitions,
+            "repair": run.data.repair,
+            "best_share": run.data.best_share,
+            "n_step": run.data.n_step,
+            "rewards": dataclasses.asdict(provenance.rewards),
+        },
+        "command": run.command,
+        "versions": versions | {"python": platform.python_version()},
+        "platform": f"{jax.default_backend()} {jax.devices()[0].device_kind}",
+    }
+
+
+def summarize(
+    run: Run, dataset: data.OfflineDataset, wall_seconds: float
+) -> dict[str, Any]:
+    """The content of summary.json, from the lines that the run has written."""
+    rows = rundir.read_lines(run.workdir / rundir.EVAL)
+    last = max(row["step"] for row in rows)
+    scores = [row["normalized_score"] for row in rows if row["step"] == last]
+    metrics = rundir.read_lines(run.workdir / rundir.METRICS)
+    rates = [
+        row["updates_per_second"]
+        for row in metrics
+        if row["phase"] == metrics[-1]["phase"]
+    ]
+    return {
+        "env": run.task.name,
+        "algo": run.algo,
+        "source": dataset.provenance.source,
+        "dataset": dataset.provenance.id,
+        "behavior_score": dataset.behavior_score,
+        "preset": run.preset,
+        "steps": last,
+        "seeds": list(run.seeds),
+        "normalized_score": {
+            "mean": float(np.mean(scores)),
+            "std": statistics.sample_std(scores),  # ddof = 1, over seeds
+            "per_seed": scores,
+        },
+        "wall_seconds": wall_seconds,
+        # The median leaves compilation and a busy moment out.
+        "updates_per_second": float(np.median(rates)),
+    }
+
+
+def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
+    """Refuses a folder whose run was another one, with or without its checkpoints."""
+    if not (workdir / rundir.CONFIG).exists():
+        return
+    saved = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))["identity"]
+    wanted = json.loads(json.dumps(record["identity"]))  # tuples become lists, as saved
+    checkpoint.check_config(saved, wanted, workdir)
+
+
+def check_resume(workdir: pathlib.Path, resume: str) -> None:
+    """Refuses to begin or to continue against the user's word."""
+    begun = any(
+        (workdir / name).exists() for name in (rundir.CONFIG, checkpoint.FOLDER)
+    )
+    if resume == "never" and begun:
+        raise errors.UserError(
+            f"{workdir} already holds a run; give another --workdir or --resume=auto"
+        )
+    if resume == "must" and not begun:
+        raise errors.UserError(
+            f"{workdir} holds no run to continue; check --workdir or drop --resume=must"
+        )
+
+
+def complete(workdir: pathlib.Path, step: int, num_steps: int) -> bool:
+    """Whether nothing is left to do; a damaged last checkpoint leaves some."""
+    return step == num_steps and (workdir / rundir.SUMMARY).exists()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

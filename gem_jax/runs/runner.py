@@ -1,0 +1,293 @@
+"""One run from settings to summary: data, training, evaluations, checkpoints, files."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from gem_jax import algorithms, data, errors
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.data import locks, progress
+from gem_jax.runs import (
+    candidate_memory,
+    candidate_time,
+    metric_lines,
+    pacing,
+    run_record,
+)
+from gem_jax.training import (
+    checkpoint,
+    evaluation,
+    interrupt,
+    loop,
+    n_step,
+    rundir,
+)
+from gem_jax.types import EnvSpec, Transition
+
+
+def train(
+    run: run_record.Run, *, resume: str = "auto", log: Callable[[str], None] = print
+) -> None:
+    """Trains, evaluates and writes the run folder.
+
+    An interrupt saves a checkpoint; the same call then continues.
+
+    Args:
+      run: what to do.
+      resume: ``"auto"`` continues a run that is there, ``"never"`` refuses to touch
+        one, ``"must"`` refuses to begin one.
+      log: takes one line.
+
+    Raises:
+      Interrupted: SIGINT or SIGTERM arrived, and all is saved.
+      UserError: the folder holds another run, or none, or is in use; data or settings
+        are unfit.
+      FloatingPointError: training diverged; the last checkpoint is finite.
+    """
+    run_record.check_resume(run.workdir, resume)
+    with locks.claim(run.workdir / ".lock", str(run.workdir), log):
+        _train(run, log)
+
+
+def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
+    began = time.perf_counter()
+    dataset = data.load(
+        run.task.name,
+        run.source,
+        num_transitions=run.data.num_transitions,
+        repair=run.data.repair,
+        reward_transform=run.data.reward_transform,
+        best_share=run.data.best_share,
+        log=log,
+    )
+    used = len(dataset.transitions.reward)
+    log(f"training on {used:,} of {dataset.provenance.num_transitions:,} transitions")
+    spec = EnvSpec(
+        run.task.observation_size,
+        run.task.action_size,
+        run.task.horizon,
+        num_transitions=used,
+        num_episodes=len(dataset.episode_offsets) - 1,
+    )
+    algorithm = algorithms.make(run.algo, run.config, spec)
+    episode: Any = dataset.episode_id.astype(np.int32)
+    transitions = dataset.transitions._replace(extras={"episode": episode})
+    transitions = _spanned(run, algorithm, transitions)
+    algorithm.check(transitions, log)
+    _require_candidates(run, algorithm, spec, log)
+    record = run_record.describe(run, spec, dataset.provenance)
+    run_record.check_identity(run.workdir, record)
+    keys = loop.seed_keys(run.seeds)
+    with (
+        checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
+        evaluation.make_evaluator(run.task.env_id, algorithm) as evaluate,
+        interrupt.watch(raising=False) as stop,
+    ):
+        stop.expendable = True  # until there is something that the disk has not
+        like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+        restored = checkpoint.restore(store, like)
+        if restored is None:
+            rundir.write_json(run.workdir / rundir.CONFIG, record)
+            origin = dataset.provenance.to_dict() | {"num_used": used}
+            origin["n_step"] = run.data.n_step
+            rundir.write_json(run.workdir / rundir.DATASET, origin)
+            restored = checkpoint.Restored(0, loop.init(algorithm, keys))
+        elif run_record.complete(run.workdir, restored.step, algorithm.num_steps):
+            log(f"{run.workdir} is complete; nothing to do")
+            return
+        else:
+            log(f"continuing from update {restored.step}")
+        for name in (rundir.METRICS, rundir.EVAL):
+            rundir.forget_after(run.workdir / name, restored.step)
+        began -= restored.notes.get("seconds", _seconds_so_far(run.workdir))
+
+        def evaluate_all(state: loop.State, step: int) -> None:
+            _evaluate(run, algorithm, evaluate, state, step, stop, log)
+
+        _fit(run, algorithm, store, restored, transitions, evaluate_all, stop, began)
+    summary = run_record.summarize(run, dataset, time.perf_counter() - began)
+    rundir.write_json(run.workdir / rundir.SUMMARY, summary)
+    score = summary["normalized_score"]
+    log(
+        f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
+        f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
+    )
+
+
+def _spanned(
+    run: run_record.Run, algorithm: Algorithm, transitions: Transition
+) -> Transition:
+    """The transitions with as many steps in each as the run asks for."""
+    if run.data.n_step == 1:
+        return transitions
+    if not algorithm.takes_n_steps:
+        raise errors.UserError(
+            f"n_step={run.data.n_step} is not for {run.algo}, whose targets do not "
+            "bootstrap from the state after a transition; leave it at 1"
+        )
+    return n_step.span(transitions, run.data.n_step, run.config.discount)
+
+
+def _require_candidates(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    spec: EnvSpec,
+    log: Callable[[str], None],
+) -> None:
+    """Refuses what evaluations could not hold, and says what would take them long."""
+    free, on_cpu = candidate_memory.free_bytes(), jax.default_backend() == "cpu"
+    candidate_memory.require(
+        algorithm.knobs,
+        run.config,
+        spec,
+        evaluation.MAX_ENVS,
+        free,
+        on_cpu=on_cpu,
+        prefix="--config.",
+    )
+    schedule = run.schedule
+    on_the_way = (algorithm.phases[-1].num_steps - 1) // schedule.eval_every
+    episodes = on_the_way * schedule.eval_episodes + schedule.final_episodes
+    decisions = len(run.seeds) * episodes * spec.horizon
+    candidate_time.announce(decisions, algorithm.knobs, run.config, spec, log)
+
+
+def _fit(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    store: checkpoint.Store,
+    restored: checkpoint.Restored,
+    dataset: Transition,
+    evaluate: Callable[[loop.State, int], None],
+    stop: interrupt.Watch,
+    began: float,
+) -> None:
+    """The chunks and what happens between them."""
+    step, schedule = restored.step, run.schedule
+    line = metric_lines.Line(restored.notes)
+    pace = pacing.Pace(schedule.log_every)
+    phases = {phase.name: phase for phase in algorithm.phases}
+    if _evaluation_due(run, algorithm, step):  # an interrupt may have fallen into it
+        evaluate(restored.state, step)
+    bar = progress.Progress("training", algorithm.num_steps - step, "updates")
+    lap = lap_of_line = time.perf_counter()
+    begin = step
+    for chunk in loop.run(
+        algorithm,
+        loop.seed_keys(run.seeds),
+        dataset,
+        restored.state,
+        start_step=step,
+        chunk_size=pace.size,
+    ):
+        metrics = jax.device_get(chunk.metrics)  # waits for the device
+        stop.expendable = False
+        now = time.perf_counter()
+        phase, length = phases[chunk.phase], chunk.step - step
+        pace.took(phase, chunk.phase_step, length, now - lap)
+        step = chunk.step
+        line.add(metrics, run.seeds, step)
+        bar.add(length)
+        due = saving = False
+        if _ends_line(phase, chunk.phase_step, schedule.log_every):
+            rate = (step - begin) / (now - lap_of_line)
+            _write_metrics(run, chunk, line, rate, now - began)
+            due = _evaluation_due(run, algorithm, step)
+            saving = chunk.phase_done or _crossed(
+                chunk.phase_step, line.updates, schedule.checkpoint_every
+            )
+            line = metric_lines.Line({})
+        slow = pace.may_last(phase, chunk.phase_step)
+        stopping = stop()  # asked once: a signal may come at any moment
+        if saving or due or slow or stopping:
+            notes = {**line.notes(), "seconds": time.perf_counter() - began}
+            checkpoint.save(store, step, chunk.state, notes)
+            stop.expendable = True
+        if stopping:
+            stop.check()
+        if due:
+            evaluate(chunk.state, step)
+        lap = time.perf_counter()
+        if not line.updates:
+            begin, lap_of_line = step, lap
+
+
+def _ends_line(phase: Phase, phase_step: int, log_every: int) -> bool:
+    """Whether a line of metrics ends: on a grid that every refresh begins anew."""
+    every = phase.refresh_every if phase.refresh else phase.num_steps
+    return phase_step == phase.num_steps or phase_step % every % log_every == 0
+
+
+def _crossed(step: int, length: int, every: int) -> bool:
+    """Whether one of the last ``length`` steps is a multiple of ``every``."""
+    return step // every > (step - length) // every
+
+
+def _evaluation_due(run: run_record.Run, algorithm: Algorithm, step: int) -> bool:
+    """Whether the last phase has reached an evaluation that is not written yet."""
+    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
+    written = rundir.read_lines(run.workdir / rundir.EVAL)
+    last = max((row["step"] for row in written), default=begin)
+    if last >= step:
+        return False
+    crossed = _crossed(step - begin, step - last, run.schedule.eval_every)
+    return crossed or step == algorithm.num_steps
+
+
+def _evaluate(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    evaluate: Callable[..., list[evaluation.EvalResult]],
+    state: loop.State,
+    step: int,
+    stop: interrupt.Watch,
+    log: Callable[[str], None],
+) -> None:
+    """Evaluates every seed, then writes all their rows at once."""
+    schedule = run.schedule
+    last = step == algorithm.num_steps
+    episodes = schedule.final_episodes if last else schedule.eval_episodes
+    rows = []
+    for index, seed in enumerate(run.seeds):
+        params = loop.policy_params(algorithm, loop.select_seed(state, index))
+        try:
+            [result] = evaluate(
+                params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
+            )
+        except evaluation.Cancelled:
+            stop.check()
+            raise
+        row = evaluation.to_row(result, run.task, algorithm.knobs)
+        rows.append({"step": step, "seed": seed, **row})
+    rundir.append_lines(run.workdir / rundir.EVAL, rows)
+    scores = [row["normalized_score"] for row in rows]
+    listed = ", ".join(f"{score:.1f}" for score in scores)
+    log(f"update {step}: normalized score {listed} ({episodes} episodes a seed)")
+
+
+def _write_metrics(
+    run: run_record.Run,
+    chunk: loop.Chunk,
+    line: metric_lines.Line,
+    rate: float,
+    seconds: float,
+) -> None:
+    """A line a seed."""
+    shared = {"step": chunk.step, "phase": chunk.phase}
+    speed = {"updates_per_second": rate, "seconds": seconds}
+    rows = [
+        {**shared, "seed": seed, **speed, **line.means(index)}
+        for index, seed in enumerate(run.seeds)
+    ]
+    rundir.append_lines(run.workdir / rundir.METRICS, rows)
+
+
+def _seconds_so_far(workdir: pathlib.Path) -> float:
+    rows = rundir.read_lines(workdir / rundir.METRICS)
+    return rows[-1]["seconds"] if rows else 0.0

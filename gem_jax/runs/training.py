@@ -1,0 +1,62 @@
+"""Training in one call."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from gem_jax import policy
+from gem_jax.policy import Policy
+from gem_jax.runs import resolve, runner
+
+
+def train(
+    env: str,
+    algo: str = "gem",
+    *,
+    source: str = "auto",
+    seed: int = 0,
+    preset: str = "laptop",
+    workdir: str | pathlib.Path | None = None,
+    resume: str = "auto",
+    data: dict[str, Any] | None = None,
+    log: Callable[[str], None] = print,
+    **config: Any,
+) -> Policy:
+    """Trains, evaluates, and returns the trained policy.
+
+    Does what ``python -m experiments.train`` does, and writes the same run folder, so
+    that a call which was interrupted continues when it is made again.
+
+    Args:
+      env: name of the task, such as ``"antmaze-umaze-v2"``.
+      algo: registered name.
+      source: of the data, see ``gem_jax.data.load``.
+      seed: of everything that is drawn.
+      preset: ``"laptop"``, ``"paper"`` or ``"smoke"``.
+      workdir: the run folder; by default ``runs/ENV/ALGO/seedS``.
+      resume: ``"auto"``, ``"never"`` or ``"must"``.
+      data: fields of ``gem_jax.data.DataOptions``.
+      log: takes one line.
+      **config: fields of the algorithm's ``Config``, such as ``num_steps=20_000``.
+
+    Raises:
+      UserError: names or values that cannot be meant, data that are unfit, or a folder
+        that holds another run.
+      FloatingPointError: training diverged.
+    """
+    named = [repr(env), f"{algo=}"[5:], *(f"{k}={v!r}" for k, v in config.items())]
+    run = resolve.resolve(
+        env,
+        algo,
+        preset,
+        source=source,
+        seeds=(seed,),
+        workdir=workdir,
+        config=config,
+        data=data,
+        command=f"gem_jax.train({', '.join(named)})",
+    )
+    runner.train(run, resume=resume, log=log)
+    return policy.load(run.workdir)
