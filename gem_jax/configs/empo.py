@@ -1,24 +1,8 @@
 """EMPO: the two columns of the paper's Table 4, and forms that two cores can train.
 
-Published, D4RL's files: medium-expert halfcheetah 92.6, hopper 110.2, walker2d 108.4.
-
     python -m experiments.train --algo=empo --env=navigation-v0
-    python -m experiments.train --algo=empo --env=hopper-medium-expert-v2 --preset=paper
 
-``laptop`` takes fewer updates. On locomotion clustering has epochs of a hundred, since
-policies part best while they still learn; on navigation, whose networks are small, of
-2,000, with E-steps of the policies themselves on all steps. What a hundred ask for:
-
-* Averaged policies. The noise of the last gradients, summed over a trajectory, is more
-  than what tells policies apart.
-* E-steps on a hundred steps of each trajectory: spread over all of it until the
-  clusters have parted; then contiguous ones, so that a stretch that one policy alone
-  has learned yet is outvoted by others; at the end spread again.
-* No low log-std, with which single steps decide.
-
-Rates that decay keep the last step's noise out of the choice of a cluster. Targets of Q
-and Q_H follow sooner, so that values still cross the horizon in fewer steps. Returns
-that a time limit cut end with Q.
+``docs/algorithms.md`` says what each of ``laptop``'s settings is for.
 """
 
 from __future__ import annotations

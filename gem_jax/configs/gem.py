@@ -1,14 +1,6 @@
 """GEM: the paper's protocol, and a shorter form for two cores.
 
-Published, 1M updates on D4RL's files, knobs swept by suite: antmaze-umaze 83,
-maze2d 59 / 118 / 90.
-
-    python -m experiments.train --env=antmaze-umaze-v2 --preset=paper
-
-Values and weights are learned as IQL's are, with as many gradient steps under every
-preset; those of the behavior mixture come before, beside them: 100,000 under ``paper``,
-30,000 under ``laptop``. ``laptop`` differs from ``paper`` in the number of steps, two
-critics with LayerNorm, smaller batches for the behavior and N = 64 candidates.
+python -m experiments.train --env=antmaze-umaze-v2 --preset=paper
 """
 
 from __future__ import annotations

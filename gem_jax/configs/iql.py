@@ -1,10 +1,6 @@
 """Implicit Q-learning: the reference implementation's settings.
 
-Published, 1M updates on D4RL's files: antmaze-umaze 77, maze2d 42 / 35 / 62.
-
-    python -m experiments.train --algo=iql --env=antmaze-umaze-v2 --preset=paper
-
-``laptop`` takes fewer updates, and LayerNorm in the critics, as GEM's does.
+python -m experiments.train --algo=iql --env=antmaze-umaze-v2 --preset=paper
 """
 
 from __future__ import annotations
