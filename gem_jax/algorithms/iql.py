@@ -100,16 +100,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         log_std_min=config.log_std_min,
         log_std_max=config.log_std_max,
     )
-    values = expectile_value.make_value_learner(
-        spec,
-        hidden_sizes=config.hidden_sizes,
-        num_critics=config.num_critics,
-        layer_norm=config.critic_layer_norm,
-        learning_rate=config.learning_rate,
-        discount=config.discount,
-        expectile=config.expectile,
-        polyak=config.polyak,
-    )
+    values = expectile_value.make_value_learner(config, spec)
 
     def init(key: PRNGKey) -> State:
         value_key, actor_key = jax.random.split(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import flax.struct
@@ -46,29 +46,24 @@ class ValueLearner(NamedTuple):
     apply: Callable[..., Array]
 
 
-def make_value_learner(
-    spec: EnvSpec,
-    *,
-    hidden_sizes: tuple[int, ...],
-    num_critics: int,
-    layer_norm: bool,
-    learning_rate: float,
-    discount: float,
-    expectile: float,
-    polyak: float,
-) -> ValueLearner:
+def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
     """Implicit Q-learning's critic on an ensemble (GEM Eq. 60-66).
 
     Observations come in normalized.
+
+    Args:
+      config: with ``hidden_sizes``, ``num_critics``, ``critic_layer_norm``,
+        ``learning_rate``, ``discount``, ``expectile`` and ``polyak``.
+      spec: sizes of the environment.
     """
 
     def critics(dtype: str) -> bundle.Network:
-        module = critic.Critic(hidden_sizes, layer_norm, dtype)
-        return bundle.ensemble(bundle.from_module(module), num_critics)
+        module = critic.Critic(config.hidden_sizes, config.critic_layer_norm, dtype)
+        return bundle.ensemble(bundle.from_module(module), config.num_critics)
 
     critic_net = critics("float32")
-    value_net = bundle.from_module(critic.Value(hidden_sizes))
-    optimizer = optax.adam(learning_rate)
+    value_net = bundle.from_module(critic.Value(config.hidden_sizes))
+    optimizer = optax.adam(config.learning_rate)
 
     def init(key: PRNGKey) -> ValueState:
         critic_key, value_key = jax.random.split(key)
@@ -85,7 +80,7 @@ def make_value_learner(
     def value_loss(params: Params, target_q: Array, observation: Array):
         v = value_net.apply(params, observation)
         residual = target_q - v  # u of Eq. 66; also the advantage of Eq. 40
-        losses = value_ops.expectile_loss(residual, expectile)  # Eq. 65
+        losses = value_ops.expectile_loss(residual, config.expectile)  # Eq. 65
         return jnp.mean(losses), (losses, residual, v)
 
     def critic_loss(params: Params, batch: Transition, target: Array):
@@ -97,7 +92,7 @@ def make_value_learner(
         # Eq. 62 of the update before: what the targets see is the same, and a copy that
         # changes before it is read changes in place, where XLA would copy it first.
         target_critic = train_state.polyak(
-            state.target_critic, state.critic.params, polyak
+            state.target_critic, state.critic.params, config.polyak
         )
         # V(s') comes from before V's step, and the advantage too: all gradients of one
         # update are taken at the same parameters.
@@ -106,7 +101,7 @@ def make_value_learner(
             batch.reward,
             batch.terminal,
             next_value,
-            batch.extras.get("discount", discount),  # of several steps together
+            batch.extras.get("discount", config.discount),  # of several steps together
         )
         target_q = jnp.min(  # Eq. 63, 64
             critic_net.apply(target_critic, batch.observation, batch.action),

@@ -77,16 +77,7 @@ class ActorParams(NamedTuple):
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
     actor, behavior = _make_actor(config, spec), _make_behavior(config, spec)
-    values = expectile_value.make_value_learner(
-        spec,
-        hidden_sizes=config.hidden_sizes,
-        num_critics=config.num_critics,
-        layer_norm=config.critic_layer_norm,
-        learning_rate=config.learning_rate,
-        discount=config.discount,
-        expectile=config.expectile,
-        polyak=config.polyak,
-    )
+    values = expectile_value.make_value_learner(config, spec)
 
     def init(key: PRNGKey) -> State:
         value_key, actor_key, behavior_key = jax.random.split(key, 3)
