@@ -71,10 +71,10 @@ def _inspect(task: tasks.Task) -> Mapping[str, Any]:
     verdicts = faults.examine(found, task)
     facts = {**provenance.to_dict(), **inspection.describe(found, task)}
     if _OUTPUT.value:
-        from experiments import inspection_page  # plots are slow to import
+        from experiments.dataset import page  # plots are slow to import
 
         with _writing_output() as path:
-            inspection_page.save(path.with_suffix(".png"), found, task, facts, verdicts)
+            page.save(path.with_suffix(".png"), found, task, facts, verdicts)
     return {**facts, "verdicts": [verdict._asdict() for verdict in verdicts]}
 
 
