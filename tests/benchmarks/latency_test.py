@@ -84,6 +84,7 @@ def test_a_runs_own_weights_can_act(tmp_path):
         "spec": fakes.SPEC._asdict(),
         "seeds": [0],
         "identity": {},
+        "format": rundir.FORMAT,
     }
     rundir.write_json(tmp_path / rundir.CONFIG, record)
     algorithm = algorithms.make("gem", config, fakes.SPEC)
@@ -119,7 +120,7 @@ def test_a_runs_own_weights_can_act(tmp_path):
 )
 def test_bare_products_are_made_where_they_fit(free, layouts):
     config = gem.Config(hidden_sizes=(8, 8), num_critics=2, num_candidates=3)
-    bound = policy.bind(gem.make(config, fakes.SPEC), None, fakes.SPEC, 0)
+    bound = policy.bind(gem.make(config, fakes.SPEC), fakes.policy_params(None))
     setting = latency_settings.Setting("gem", "", "", None, {}, 1, 2, 0.0)
     found = latency_measure.bare_critics(bound, config, setting, free)
     assert found.keys() == layouts

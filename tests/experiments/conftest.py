@@ -46,7 +46,7 @@ def run(spawn):
     def finish(module, *flags, **options):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = spawn(module, *flags, **pipes, **options)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     return finish

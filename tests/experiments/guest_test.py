@@ -45,7 +45,7 @@ from gem_jax.training import checkpoint, evaluation
 with checkpoint.open_store(sys.argv[2], {}) as store:
     checkpoint.save(store, 1, {"x": jax.numpy.ones(3)})
 require_same("save")
-with evaluation.make_evaluator("gem_jax/Maze2D-umaze-v0", policy.algorithm.act) as play:
+with evaluation.make_evaluator("gem_jax/Maze2D-umaze-v0", policy.algorithm) as play:
     play(policy.params, evaluation.seed_key(0), [policy.knobs], 1)
 require_same("an evaluation")
 absl.logging.info("the host speaks")

@@ -82,7 +82,7 @@ def test_bad_loads_and_observations_are_refused(finished, tmp_path):
         gem_jax.load(tmp_path)
     older = '{"algo": "gem", "versions": {"gem_jax": "0.1.0"}}'
     (tmp_path / "config.json").write_text(older)
-    with pytest.raises(errors.UserError, match=r"a run of gem_jax 0.1.0, .* format 1"):
+    with pytest.raises(errors.UserError, match=r"a run of gem_jax 0.1.0, .*format 1"):
         gem_jax.load(tmp_path)
     with pytest.raises(errors.UserError, match="holds 2 seed"):
         gem_jax.load(finished, seed=2)
