@@ -173,7 +173,7 @@ def test_an_interrupted_experiment_continues_to_its_table_and_figures(
         if "training on" in line:
             process.send_signal(signal.SIGTERM)
             break
-    rest, _ = process.communicate(timeout=300)
+    rest, _ = process.communicate(timeout=600)
     assert process.returncode == 143 and "interrupted" in rest
     assert not (tmp_path / "table.json").exists()
     result = run("navigation", *flags)
