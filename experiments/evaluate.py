@@ -32,11 +32,11 @@ def parse(argv: list[str]) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
-    """Plays the episodes of every seed and prints one line each."""
+    """Evaluates every seed and prints one line each."""
     cli.no_arguments(argv)
     run = reevaluation.load(pathlib.Path(_WORKDIR.value), _CHECKPOINT.value)
     asked = knob_flags.given(run.policies[0].knobs)
-    (rows,) = reevaluation.play([run.with_knobs(asked)], _EPISODES.value)
+    (rows,) = reevaluation.evaluate([run.with_knobs(asked)], _EPISODES.value)
     print(format_rows(run, rows))
     if _OUTPUT.value:
         rundir.append_lines(pathlib.Path(_OUTPUT.value), rows)

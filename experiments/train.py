@@ -2,8 +2,8 @@
 
 python -m experiments.train --env=antmaze-umaze-v2
 
-Every setting of the algorithm is a flag too, --config.FIELD=VALUE; they are listed in
-gem_jax/algorithms/ALGO.py, and an unknown one is answered with the list.
+Every setting of the algorithm is a flag too, --config.FIELD=VALUE; its Config in
+gem_jax/algorithms lists them, and an unknown one is answered with the list.
 """
 
 from __future__ import annotations

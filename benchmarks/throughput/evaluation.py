@@ -24,7 +24,7 @@ _PHYSICS_STEPS = 300  # of each environment
 def measure(
     env: str, num_candidates: int, *, preset: str, episodes: int
 ) -> dict[str, Any]:
-    """Plays GEM with fresh weights; the shares add up to one.
+    """Evaluates GEM with fresh weights; the shares add up to one.
 
     Physics is the environments stepped alone on as many threads; the policy is what an
     evaluation takes beyond that of one that always does nothing; Python is the rest. An

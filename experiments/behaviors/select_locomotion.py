@@ -4,7 +4,7 @@
 
 reads the `policy_STEP.npz` files of ``train_locomotion``. The medium policy is the one
 whose episodes lie nearest to the score of D4RL's medium policy, and this whether it
-samples or plays the mean of its actions, so that a clone, which learns the mean,
+samples or executes the mean of its actions, so that a clone, which learns the mean,
 neither beats it nor falls short by much. The expert is the best. These two and a
 selection of the others, evenly spread over training, go to ``--output``, in float16, to
 replace the file in ``gem_jax/data/local``. Every score that is printed or stored is of

@@ -19,7 +19,7 @@ def normalized(robot: str, episode_return: Any) -> Any:
 
 
 def pick_medium(sampled: np.ndarray, mean: np.ndarray, target: float) -> int:
-    """The policy whose episodes lie nearest to ``target``, whichever way it plays.
+    """The policy whose episodes lie nearest to ``target``, whichever way it acts.
 
     Args:
       sampled: `[P, episodes]` scores of sampled actions.

@@ -33,7 +33,7 @@ def held_out_nll(
 
     Args:
       found: at least ten episodes, none of them empty.
-      num_steps: gradient steps for each mixture. Log-scales move by at most the
+      num_steps: gradient steps for each mixture. Log-stds move by at most the
         learning rate a step.
       seed: of parameters and minibatches.
       learning_rate: at the start; a cosine takes it to a tenth.

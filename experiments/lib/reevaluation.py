@@ -1,4 +1,4 @@
-"""Plays a trained run again, with the knobs it was trained with or with others."""
+"""Evaluates a trained run again, with the knobs it was trained with or with others."""
 
 from __future__ import annotations
 
@@ -89,10 +89,12 @@ def require_one_task(runs: Sequence[TrainedRun]) -> None:
         raise errors.UserError("two runs share a seed; sweep them one by one")
 
 
-def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, Any]]]:
+def evaluate(
+    runs: Sequence[TrainedRun], episodes: int
+) -> Iterator[list[dict[str, Any]]]:
     """Yields a list of rows for each run, a row a seed, in order.
 
-    All runs are of one task; a run with other knobs counts as another. Each plays the
+    All runs are of one task; a run with other knobs counts as another. Each runs the
     same episodes with the same random numbers under all of its knobs, those side by
     side that one program can serve. Neighbors with equal settings share the compiled
     programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
@@ -108,9 +110,9 @@ def play(runs: Sequence[TrainedRun], episodes: int) -> Iterator[list[dict[str, A
         alike = list(group)
         task = tasks.get(alike[0].record["env"])
         algorithm = alike[0].policies[0].algorithm
-        with evaluation.make_evaluator(task.env_id, algorithm) as evaluate:
+        with evaluation.make_evaluator(task.env_id, algorithm) as run_episodes:
             for batch in _batches(alike, size):
-                yield from _play_batch(evaluate, batch, task, episodes)
+                yield from _evaluate_batch(run_episodes, batch, task, episodes)
 
 
 def _require_memory(runs: Sequence[TrainedRun]) -> None:
@@ -140,8 +142,8 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _play_batch(
-    evaluate: Callable[..., list[evaluation.EvalResult]],
+def _evaluate_batch(
+    run_episodes: Callable[..., list[evaluation.EvalResult]],
     batch: Sequence[TrainedRun],
     task: tasks.Task,
     episodes: int,
@@ -151,7 +153,7 @@ def _play_batch(
     for index, seed in enumerate(batch[0].record["seeds"]):
         knobs = [run.policies[index].knobs for run in batch]
         params, key = batch[0].policies[index].params, evaluation.seed_key(seed)
-        by_seed.append(evaluate(params, key, knobs, episodes))
+        by_seed.append(run_episodes(params, key, knobs, episodes))
     for i, run in enumerate(batch):
         rows = [
             origin

@@ -17,7 +17,7 @@ from absl import flags
 from experiments.lib import cli
 from experiments.navigation import clustering as navigation_clustering
 from experiments.navigation import figures as navigation_figures
-from experiments.navigation import rollouts as navigation_play
+from experiments.navigation import rollouts as navigation_rollouts
 from experiments.navigation import table as navigation_table
 from gem_jax import data
 from gem_jax.data import tasks
@@ -32,7 +32,7 @@ _EPISODES = flags.DEFINE_integer("episodes", 10, "Rollouts a seed.", lower_bound
 
 
 def main(argv: list[str]) -> None:
-    """Trains what is missing, plays, prints the table and draws the figures."""
+    """Trains what is missing, rolls out, prints the table and draws the figures."""
     cli.no_arguments(argv)
     task = tasks.get("navigation-v0")
     preset = _PRESET.value or presets.default_preset()[0]
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
         task.name, num_transitions=options.num_transitions, repair=options.repair
     )
     outcomes = {
-        title: navigation_play.play(run, dataset, _EPISODES.value)
+        title: navigation_rollouts.roll_out(run, dataset, _EPISODES.value)
         for title, run in runs.items()
     }
     table = {

@@ -1,4 +1,4 @@
-"""Plays finished runs on the navigation task, all seeds and episodes at once."""
+"""Rollouts of finished runs on the navigation task, all seeds and episodes at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gem_jax.runs import run_record
 from gem_jax.training import checkpoint, evaluation, loop, rundir
 
 
-def play(
+def roll_out(
     run: run_record.Run, dataset: data.OfflineDataset, num_episodes: int
 ) -> navigation_table.Outcome:
     """Rollouts of every seed's final policy, in one compiled program.

@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
         if not table.holds(changed[i])
     ]
     bar = progress.Progress("sweep", len(missing), "settings")
-    for rows in reevaluation.play(missing, _EPISODES.value):
+    for rows in reevaluation.evaluate(missing, _EPISODES.value):
         table.append(rows)
         bar.add(1)
     found = [

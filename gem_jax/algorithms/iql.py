@@ -39,7 +39,7 @@ class Config:
       beta: inverse temperature of the advantage weights.
       max_weight: their cap.
       polyak: rate of the target critics.
-      log_std_min: lower bound of the policy's log-scale.
+      log_std_min: lower bound of the policy's log-std.
       log_std_max: upper bound. Two bounds of 0 make the regression one of squared
         errors, the reference's deterministic policy.
       normalize_observations: by the dataset's mean and standard deviation.

@@ -40,7 +40,7 @@ class Settings:
       meanwhile taught to all; spread, a trajectory goes to its cluster as a whole.
     window_stop: number of the first E-step after them.
     momentum: mu of the posterior; 0 switches heuristic I off.
-    log_std_min: lower bound of the policies' log-scales.
+    log_std_min: lower bound of the policies' log-stds.
     log_std_max: upper bound.
     """
 

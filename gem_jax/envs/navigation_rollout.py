@@ -41,7 +41,7 @@ def rollout(
     *,
     horizon: int = navigation.HORIZON,
 ) -> Rollout:
-    """Plays episodes from random starts; trace it under ``jax.jit``."""
+    """Runs episodes from random starts; trace it under ``jax.jit``."""
 
     def episode(key: jax.Array) -> Rollout:
         start_key, walk_key = jax.random.split(key)
@@ -58,7 +58,7 @@ def walk(
     *,
     horizon: int = navigation.HORIZON,
 ) -> Rollout:
-    """Plays one episode from ``start`` `[2]`; the fields have no episode axis."""
+    """Runs one episode from ``start`` `[2]`; the fields have no episode axis."""
 
     def step(carry: tuple[jax.Array, jax.Array], t: jax.Array) -> Any:
         position, ended = carry

@@ -36,7 +36,7 @@ class Knobs:
     Changing a field marked static recompiles, since it changes shapes or structure.
 
     Attributes:
-      num_candidates: N, samples beside the anchor (static). 0 plays the anchor.
+      num_candidates: N, samples beside the anchor (static). 0 executes the anchor.
       top_m: M, how many of the best candidates are averaged (static).
       candidates: where the samples come from (static): ``"actor"``, ``"behavior"``, or
         ``"actor_mode"``, the actor's heaviest component alone.

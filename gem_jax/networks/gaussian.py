@@ -19,7 +19,7 @@ class GaussianNetwork(nn.Module):
     Attributes:
       hidden_sizes: widths of the trunk.
       action_size: A.
-      log_std_min: lower bound of the log-scales, which depend on the state.
+      log_std_min: lower bound of the log-stds, which depend on the state.
       log_std_max: upper bound.
     """
 

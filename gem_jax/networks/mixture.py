@@ -15,14 +15,14 @@ from gem_jax.types import Array
 class MixtureNetwork(nn.Module):
     """State to the parameters of a diagonal Gaussian mixture over actions (GEM 1.2).
 
-    Means pass through tanh; the density itself is not squashed. The log-scales are free
+    Means pass through tanh; the density itself is not squashed. The log-stds are free
     parameters, clipped, so that their gradient is zero outside the bounds (Eq. 49).
 
     Attributes:
       hidden_sizes: widths of the trunk.
       num_components: K; one has all the weight, and no parameters for it.
       action_size: A.
-      log_std_min: lower bound of every log-scale.
+      log_std_min: lower bound of every log-std.
       log_std_max: upper bound.
     """
 

@@ -1,4 +1,4 @@
-"""How long candidates will take to score, said before anything is played."""
+"""How long candidates will take to score, said before anything runs."""
 
 from __future__ import annotations
 

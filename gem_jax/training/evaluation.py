@@ -1,6 +1,6 @@
 """The one evaluator: whole episodes, batched over environments on all cores.
 
-A fixed number of episodes is played to their ends; stepping for a fixed number of steps
+A fixed number of episodes runs to their ends; stepping for a fixed number of steps
 with automatic resets would count short episodes too often. The same key gives the same
 result, whatever the number of threads or of environments at a time: an episode's reset
 seed depends on its number, and the key of each action on the episode and its step.
@@ -44,7 +44,7 @@ def make_evaluator(
 ) -> Iterator[Callable[..., list[EvalResult]]]:
     """Yields ``evaluate(params, key, variants, num_episodes, should_stop)``.
 
-    It plays the same episodes, with the same random numbers, under each of the knobs in
+    It runs the same episodes, with the same random numbers, under each of the knobs in
     ``variants``, side by side, and returns an ``EvalResult`` for each. Variants may
     differ in traced numbers only. Environments and compiled programs are reused from
     call to call.
@@ -92,7 +92,7 @@ def make_evaluator(
             return decide(params, action_key, episodes, knobs=mine, **inputs)
 
         waves = [
-            _play(
+            _run_wave(
                 environments,
                 np.arange(first, min(first + MAX_ENVS, total), dtype=np.int32),
                 num_episodes,
@@ -179,7 +179,7 @@ class _Episodes(NamedTuple):
         return acting.Seen(*(leaf[rows] for leaf in leaves))
 
 
-def _play(
+def _run_wave(
     environments: Sequence[gymnasium.Env],
     numbers: np.ndarray,
     num_episodes: int,
@@ -189,7 +189,7 @@ def _play(
     map_slices: Callable[[Callable[[np.ndarray], None], int], None],
     should_stop: Callable[[], bool],
 ) -> results.Tally:
-    """Plays one episode in each of the first ``len(numbers)`` environments.
+    """Runs one episode in each of the first ``len(numbers)`` environments.
 
     Episode ``numbers[row]`` is number ``numbers[row] % num_episodes`` of its variant.
     """

@@ -47,7 +47,7 @@ def summarize(
     Args:
       waves: rows of all of them together: ``num_variants`` times the episodes of one.
       num_variants: they follow each other.
-      seconds: that playing took.
+      seconds: that all of them took.
     """
 
     def joined(parts: Sequence[np.ndarray]) -> np.ndarray:

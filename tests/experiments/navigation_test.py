@@ -13,7 +13,7 @@ import pytest
 from experiments.lib import labeled_trajectories
 from experiments.navigation import clustering as navigation_clustering
 from experiments.navigation import figures as navigation_figures
-from experiments.navigation import rollouts as navigation_play
+from experiments.navigation import rollouts as navigation_rollouts
 from experiments.navigation import table as navigation_table
 from gem_jax import configs, data
 from gem_jax.data import tasks
@@ -149,7 +149,7 @@ def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
         command="",
     )
     runner.train(run, log=lambda line: None)
-    outcome = navigation_play.play(run, dataset, 3)
+    outcome = navigation_rollouts.roll_out(run, dataset, 3)
     assert outcome.rollouts.positions.shape == (2, 3, 1001, 2)
     starts = outcome.rollouts.positions[:, :, 0].reshape(6, 2)
     assert len(np.unique(starts, axis=0)) == 6 and (starts <= 0.1).all()

@@ -125,7 +125,7 @@ def test_finished_episodes_leave_the_batch():
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         environments = [Short() for _ in range(50)]
-        tally = evaluation._play(
+        tally = evaluation._run_wave(
             environments,
             np.arange(50),
             50,

@@ -30,7 +30,7 @@ class Config:
       max_weight: w_max, their cap (Eq. 41).
       polyak: tau_P, rate of the target ensemble (Eq. 62).
       num_components: K of the actor.
-      log_std_min: lower bound of the actor's log-scales (Eq. 49).
+      log_std_min: lower bound of the actor's log-stds (Eq. 49).
       log_std_max: upper bound.
       gating_entropy: c_H (Eq. 44).
       detach_responsibilities: stop the gradient through gamma (Eq. 35).
@@ -46,7 +46,7 @@ class Config:
         with those whose NLL on the held-out trajectories was lowest; asks for
         ``behavior_freeze``.
       behavior_components: K of the behavior.
-      behavior_log_std_min: lower bound of its log-scales; keeps spikes out.
+      behavior_log_std_min: lower bound of its log-stds; keeps spikes out.
       behavior_log_std_max: upper bound.
       normalize_observations: by the dataset's mean and standard deviation.
       num_candidates: N, see ``inference.Knobs`` for this and what follows.

@@ -168,7 +168,7 @@ def test_more_candidates_than_fit_are_refused_before_any_is_made(finished):
     run = reevaluation.load(finished)
     settings = {}, {"num_candidates": 10**12}
     with pytest.raises(errors.UserError, match="num_candidates=1000000000000 for 128"):
-        next(reevaluation.play([run.with_knobs(setting) for setting in settings], 1))
+        next(reevaluation.evaluate([run.with_knobs(each) for each in settings], 1))
 
 
 @pytest.mark.parametrize("seeds", [[[0, 1]], [[0, 1], [7, 8]]])
@@ -195,11 +195,11 @@ def test_each_number_of_candidates_is_compiled_once(finished, seeds):
         for kappa in (0.0, 2.0)
         for end in (0.5, 3.0)
     ]
-    list(reevaluation.play([runs[0].with_knobs(grid[0])], 1))
+    list(reevaluation.evaluate([runs[0].with_knobs(grid[0])], 1))
     once = len(traces)
     traces.clear()
     changed = [run.with_knobs(setting) for run in runs for setting in grid]
-    rows = list(reevaluation.play(changed, 1))
+    rows = list(reevaluation.evaluate(changed, 1))
     assert len(rows) == len(runs) * len(grid) and len(traces) == 2 * once
 
 
