@@ -117,7 +117,7 @@ def _rewards_lag(found: _Found, task: tasks.Task) -> str | None:
     """D4RL issue 194: Maze2D's reward belongs to the state before the step."""
     if task.suite != "maze2d":
         return None
-    goal = np.array(point_maze.goal_cell(task.name.split("-")[1]))
+    goal = np.array(point_maze.goal_cell(task.world))
 
     def near(positions: np.ndarray) -> np.ndarray:
         return np.linalg.norm(positions[:, :2] - goal, axis=1) <= point_maze.GOAL_RADIUS

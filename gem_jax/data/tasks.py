@@ -59,6 +59,9 @@ class Task:
       name: the D4RL name.
       suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"`` or ``"navigation"``; chooses
         hyperparameters.
+      world: the robot, or the maze.
+      variant: of the data: ``"medium-expert"``, ``"play"`` and the like; empty where a
+        world has but one set.
       env_id: gymnasium id of the environment used for evaluation, for every source.
       observation_size: length of an observation, D4RL's layout.
       action_size: length of an action; every action lies in [-1, 1].
@@ -75,6 +78,8 @@ class Task:
 
     name: str
     suite: str
+    world: str
+    variant: str
     env_id: str
     observation_size: int
     action_size: int
@@ -135,12 +140,12 @@ _LOCOMOTION_SETS = {
     "expert": {},
 }
 _ANTMAZE_SETS = {
-    "umaze": ("umaze", 700),
-    "umaze-diverse": ("umaze", 700),
-    "medium-play": ("medium", 1000),
-    "medium-diverse": ("medium", 1000),
-    "large-play": ("large", 1000),
-    "large-diverse": ("large", 1000),
+    ("umaze", ""): 700,
+    ("umaze", "diverse"): 700,
+    ("medium", "play"): 1000,
+    ("medium", "diverse"): 1000,
+    ("large", "play"): 1000,
+    ("large", "diverse"): 1000,
 }
 # Velocities are clipped to 10 in walker2d; hopper's step is short.
 _LOCOMOTION_MOTION = {
@@ -165,6 +170,8 @@ def _locomotion() -> Iterator[Task]:
             yield Task(
                 name=name,
                 suite="locomotion",
+                world=robot,
+                variant=quality,
                 env_id=env_id,
                 observation_size=observations,
                 action_size=actions,
@@ -182,11 +189,14 @@ def _locomotion() -> Iterator[Task]:
 
 
 def _antmaze() -> Iterator[Task]:
-    for layout, (maze, horizon) in _ANTMAZE_SETS.items():
+    for (maze, variant), horizon in _ANTMAZE_SETS.items():
+        layout = f"{maze}-{variant}" if variant else maze
         name = f"antmaze-{layout}-v2"
         yield Task(
             name=name,
             suite="antmaze",
+            world=maze,
+            variant=variant,
             env_id=f"gem_jax/AntMaze-{maze}-v0",
             observation_size=29,
             action_size=8,
@@ -207,6 +217,8 @@ def _maze2d() -> Iterator[Task]:
         yield Task(
             name=name,
             suite="maze2d",
+            world=maze,
+            variant="",
             env_id=f"gem_jax/Maze2D-{maze}-v0",
             observation_size=4,
             action_size=2,
@@ -230,6 +242,8 @@ def _navigation() -> Task:
     return Task(
         name="navigation-v0",
         suite="navigation",
+        world="square",
+        variant="",
         env_id="gem_jax/Navigation-v0",
         observation_size=2,
         action_size=2,

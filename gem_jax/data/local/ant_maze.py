@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
-from gem_jax.data import episodes
+from gem_jax.data import episodes, tasks
 from gem_jax.data.local import ant_walker, tanh_gaussian
 from gem_jax.envs import ant_maze
 
@@ -66,11 +66,9 @@ def recipe(task_name: str) -> Recipe:
     apart names the file and nothing else. (D4RL's paper has random goals for
     `diverse`.)
     """
-    maze, _, kind = (
-        task_name.removeprefix("antmaze-").removesuffix("-v2").partition("-")
-    )
-    goals = ant_maze.cells(maze, "g")
-    if not kind:
+    task = tasks.get(task_name)
+    maze, goals = task.world, ant_maze.cells(task.world, "g")
+    if not task.variant:
         return Recipe(maze, (ant_maze.MAZES[maze].start,), 0.0, goals)
     return Recipe(maze, ant_maze.cells(maze, ".r"), 1.0, goals)
 

@@ -82,7 +82,8 @@ def parts(task_name: str, num_transitions: int) -> list[tuple[str, int]]:
     The seed of a part comes from its name, so that medium-expert consists of the very
     trajectories of the two sets.
     """
-    robot, quality = _split(task_name)
+    task = tasks.get(task_name)
+    robot, quality = task.world, task.variant
     behaviors = load_behaviors(robot)
     if quality == "medium-expert":
         half = num_transitions // 2
@@ -109,8 +110,7 @@ def describe(
     trained and its mean return.
     """
     del seed
-    robot, _ = _split(task_name)
-    behaviors = load_behaviors(robot)
+    behaviors = load_behaviors(tasks.get(task_name).world)
     labels = {_label(part) for part, _ in parts(task_name, num_transitions)}
     return {
         "weights": behaviors.sha256[:16],
@@ -140,7 +140,7 @@ def generate_shard(
       that very step counts as one too, as in D4RL). Infos: `policy` `[T]` int32 label,
       `action_log_probs` `[T]`, `qpos` and `qvel` `[T, ...]` before each step.
     """
-    robot, _ = _split(part.partition("@")[0])
+    robot = tasks.get(part.partition("@")[0]).world
     label = _label(part)
     params = load_behaviors(robot).policies[label]
     rng = np.random.default_rng(seed)
@@ -212,11 +212,6 @@ def _replay(
     ends[-1] = num_transitions
     sizes = np.diff(ends.clip(max=num_transitions), prepend=0)
     return [(f"{task_name}@{i}", int(n)) for i, n in enumerate(sizes) if n]
-
-
-def _split(task_name: str) -> tuple[str, str]:
-    robot, _, quality = task_name.removesuffix("-v2").partition("-")
-    return robot, quality
 
 
 def _label(part: str) -> int:

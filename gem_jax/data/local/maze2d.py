@@ -23,7 +23,6 @@ from gem_jax.envs import point_maze
 
 VERSION = 1
 
-_MAZES = {f"maze2d-{maze}-v1": maze for maze in point_maze.MAZES}
 _MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # earlier wins a tie, as in D4RL
 _GAIN = 10.0  # force per meter to the waypoint
 _DAMPING = 1.0  # force per meter per second
@@ -48,7 +47,8 @@ def generate_shard(
       Episodes that follow each other without a reset: the last observation of one is
       the first of the next. ``infos["goal"]`` `[T, 2]` is the target's (x, y).
     """
-    maze, horizon = _MAZES[task_name], tasks.get(task_name).horizon
+    task = tasks.get(task_name)
+    maze, horizon = task.world, task.horizon
     rng = np.random.default_rng(seed)
     noise = rng.normal(0.0, _ACTION_NOISE, (num_transitions, 2)).tolist()
     observations = np.empty((num_transitions + 1, 4), np.float32)
