@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gem_jax import acting, algorithms, errors
+from gem_jax import acting, errors, run_settings
 from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.training import admission, checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, PolicyParams, PRNGKey
@@ -186,7 +186,7 @@ def load(
     """
     workdir = pathlib.Path(workdir).expanduser()
     run = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
-    algorithm, spec = rebuild(run)
+    algorithm, _ = run_settings.rebuild(run)
     if not 0 <= seed < len(run["seeds"]):
         raise errors.UserError(
             f"{workdir} holds {len(run['seeds'])} seed(s); seed={seed} is not one"
@@ -272,33 +272,3 @@ def _shaped(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Arra
     if array.shape != shape:
         raise errors.UserError(f"{name} must be {list(shape)}, got {array.shape}")
     return array
-
-
-def rebuild(run: dict[str, Any]) -> tuple[Algorithm, EnvSpec]:
-    """The algorithm and the sizes that a ``config.json`` describes.
-
-    Raises:
-      UserError: it lacks something, or names settings that this version has not.
-    """
-    config, spec = settings(run)
-    return algorithms.make(run["algo"], config, spec), spec
-
-
-def settings(run: dict[str, Any]) -> tuple[Any, EnvSpec]:
-    """The configuration and the sizes that a ``config.json`` describes.
-
-    Raises:
-      UserError: it lacks something, or names settings that this version has not.
-    """
-    try:
-        fields = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in run["config"].items()
-        }
-        config = algorithms.config_class(run["algo"])(**fields)
-        return config, EnvSpec(**run["spec"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise errors.UserError(
-            f"config.json does not describe a run of this version ({error}); use the "
-            f"version it was made with: {run.get('versions', {}).get('gem_jax')}"
-        ) from None

@@ -17,8 +17,9 @@ LAYERS = {
         *("types", "errors", "ops", "networks", "sampling", "train_state"),
         "clustering",
     },
+    "utils": {"errors", "utils"},
     "envs": {"errors", "envs"},
-    "data": {"types", "errors", "data", "envs"},
+    "data": {"types", "errors", "utils", "data", "envs"},
     "learners": {
         *("types", "errors", "ops", "networks", "algorithm", "train_state"),
         "learners",
@@ -30,7 +31,7 @@ LAYERS = {
     "configs": {"algorithms", "data", "configs"},
     "runs": {
         *("types", "errors", "inference", "algorithm", "algorithms", "configs"),
-        *("data", "training", "policy", "runs"),
+        *("data", "training", "policy", "utils", "runs"),
     },
     "testing": {
         *("types", "ops", "algorithm", "acting", "algorithms", "clustering"),
@@ -44,7 +45,7 @@ LAYERS = {
 # A library's homes, each a file or a whole layer.
 ONLY_HERE = {
     "distrax": ("distributions.py",),
-    "filelock": ("data/locks.py",),
+    "filelock": ("utils/locks.py",),
     "gymnasium": ("envs/", "training/evaluation.py"),
     "minari": (),  # files are read by our own reader; the library is for users
     "orbax": ("training/checkpoint.py",),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax import algorithms, errors, policy
+from gem_jax import algorithms, errors, policy, run_settings
 from gem_jax.algorithms import gem
 from gem_jax.testing import fakes
 from gem_jax.types import ActOutput
@@ -32,7 +32,7 @@ def test_a_record_without_sizes_of_the_data_is_rebuilt():
         "config": config,
         "spec": {"observation_size": 3, "action_size": 2, "horizon": 20},
     }
-    algorithm, spec = policy.rebuild(record)
+    algorithm, spec = run_settings.rebuild(record)
     assert (spec.num_transitions, spec.num_episodes) == (0, 0)
     assert algorithm.num_steps == config["num_steps"]
 

@@ -29,8 +29,8 @@ from benchmarks.latency import plot as latency_plot
 from benchmarks.latency import settings as latency_settings
 from experiments.lib import cli
 from gem_jax import errors
-from gem_jax.data import progress
 from gem_jax.training import rundir
+from gem_jax.utils import progress
 
 _METHODS = flags.DEFINE_list("methods", ["gem"], "Algorithms.")
 _ENV = flags.DEFINE_string("env", "antmaze-umaze-v2", "Task that gives the shapes.")

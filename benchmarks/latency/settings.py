@@ -82,7 +82,7 @@ def build(setting: Setting) -> tuple[Algorithm, EnvSpec, Any]:
     """
     if setting.workdir:
         record = rundir.read_json(pathlib.Path(setting.workdir) / rundir.CONFIG)
-        config, spec = policy.settings(record)
+        config, spec = run_settings.settings(record)
     else:
         task = tasks.get(setting.env)
         config = configs.get_config(setting.method, task, setting.preset)

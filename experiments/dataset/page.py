@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gem_jax.data import (
+    behavior_scores,
     episodes,
     faults,
-    inspection,
     tasks,
 )
 
@@ -45,9 +45,9 @@ def save(
     )
     axes = figure.subplots(2, 3)
     rewards = np.concatenate([episode.rewards for episode in found])
-    returns = inspection.episode_returns(found, task)
+    returns = behavior_scores.episode_returns(found, task)
     scores = np.array([task.normalized_score(r) for r in returns])
-    whole = inspection.whole_episodes(found, task)
+    whole = behavior_scores.whole_episodes(found, task)
     _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
     _histogram(axes[0, 1], np.array([len(e) for e in found]), "episode length (steps)")
     _histogram(axes[0, 2], rewards, "reward of a step")

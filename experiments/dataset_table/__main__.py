@@ -23,7 +23,7 @@ from absl import flags
 from experiments.dataset_table import multimodality
 from experiments.lib import cli, csv_rows, markdown
 from gem_jax import data
-from gem_jax.data import inspection, tasks
+from gem_jax.data import behavior_scores, tasks
 from gem_jax.data.local import generate
 
 _ENVS = flags.DEFINE_list("envs", [], "Tasks; all if empty.")
@@ -85,7 +85,7 @@ def measure(task: tasks.Task) -> dict[str, Any]:
     return {
         "num_transitions": provenance.num_transitions,
         "num_episodes": provenance.num_episodes,
-        "behavior_score": round(inspection.behavior_score(found, task), 2),
+        "behavior_score": round(behavior_scores.behavior_score(found, task), 2),
         "nll_1": round(nll["1"], 3),
         "nll_8": round(nll["8"], 3),
         "nll_gap": round(nll["gap"], 3),

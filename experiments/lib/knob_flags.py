@@ -10,8 +10,7 @@ from typing import Any
 
 from absl import flags
 
-from gem_jax import errors
-from gem_jax import policy as policies
+from gem_jax import errors, run_settings
 from gem_jax.training import rundir
 
 _DEFINE = {
@@ -31,7 +30,7 @@ def of_run(workdir: str | None) -> Any:
     """
     folder = pathlib.Path(os.path.expanduser(workdir or ""))
     record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
-    algorithm, _ = policies.rebuild(record)
+    algorithm, _ = run_settings.rebuild(record)
     return algorithm.knobs
 
 

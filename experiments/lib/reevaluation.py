@@ -12,8 +12,7 @@ from typing import Any
 import jax
 
 import gem_jax
-from gem_jax import errors
-from gem_jax import policy as policies
+from gem_jax import errors, run_settings
 from gem_jax.data import tasks
 from gem_jax.policy import Policy
 from gem_jax.runs import candidate_memory, candidate_time
@@ -118,7 +117,7 @@ def evaluate(
 def _require_memory(runs: Sequence[TrainedRun]) -> None:
     on_cpu, free = jax.default_backend() == "cpu", candidate_memory.free_bytes()
     for run in runs:
-        config, spec = policies.settings(run.record)
+        config, spec = run_settings.settings(run.record)
         knobs, rows = run.policies[0].knobs, evaluation.MAX_ENVS
         candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)
 
@@ -128,7 +127,7 @@ def _announce_time(runs: Sequence[TrainedRun], episodes: int) -> None:
     by_candidates = sorted(runs, key=_num_candidates)
     for _, group in itertools.groupby(by_candidates, _num_candidates):
         alike = list(group)
-        config, spec = policies.settings(alike[0].record)
+        config, spec = run_settings.settings(alike[0].record)
         seeds = sum(len(run.policies) for run in alike)
         decisions, knobs = seeds * episodes * spec.horizon, alike[0].policies[0].knobs
         candidate_time.announce(decisions, knobs, config, spec, _print, rate)

@@ -10,10 +10,9 @@ import numpy as np
 
 from experiments.lib import labeled_trajectories
 from experiments.navigation import table as navigation_table
-from gem_jax import acting, clustering, data
+from gem_jax import acting, clustering, data, run_settings
 from gem_jax.algorithm import Algorithm
 from gem_jax.envs import navigation_rollout
-from gem_jax.policy import rebuild
 from gem_jax.runs import run_record
 from gem_jax.training import checkpoint, evaluation, loop, rundir
 
@@ -50,7 +49,7 @@ def roll_out(
 def restore(run: run_record.Run) -> tuple[Algorithm, int, loop.State]:
     """A finished run's algorithm, updates, and state with a leading axis of seeds."""
     record = rundir.read_json(run.workdir / rundir.CONFIG)
-    algorithm, _ = rebuild(record)
+    algorithm, _ = run_settings.rebuild(record)
     keys = loop.seed_keys(run.seeds)
     like = jax.eval_shape(lambda: loop.init(algorithm, keys))
     with checkpoint.open_store(

@@ -25,8 +25,8 @@ from experiments.sweep import figures as sweep_figures
 from experiments.sweep import report as sweep_report
 from experiments.sweep import table as sweep_table
 from gem_jax import algorithms, errors
-from gem_jax.data import progress
 from gem_jax.training import rundir
+from gem_jax.utils import progress
 
 _WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ import optax
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.learners import checks
-from gem_jax.networks import bundle, linear, mlp
+from gem_jax.networks import bundle, deterministic
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
@@ -60,21 +59,11 @@ class State:
     actor: TrainState
 
 
-class Policy(nn.Module):
-    """A deterministic policy, `[..., O]` to `[..., A]` in (-1, 1)."""
-
-    hidden_sizes: tuple[int, ...]
-    action_size: int
-
-    @nn.compact
-    def __call__(self, observation: Array) -> Array:
-        trunk = mlp.MLP(self.hidden_sizes)(observation)
-        return jnp.tanh(linear.head(self.action_size)(trunk))
-
-
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    policy = bundle.from_module(Policy(config.hidden_sizes, spec.action_size))
+    policy = bundle.from_module(
+        deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
+    )
     optimizer = optax.adam(config.learning_rate)
 
     def init(key: PRNGKey) -> State:

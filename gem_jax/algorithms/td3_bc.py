@@ -13,9 +13,8 @@ import optax
 
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.algorithms import bc
 from gem_jax.learners import checks
-from gem_jax.networks import bundle, critic
+from gem_jax.networks import bundle, critic, deterministic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -87,7 +86,9 @@ class State:
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    policy = bundle.from_module(bc.Policy(config.hidden_sizes, spec.action_size))
+    policy = bundle.from_module(
+        deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
+    )
     critics = bundle.ensemble(
         bundle.from_module(critic.Critic(config.hidden_sizes)), config.num_critics
     )

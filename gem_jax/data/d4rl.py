@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, layouts, minari, successors, tasks
+from gem_jax.data import episodes, files, layouts, successors, tasks
 
 _REQUIRED = ("observations", "actions", "rewards", "terminals")
 _OPTIONAL = ("next_observations", "timeouts", "infos/policy")
@@ -48,11 +48,11 @@ def read(
     Raises:
       UserError: absent, damaged or in another layout; arrays missing or of odd shapes.
     """
-    with minari.open_hdf5(path) as file:
+    with files.open_hdf5(path) as file:
         layouts.check_d4rl(file, path, _REQUIRED)
         optional = [key for key in _OPTIONAL if key in file]
         arrays = {key: _read(file, key, path) for key in (*_REQUIRED, *optional)}
-        sha256 = minari.file_sha256(path)
+        sha256 = files.file_sha256(path)
         names = ("observations", "next_observations")
         stored = [file[key].dtype for key in names if key in file]
     lengths = {key: len(array) for key, array in arrays.items()}

@@ -17,7 +17,8 @@ from collections.abc import Callable
 import h5py
 
 from gem_jax import errors
-from gem_jax.data import locks, minari, progress, tasks
+from gem_jax.data import files, tasks
+from gem_jax.utils import locks, progress
 
 BASE_URL = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 MAX_BYTES = 2 * 10**9
@@ -184,7 +185,7 @@ def _check(path: pathlib.Path, original: tasks.OriginalFile, remedy: str) -> Non
         if not h5py.is_hdf5(path):
             raise errors.UserError(f"{path} is no HDF5 file; {remedy}")
         return
-    sha256 = minari.file_sha256(path)
+    sha256 = files.file_sha256(path)
     if sha256 != original.sha256:
         raise errors.UserError(
             f"{path} has SHA-256 {sha256[:16]}, the original {original.sha256[:16]}; "

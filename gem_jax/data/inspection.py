@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from gem_jax.data import (
+    behavior_scores,
     episodes,
     faults,
     motion,
-    repairs,
     tasks,
     transitions,
 )
@@ -34,8 +34,8 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
     flat = transitions.flatten(found)
     observation, action = np.asarray(flat.observation), np.asarray(flat.action)
     reward = np.asarray(flat.reward)
-    returns = episode_returns(found, task)
-    whole = whole_episodes(found, task)
+    returns = behavior_scores.episode_returns(found, task)
+    whole = behavior_scores.whole_episodes(found, task)
     scores = np.array([task.normalized_score(r) for r in returns[whole]])
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
     facts = {
@@ -43,7 +43,7 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
         "episode_length": _summary(np.array([len(episode) for episode in found])),
         "episode_return": _summary(returns[whole]),
         "normalized_return": _summary(scores),
-        "behavior_score": behavior_score(found, task),
+        "behavior_score": behavior_scores.behavior_score(found, task),
         "rewarded_episodes": int((returns > 0).sum()),
         "reward_mean": _summary(reward).get("mean"),
         "reward_counts": _reward_counts(reward),
@@ -58,30 +58,6 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
         "policies": _policies(found, returns, whole),
     }
     return {name: _finite_or_none(fact) for name, fact in facts.items()}
-
-
-def episode_returns(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
-    """`[J]` float64 returns up to the first terminal step of each episode."""
-    ended = repairs.until_terminal(list(found), task)
-    return np.array([e.rewards.sum(dtype=np.float64) for e in ended])
-
-
-def behavior_score(found: Sequence[episodes.Episode], task: tasks.Task) -> float:
-    """Mean normalized score of the policies that acted.
-
-    Of whole episodes; Maze2D's, which no reset parts, are measured by the horizon.
-    """
-    if task.suite == "maze2d":
-        reward = np.concatenate([episode.rewards for episode in found])
-        return task.normalized_score(reward.mean(dtype=np.float64) * task.horizon)
-    returns = episode_returns(found, task)[whole_episodes(found, task)]
-    return task.normalized_score(float(returns.mean()))
-
-
-def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
-    """`[J]` bool: episodes that were not cut short; all of them if every one was."""
-    whole = np.array([episodes.is_whole(e, task.horizon) for e in found])
-    return whole if whole.any() else np.ones(len(found), bool)
 
 
 def _finite_or_none(fact: Any) -> Any:

@@ -10,9 +10,9 @@ import numpy as np
 
 from gem_jax import errors
 from gem_jax.data import (
+    behavior_scores,
     episodes,
     filters,
-    inspection,
     repairs,
     tasks,
     transforms,
@@ -117,7 +117,7 @@ def load(
         transitions=flat._replace(reward=rewards),
         episode_offsets=offsets,
         policy=transitions.policies(found),
-        behavior_score=inspection.behavior_score(found, task),
+        behavior_score=behavior_scores.behavior_score(found, task),
         provenance=dataclasses.replace(
             provenance,
             repairs=tuple(repair),

@@ -6,28 +6,21 @@ name; this reader checks ids, hashes and shapes, and reads arrays only.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, layouts, tasks
+from gem_jax.data import episodes, files, layouts, tasks
 
 DATA_FILE = "main_data.hdf5"
 METADATA_FILE = "metadata.json"
 SEAL_FILE = "gem_jax.json"  # ours: the hash of the data file and the recipe
-
-# What h5py and NumPy raise at damaged bytes, depending on what these stood for.
-_DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError)
-_DAMAGED_SIZE = (MemoryError, OverflowError)
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _ID = re.compile(rf"(?:{_PART}/)*{_PART}-v\d+")
@@ -90,7 +83,7 @@ def environment(dataset_id: str) -> str | None:
     Raises:
       UserError: bad id, or metadata unreadable.
     """
-    spec = read_json(data_folder(dataset_id) / METADATA_FILE).get("env_spec")
+    spec = files.read_json(data_folder(dataset_id) / METADATA_FILE).get("env_spec")
     try:
         return str(json.loads(str(spec))["id"])
     except (KeyError, TypeError, ValueError):
@@ -118,13 +111,13 @@ def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str
             f"no Minari dataset {dataset_id} in {root()}; get it with "
             f"`minari download {dataset_id}`, or use --source=auto"
         )
-    metadata = read_json(folder / METADATA_FILE)
+    metadata = files.read_json(folder / METADATA_FILE)
     if metadata.get("data_format", "hdf5") != "hdf5":
         raise errors.UserError(
             f"{dataset_id} is stored as {metadata['data_format']!r}; only hdf5 is read"
         )
-    with _refusing_damage(f"{path} cannot be read"):
-        sha256 = file_sha256(path)
+    with files.refusing_damage(f"{path} cannot be read"):
+        sha256 = files.file_sha256(path)
     _check_seal(folder, sha256)
     found = _read_episodes(path, task)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
@@ -137,56 +130,11 @@ def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str
     return found, sha256
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-      UserError: unreadable, or no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise errors.UserError(f"cannot read {path}: {error}") from None
-    if not isinstance(content, dict):
-        raise errors.UserError(f"{path} holds no JSON object")
-    return content
-
-
-def file_sha256(path: pathlib.Path) -> str:
-    """The hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def open_hdf5(path: pathlib.Path) -> Iterator[h5py.File]:
-    """Opens an HDF5 file for a block that only reads it.
-
-    Raises:
-      UserError: absent, no HDF5 file, or damage came to light within the block.
-    """
-    layouts.check_hdf5(path)
-    what = f"{path} ({path.stat().st_size:,} bytes) is damaged"
-    with _refusing_damage(what), h5py.File(path, "r") as file:
-        yield file
-
-
-@contextlib.contextmanager
-def _refusing_damage(what: str) -> Iterator[None]:
-    try:
-        yield
-    except errors.UserError:  # says more than we could
-        raise
-    except _DAMAGE + _DAMAGED_SIZE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise errors.UserError(f"{what}; get it again ({reason})") from None
-
-
 def _check_seal(folder: pathlib.Path, sha256: str) -> None:
     """Compares with the hash that our own writer stored; others store none."""
     if not (folder / SEAL_FILE).is_file():
         return
-    expected = read_json(folder / SEAL_FILE).get("sha256")
+    expected = files.read_json(folder / SEAL_FILE).get("sha256")
     if sha256 != expected:
         raise errors.UserError(
             f"{folder / DATA_FILE} is damaged: SHA-256 {sha256[:16]}, expected "
@@ -196,12 +144,12 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 
 def _read_episodes(path: pathlib.Path, task: tasks.Task) -> list[episodes.Episode]:
     found = []
-    with open_hdf5(path) as file:
+    with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
         labeled = "episode_0/infos/policy" in file
         # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
-            with _refusing_damage(f"{path}: episode_{index} is damaged"):
+            with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
                 _refuse_spaces(group, task, path)
                 found.append(_read_episode(group, labeled))

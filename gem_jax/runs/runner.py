@@ -12,7 +12,6 @@ import numpy as np
 
 from gem_jax import algorithms, data, errors
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.data import locks, progress
 from gem_jax.runs import (
     candidate_memory,
     candidate_time,
@@ -29,6 +28,7 @@ from gem_jax.training import (
     rundir,
 )
 from gem_jax.types import EnvSpec, Transition
+from gem_jax.utils import locks, progress
 
 
 def train(

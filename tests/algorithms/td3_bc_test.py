@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithms
-from gem_jax.algorithms import bc, td3_bc
-from gem_jax.networks import bundle, critic
+from gem_jax.algorithms import td3_bc
+from gem_jax.networks import bundle, critic, deterministic
 from gem_jax.testing import fakes
 
 SMALL = td3_bc.Config(num_steps=4, batch_size=8, hidden_sizes=(8, 8), policy_noise=0.0)
 
 
 def apply_fns():
-    policy = bundle.from_module(bc.Policy((8, 8), 2))
+    policy = bundle.from_module(deterministic.DeterministicPolicy((8, 8), 2))
     critics = bundle.ensemble(bundle.from_module(critic.Critic((8, 8))), 2)
     return policy.apply, critics.apply
 

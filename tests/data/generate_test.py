@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from gem_jax import data, errors
-from gem_jax.data import locks, minari, tasks
+from gem_jax.data import minari, tasks
 from gem_jax.data.local import generate
+from gem_jax.utils import locks
 
 TASK = tasks.get("maze2d-umaze-v1")
 OTHER = "hopper-medium-v2"

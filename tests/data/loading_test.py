@@ -44,6 +44,7 @@ def test_file(tmp_path):
         "recipe",
         "repairs",
         "rewards",
+        "best_share",
     ]
     assert (provenance["source"], provenance["num_transitions"]) == ("file", 8)
 

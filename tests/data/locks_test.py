@@ -7,7 +7,7 @@ import os
 import pytest
 
 from gem_jax import errors
-from gem_jax.data import locks
+from gem_jax.utils import locks
 
 
 def hold(path, log):

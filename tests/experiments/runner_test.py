@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from gem_jax import configs
-from gem_jax.data import progress, tasks
+from gem_jax.data import tasks
 from gem_jax.runs import pacing, presets, run_record, runner
 from gem_jax.training import interrupt, loop, rundir
+from gem_jax.utils import progress
 
 TASK = tasks.get("maze2d-umaze-v1")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import gem_jax
-from gem_jax.data import locks
 from gem_jax.training import rundir
+from gem_jax.utils import locks
 
 
 def leaf_hashes(workdir):

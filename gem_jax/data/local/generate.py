@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, locks, minari, progress, tasks
+from gem_jax.data import episodes, files, minari, tasks
 from gem_jax.data.local import writer
+from gem_jax.utils import locks, progress
 
 # These fix the bytes of every recipe's sets: to change one is to raise all versions.
 _MAX_SHARDS = 40
@@ -138,7 +139,7 @@ def _is_made(folder: pathlib.Path, recipe: dict[str, Any]) -> bool:
     if not all((data / name).is_file() for name in names):
         return False
     try:
-        seal = minari.read_json(data / minari.SEAL_FILE)
+        seal = files.read_json(data / minari.SEAL_FILE)
     except errors.UserError:  # half written
         return False
     return seal.get("recipe") == recipe

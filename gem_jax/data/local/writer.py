@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gem_jax.data import episodes, minari, tasks
+from gem_jax.data import episodes, files, minari, tasks
 
 _BLOCK_SIZE = 1 << 24  # bytes by which the file in memory grows
 _MINARI_VERSION = "0.5.0"  # of the format, not of what is installed
@@ -84,7 +84,7 @@ def write_metadata(
         "description": _describe(task),
         "recipe": dict(recipe),
     }
-    seal = {"recipe": dict(recipe), "sha256": minari.file_sha256(data_path)}
+    seal = {"recipe": dict(recipe), "sha256": files.file_sha256(data_path)}
     _write_json(folder / minari.METADATA_FILE, metadata)
     _write_json(folder / minari.SEAL_FILE, seal)
 

@@ -1,0 +1,28 @@
+"""Deterministic policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from gem_jax.networks import linear, mlp
+from gem_jax.types import Array
+
+
+class DeterministicPolicy(nn.Module):
+    """State to an action, `[..., O]` to `[..., A]` in (-1, 1).
+
+    Attributes:
+      hidden_sizes: widths of the trunk.
+      action_size: A.
+    """
+
+    hidden_sizes: Sequence[int]
+    action_size: int
+
+    @nn.compact
+    def __call__(self, observation: Array) -> Array:
+        trunk = mlp.MLP(self.hidden_sizes)(observation)
+        return jnp.tanh(linear.head(self.action_size)(trunk))

@@ -1,0 +1,1 @@
+"""What serves every layer: locks, progress. Knows nothing of learning."""
