@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import harness
-from gem_jax import algorithms, configs, policy
+from gem_jax import algorithms, configs, policy, run_settings
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
 from gem_jax.runs import candidate_memory

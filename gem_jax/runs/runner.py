@@ -173,8 +173,10 @@ def _fit(
     line = metric_lines.Line(restored.notes)
     pace = pacing.Pace(schedule.log_every)
     phases = {phase.name: phase for phase in algorithm.phases}
-    if _evaluation_due(run, algorithm, step):  # an interrupt may have fallen into it
+    evaluated = _last_evaluation(run, algorithm)
+    if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it
         evaluate(restored.state, step)
+        evaluated = step
     bar = progress.Progress("training", algorithm.num_steps - step, "updates")
     lap = lap_of_line = time.perf_counter()
     begin = step
@@ -198,7 +200,7 @@ def _fit(
         if _ends_line(phase, chunk.phase_step, schedule.log_every):
             rate = (step - begin) / (now - lap_of_line)
             _write_metrics(run, chunk, line, rate, now - began)
-            due = _evaluation_due(run, algorithm, step)
+            due = _evaluation_due(run, algorithm, step, evaluated)
             saving = chunk.phase_done or _crossed(
                 chunk.phase_step, line.updates, schedule.checkpoint_every
             )
@@ -213,6 +215,7 @@ def _fit(
             stop.check()
         if due:
             evaluate(chunk.state, step)
+            evaluated = step
         lap = time.perf_counter()
         if not line.updates:
             begin, lap_of_line = step, lap
@@ -229,14 +232,21 @@ def _crossed(step: int, length: int, every: int) -> bool:
     return step // every > (step - length) // every
 
 
-def _evaluation_due(run: run_record.Run, algorithm: Algorithm, step: int) -> bool:
-    """Whether the last phase has reached an evaluation that is not written yet."""
+def _last_evaluation(run: run_record.Run, algorithm: Algorithm) -> int:
+    """The step of the last one written; where the last phase begins if there is none."""
     begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     written = rundir.read_lines(run.workdir / rundir.EVAL)
-    last = max((row["step"] for row in written), default=begin)
-    if last >= step:
+    return max((row["step"] for row in written), default=begin)
+
+
+def _evaluation_due(
+    run: run_record.Run, algorithm: Algorithm, step: int, evaluated: int
+) -> bool:
+    """Whether the last phase has reached an evaluation after the ``evaluated`` step."""
+    if evaluated >= step:
         return False
-    crossed = _crossed(step - begin, step - last, run.schedule.eval_every)
+    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
+    crossed = _crossed(step - begin, step - evaluated, run.schedule.eval_every)
     return crossed or step == algorithm.num_steps
 
 
