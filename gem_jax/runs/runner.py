@@ -233,7 +233,7 @@ def _crossed(step: int, length: int, every: int) -> bool:
 
 
 def _last_evaluation(run: run_record.Run, algorithm: Algorithm) -> int:
-    """The step of the last one written; where the last phase begins if there is none."""
+    """The step of the last one written, or where the last phase begins."""
     begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     written = rundir.read_lines(run.workdir / rundir.EVAL)
     return max((row["step"] for row in written), default=begin)
