@@ -1,0 +1,43 @@
+"""The examples run, and show what they say."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
+
+
+def run(name, *arguments, **environment):
+    result = subprocess.run(
+        [sys.executable, EXAMPLES / name, *map(str, arguments)],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_every_example_is_run_here():
+    tested = pathlib.Path(__file__).read_text()
+    for path in EXAMPLES.glob("*.py"):
+        assert f'"{path.name}"' in tested, path.name
+
+
+def test_train_and_act(tmp_path):
+    data = str(tmp_path / "data")
+    out = run("train_and_act.py", tmp_path / "run", MINARI_DATASETS_PATH=data)
+    assert re.findall(r"N = (\d+): return \d+\.\d", out) == ["0", "64"]
+
+
+def test_score_in_other_code():
+    out = run("score_in_other_code.py")
+    plain, pessimist, supported, both = map(float, re.findall(r"([\d.]+) from", out))
+    assert plain > pessimist > both and plain > supported > both
+
+
+def test_cluster_trajectories():
+    assert "Rand index 100 %" in run("cluster_trajectories.py")
