@@ -20,7 +20,7 @@ from ml_collections import config_dict, config_flags
 from experiments.lib import cli
 from gem_jax import errors
 from gem_jax.data import transforms
-from gem_jax.runs import presets, resolve, runner
+from gem_jax.runs import presets, resolve, run_record, runner
 
 _ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
 _ALGO = flags.DEFINE_string("algo", "gem", "Algorithm.")
@@ -62,7 +62,7 @@ _SCALE = flags.DEFINE_float(
 )
 _SHIFT = flags.DEFINE_float("reward_shift", None, "See --reward_scale.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Default: runs/ENV/ALGO/seedS.")
-_RESUME = flags.DEFINE_enum("resume", "auto", ["auto", "never", "must"], "Continue?")
+_RESUME = flags.DEFINE_enum("resume", "auto", run_record.RESUME, "Continue?")
 
 
 def parse(argv: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ treat one seed and, when acting, one state: the loop vmaps over seeds and the ev
 over environments, so no algorithm can let rows of a batch influence each other.
 
 The loop counts steps and normalizes observations: wherever an algorithm meets an
-observation, in a dataset, a batch or when acting, it is normalized already.
+observation but in ``check``, in a dataset, a batch or when acting, it is normalized.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ class Algorithm(NamedTuple):
       check: called with the dataset, on the host, before training; logs what is seldom
         meant and raises ``UserError`` at what cannot work.
       normalize_observations: by the dataset's mean and standard deviation.
-      takes_n_steps: its targets weigh what follows a transition by the extra
-        ``discount``, where there is one, and so may span several steps.
+      n_step_discount: gamma, if targets weigh what follows a transition by the extra
+        ``types.DISCOUNT`` where there is one, and so may span several steps.
       init_memory: with ``observe``, for a policy that acts by what came before in the
         episode; ``None`` for most.
       observe: see ``init_memory``.
@@ -189,7 +189,7 @@ class Algorithm(NamedTuple):
     knobs: Any = ()
     check: Callable[[Transition, Callable[[str], None]], None] = accept
     normalize_observations: bool = True
-    takes_n_steps: bool = False
+    n_step_discount: float | None = None
     init_memory: InitMemoryFn | None = None
     observe: ObserveFn | None = None
 

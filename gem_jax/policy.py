@@ -31,9 +31,9 @@ class Policy:
       step: gradient steps behind the weights.
     """
 
-    algorithm: Algorithm
-    batched: acting.StepFn
-    params: PolicyParams
+    algorithm: Algorithm = dataclasses.field(repr=False)
+    batched: acting.StepFn = dataclasses.field(repr=False)
+    params: PolicyParams = dataclasses.field(repr=False)
     knobs: Any
     step: int
 
@@ -102,14 +102,25 @@ class Policy:
           What ``act`` returns, and the memory.
 
         Raises:
-          UserError: shapes are not those of the policy, or these are no numbers.
+          UserError: shapes, or the memory, are not those of the policy and of `B`, or
+            these are no numbers.
         """
         states, steps = self._states(observation, t)
         size = states.shape[0]
+        self._check_memory(memory, size)
         actions = _shaped("last_action", last_action, (size, self.spec.action_size))
         rewards = _shaped("last_reward", last_reward, (size,))
         seen = acting.Seen(states, steps, actions, rewards)
         return self.batched(self.params, key, memory, seen, self.knobs)
+
+    def _check_memory(self, memory: Memory, size: int) -> None:
+        wanted = jax.eval_shape(lambda: self.init_memory(size))
+        shapes = jax.tree.map(jnp.shape, memory)
+        if shapes != jax.tree.map(jnp.shape, wanted):
+            raise errors.UserError(
+                f"memory is not that of {size} episode(s) of this policy; take it from "
+                "init_memory at the first step, then from the step before"
+            )
 
     def _states(
         self, observation: ArrayLike, t: ArrayLike | None
@@ -123,17 +134,13 @@ class Policy:
 
     @property
     def diagnostics(self) -> tuple[str, ...]:
-        """Names of what acting reports of every action."""
-        size = self.spec.observation_size
-        seen = acting.Seen(jnp.zeros((1, size)), jnp.zeros(1))
-        if self.algorithm.observe is not None:
-            seen = seen._replace(
-                last_action=jnp.zeros((1, self.spec.action_size)),
-                last_reward=jnp.zeros(1),
-            )
-        memory, key = self.init_memory(1), jax.random.key(0)
-        arguments = self.params, key, memory, seen, self.knobs
-        return tuple(sorted(jax.eval_shape(self.batched, *arguments)[0].audit))
+        """Names of what the algorithm reports of every action, as in ``eval.jsonl``."""
+        spec, step = self.spec, acting.make_step(self.algorithm)
+        last = jnp.zeros(spec.action_size), jnp.zeros(())
+        seen = acting.Seen(jnp.zeros(spec.observation_size), jnp.zeros(()), *last)
+        memory = acting.init_memory(self.algorithm, self.params, self.knobs)
+        arguments = self.params, jax.random.key(0), memory, seen, self.knobs
+        return tuple(sorted(jax.eval_shape(step, *arguments)[0].audit))
 
     def with_knobs(self, **changes: Any) -> Policy:
         """The same weights with other knobs.
@@ -166,7 +173,7 @@ def change_knobs(knobs: Any, changes: dict[str, Any]) -> Any:
     changed = dataclasses.replace(knobs, **changes)
     try:
         changed.validate()
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise errors.UserError(str(error)) from None
     return changed
 
@@ -229,10 +236,21 @@ def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:
             row_key, mine, shown = row
             return take_step(params, row_key, mine, shown, shared)
 
+        before = memory
         output, memory = acting.map_rows(one, (keys, memory, seen), size)
+        good = jnp.all(jnp.isfinite(seen.observation), axis=-1)
+        # What a bad observation led to is not remembered.
+        memory = jax.tree.map(
+            lambda new, old: _where_rows(good, new, old), memory, before
+        )
         return _flag_bad_rows(seen.observation, output), memory
 
     return Policy(algorithm, batched, params, algorithm.knobs, step)
+
+
+def _where_rows(rows: Array, new: Array, old: Array) -> Array:
+    """``new`` in the rows `[B]` that are true, of leaves `[B, ...]`."""
+    return jnp.where(rows.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
 
 def _flag_bad_rows(observation: Array, output: ActOutput) -> ActOutput:

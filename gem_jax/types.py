@@ -17,6 +17,7 @@ import jax
 Array = jax.Array
 PRNGKey = jax.Array
 Params = Any  # a pytree of arrays
+DISCOUNT = "discount"  # the extra by which targets weigh what follows several steps
 Metrics = Mapping[str, Array]  # "component/quantity" -> scalar
 
 

@@ -108,6 +108,32 @@ def test_a_policy_with_memory_is_not_asked_without_it(key):
         remembering.take_step(key, memory, np.zeros((1, 3)), last_reward=[1, 2])
 
 
+def test_a_bad_row_is_not_remembered(key):
+    remembering = policy.bind(fakes.remembers(), fakes.policy_params(0.0))
+    start, good = remembering.init_memory(2), np.ones((2, 3))
+    bad = good.copy()
+    bad[1, 0] = np.nan
+    output, memory = remembering.take_step(key, start, bad)
+    np.testing.assert_array_equal(output.audit["bad_observation"], [0.0, 1.0])
+    np.testing.assert_array_equal(memory.steps, [1.0, 0.0])
+    output, _ = remembering.take_step(key, memory, good, [1, 0])
+    np.testing.assert_array_equal(output.audit["bad_action"], [0.0, 0.0])
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_memory_of_other_episodes_is_refused(key, size):
+    remembering = policy.bind(fakes.remembers(), fakes.policy_params(0.0))
+    for memory in (remembering.init_memory(size), ()):
+        with pytest.raises(errors.UserError, match="memory is not that of 2 episode"):
+            remembering.take_step(key, memory, np.zeros((2, 3)))
+
+
+def test_diagnostics_are_those_of_the_algorithm(key):
+    assert policy.bind(fakes.remembers(), fakes.policy_params(0.0)).diagnostics == (
+        *("actions", "late", "rewards"),
+    )
+
+
 def test_a_policy_without_memory_takes_steps_too(key):
     algorithm = algorithms.make("bc", algorithms.tiny_config("bc"), fakes.SPEC)
     params = fakes.policy_params(algorithm.actor_params(algorithm.init(key)))

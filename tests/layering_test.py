@@ -31,6 +31,7 @@ LAYERS = {
     "configs": {"algorithms", "data", "configs"},
     "runs": {
         *("types", "errors", "inference", "algorithm", "algorithms", "configs"),
+        "__version__",
         *("data", "training", "policy", "utils", "runs"),
     },
     "testing": {
@@ -38,7 +39,7 @@ LAYERS = {
         *("training", "testing"),
     },
     "training": {
-        *("types", "errors", "ops", "algorithm", "acting", "data", "envs"),
+        *("types", "errors", "utils", "ops", "algorithm", "acting", "data", "envs"),
         "training",
     },
 }

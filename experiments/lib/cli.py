@@ -16,7 +16,9 @@ from absl import app, flags, logging
 
 from gem_jax import errors
 from gem_jax.training import interrupt
+from gem_jax.utils import programs
 
+_HELP = ("--help", "-help", "--helpfull", "-h", "-?")
 _PATHS = ("workdir", "output", "plot", "plan")  # flags, of whichever command has them
 
 
@@ -66,8 +68,8 @@ def run(
             app.run(checked_main, flags_parser=checked_parse)
     except interrupt.Interrupted as error:
         print(
-            f"{_name()}: interrupted; what was finished is saved, and the same command "
-            "continues or begins anew",
+            f"{programs.name()}: interrupted; what was finished is saved, and the same "
+            "command continues or begins anew",
             file=sys.stderr,
             flush=True,
         )
@@ -85,8 +87,13 @@ def parse_twice(argv: list[str], define: Callable[[list[str]], None]) -> list[st
         there before are parsed.
     """
     argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
-    flags.FLAGS(argv, known_only=True)
-    define(argv)
+    asked = [word for word in argv if word not in _HELP]
+    try:
+        flags.FLAGS(asked, known_only=True)
+        define(asked)
+    except (flags.Error, errors.UserError):
+        if asked == argv:
+            raise  # else the help without those flags
     flags.FLAGS.unparse_flags()
     return flags.FLAGS(argv)
 
@@ -144,10 +151,5 @@ def _expand_paths() -> None:
 
 def _fail(error: Exception) -> NoReturn:
     line = " ".join(str(error).split())
-    print(f"{_name()}: error: {line}", file=sys.stderr)
+    print(f"{programs.name()}: error: {line}", file=sys.stderr)
     sys.exit(2)
-
-
-def _name() -> str:
-    path = pathlib.Path(sys.argv[0])
-    return path.parent.name if path.stem == "__main__" else path.stem

@@ -101,6 +101,8 @@ def _type(field: dataclasses.Field[Any]) -> type:
 
 
 def _converted(name: str, kind: type, texts: Sequence[str]) -> list[Any]:
+    if not texts or not all(texts):
+        raise errors.UserError(f"--{name} names no value; write --{name}=A,B")
     convert = _truth if kind is bool else kind
     try:
         return [convert(text) for text in texts]

@@ -52,6 +52,8 @@ def main(argv: list[str]) -> None:
     cli.no_arguments(argv)
     folders = cli.folders(_WORKDIR.value)
     knobs = knob_flags.of_run(str(folders[0]))
+    if not knob_flags.names(knobs):
+        raise errors.UserError(f"the algorithm of {folders[0]} has no knobs to sweep")
     ablations = _ablations(folders[0])
     settings = asked_settings(knob_flags.given_lists(knobs), ablations)
     runs = [reevaluation.load(folder, _CHECKPOINT.value) for folder in folders]

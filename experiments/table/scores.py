@@ -31,7 +31,7 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     swept = [row for file in files for row in csv_rows.read_any(file)]
     summaries: list[Summary] = []
     for folder in folders:
-        record = rundir.read_json(folder / rundir.CONFIG)
+        record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
         settings = {"settings": rundir.settings_hash(record)}
         summary = rundir.read_json(folder / rundir.SUMMARY) | settings
         summaries.append(summary)

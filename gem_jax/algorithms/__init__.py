@@ -78,6 +78,11 @@ def lookup(name: str) -> AlgorithmModule:
     return _registered[name]
 
 
+def is_own(module: Any) -> bool:
+    """Whether it is a module of this package, and not one that somebody registered."""
+    return getattr(module, "__package__", "").startswith(__name__)
+
+
 def config_class(name: str) -> type:
     """The configuration class of an algorithm.
 

@@ -147,5 +147,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         actor_params,
         act,
         normalize_observations=config.normalize_observations,
-        takes_n_steps=True,
+        n_step_discount=config.discount,
     )

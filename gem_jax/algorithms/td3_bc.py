@@ -17,7 +17,15 @@ from gem_jax.learners import checks
 from gem_jax.networks import bundle, critic, deterministic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
-from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.types import (
+    DISCOUNT,
+    ActOutput,
+    Array,
+    EnvSpec,
+    Params,
+    PRNGKey,
+    Transition,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,7 +123,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         action = jnp.clip(action, -1.0, 1.0)
         q = critics.apply(state.target_critic, batch.next_observation, action)
         next_value = jnp.min(q, axis=0)
-        discount = batch.extras.get("discount", config.discount)  # of several steps
+        discount = batch.extras.get(DISCOUNT, config.discount)
         return value_ops.td_target(batch.reward, batch.terminal, next_value, discount)
 
     def critic_loss(params: Params, batch: Transition, y: Array) -> Any:
@@ -174,5 +182,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         actor_params,
         act,
         normalize_observations=config.normalize_observations,
-        takes_n_steps=True,
+        n_step_discount=config.discount,
     )

@@ -9,7 +9,6 @@ none takes its defaults, and the gradient steps that the shorter presets give to
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any
 
 from gem_jax import algorithms
@@ -24,9 +23,8 @@ def get_config(algo: str, task: Task, preset: str) -> Any:
       UserError: there is no such algorithm.
     """
     module: Any = algorithms.lookup(algo)
-    own = f"{__name__}.{algo}"
-    if importlib.util.find_spec(own):
-        module = importlib.import_module(own)
+    if algorithms.is_own(module):
+        module = importlib.import_module(f"{__name__}.{algo}")
     if hasattr(module, "get_config"):
         return module.get_config(task, preset)
     if preset == "paper":

@@ -31,6 +31,16 @@ class DataOptions:
     n_step: int = 1
 
     def __post_init__(self) -> None:
+        for name, kind in (("num_transitions", int), ("n_step", int)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise errors.UserError(f"{name}={value!r} must be a whole number")
+        if not isinstance(self.best_share, int | float):
+            raise errors.UserError(f"best_share={self.best_share!r} must be a number")
+        if isinstance(self.repair, str):
+            raise errors.UserError(
+                f"repair={self.repair!r} must be a tuple of names, ({self.repair!r},)"
+            )
         if self.num_transitions is not None and self.num_transitions < 1:
             raise errors.UserError(
                 f"num_transitions={self.num_transitions} must be at least 1"
@@ -51,5 +61,11 @@ class DataOptions:
         Raises:
           UserError: a value is out of range, or names nothing.
         """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in asked:
+            if name not in known:
+                raise errors.UserError(
+                    f"no data option {name}; there are {', '.join(known)}"
+                )
         given = {name: value for name, value in asked.items() if value is not None}
         return dataclasses.replace(self, **given)

@@ -44,8 +44,8 @@ def propose(
       anchor.
 
     Raises:
-      ValueError: the set would be empty, a function gave another shape, or a function
-        and a temperature were given.
+      ValueError: the set would be empty, a function gave another shape, the anchor does
+        not fit, or a function and a temperature were given.
     """
     if num_candidates < 0 or (num_candidates == 0 and anchor is None):
         raise ValueError(
@@ -55,6 +55,11 @@ def propose(
     parts = [] if anchor is None else [anchor[None]]
     if num_candidates:
         parts.append(_samples(key, source, num_candidates, temperature))
+    if anchor is not None and anchor.shape != parts[-1].shape[1:]:
+        raise ValueError(
+            f"anchor must be {parts[-1].shape[1:]} to fit the samples, got "
+            f"{anchor.shape}"
+        )
     candidates = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=0)
     return jnp.clip(normalize.at_least_float32(candidates), -BOUND, BOUND)
 

@@ -105,6 +105,8 @@ class Knobs:
             1 <= self.top_m <= self.set_size,
             f"between 1 and the {self.set_size} candidates of the set",
         )
+        for name in ("num_candidates", "top_m", "chunk_size"):
+            self._require(name, isinstance(getattr(self, name), int), "a whole number")
         self._require("chunk_size", 0 <= self.chunk_size < math.inf, "at least 0")
         for name in ("kappa", "lambda_start", "lambda_end"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -114,7 +115,7 @@ def lambda_schedule(
 
 def _per_set(name: str, knob: Array | float, batch_shape: tuple[int, ...]) -> Array:
     """Broadcasts a knob against `[...]` and appends the candidate axis."""
-    if isinstance(knob, int | float) and not 0 <= knob < math.inf:
+    if isinstance(knob, numbers.Real) and not 0 <= knob < math.inf:
         raise ValueError(f"{name} must be at least 0 and finite, got {knob}")
     return jnp.broadcast_to(jnp.asarray(knob), batch_shape)[..., None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ def select(
         raise ValueError(f"candidates {candidates.shape} do not match {total.shape}")
     if (temperature is None) != (key is None):
         raise ValueError("temperature and key go together: give both, or neither")
-    if isinstance(temperature, int | float) and not 0 < temperature < math.inf:
+    if isinstance(temperature, numbers.Real) and not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be positive and finite, got {temperature}")
     most = total.shape[-1] if temperature is None else math.inf
     if not 1 <= top_m <= most:

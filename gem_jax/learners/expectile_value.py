@@ -16,7 +16,7 @@ from gem_jax.learners.batch_metrics import Rows
 from gem_jax.networks import bundle, critic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
-from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.types import DISCOUNT, Array, EnvSpec, Params, PRNGKey, Transition
 
 
 @flax.struct.dataclass
@@ -101,7 +101,7 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
             batch.reward,
             batch.terminal,
             next_value,
-            batch.extras.get("discount", config.discount),  # of several steps together
+            batch.extras.get(DISCOUNT, config.discount),
         )
         target_q = jnp.min(  # Eq. 63, 64
             critic_net.apply(target_critic, batch.observation, batch.action),

@@ -43,6 +43,8 @@ def resolve(
         is out of range.
     """
     task, settings = tasks.get(env), default_config(env, algo, preset)
+    if not all(isinstance(s, int) and 0 <= s < 2**31 for s in seeds):
+        raise errors.UserError(f"seeds {list(seeds)} must be from 0 to {2**31 - 1}")
     known = [field.name for field in dataclasses.fields(settings)]
     for name in config or {}:
         if name not in known:
@@ -50,8 +52,8 @@ def resolve(
                 f"{algo} has no setting {name}; it has {', '.join(known)}"
             )
     try:
-        settings = dataclasses.replace(settings, **config or {})
-    except ValueError as error:
+        settings = dataclasses.replace(settings, **_typed(settings, config or {}))
+    except (TypeError, ValueError) as error:
         raise errors.UserError(f"--config: {error}") from None
     options = presets.data_options(preset, algo, settings).override(**data or {})
     folder = workdir or f"runs/{task.name}/{algo}/seed{seeds[0]}"
@@ -67,6 +69,25 @@ def resolve(
         workdir=pathlib.Path(folder).expanduser().resolve(),
         command=command,
     )
+
+
+def _typed(settings: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes as the settings' own types: lists as tuples, whole numbers as floats.
+
+    Raises:
+      TypeError: a value has another type.
+    """
+    typed = {}
+    for name, value in changes.items():
+        kind = type(getattr(settings, name))
+        if kind is tuple and isinstance(value, list):
+            value = tuple(value)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise TypeError(f"{name} must be {kind.__name__}, got {value!r}")
+        typed[name] = value
+    return typed
 
 
 def default_config(env: str, algo: str, preset: str) -> Any:

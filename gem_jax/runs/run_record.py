@@ -13,13 +13,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from gem_jax import data, errors
+from gem_jax import __version__, data, errors
 from gem_jax.data import tasks
 from gem_jax.data.options import DataOptions
 from gem_jax.runs import presets, statistics
 from gem_jax.training import checkpoint, rundir
 from gem_jax.types import EnvSpec
 
+RESUME = ("auto", "never", "must")
 _PACKAGES = ("gem_jax", "jax", "flax", "optax", "orbax-checkpoint", "mujoco", "numpy")
 
 
@@ -125,13 +126,22 @@ def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
     """Refuses a folder whose run was another one, with or without its checkpoints."""
     if not (workdir / rundir.CONFIG).exists():
         return
-    saved = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))["identity"]
+    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
     wanted = json.loads(json.dumps(record["identity"]))  # tuples become lists, as saved
     checkpoint.check_config(saved, wanted, workdir)
 
 
 def check_resume(workdir: pathlib.Path, resume: str) -> None:
-    """Refuses to begin or to continue against the user's word."""
+    """Refuses to begin or to continue against the user's word, or another's folder.
+
+    Raises:
+      UserError: there is a run, or none; another version wrote it; or ``resume`` is no
+        such word.
+    """
+    if resume not in RESUME:
+        raise errors.UserError(f"resume={resume!r} must be one of {', '.join(RESUME)}")
+    if (workdir / rundir.CONFIG).exists():
+        rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
     begun = any(
         (workdir / name).exists() for name in (rundir.CONFIG, checkpoint.FOLDER)
     )
@@ -151,6 +161,8 @@ def complete(workdir: pathlib.Path, step: int, num_steps: int) -> bool:
 
 
 def _version(package: str) -> str:
+    if package == "gem_jax":  # what runs, whatever was installed
+        return __version__
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -32,7 +32,11 @@ from gem_jax.utils import locks, progress
 
 
 def train(
-    run: run_record.Run, *, resume: str = "auto", log: Callable[[str], None] = print
+    run: run_record.Run,
+    *,
+    resume: str = "auto",
+    log: Callable[[str], None] = print,
+    show_progress: bool = True,
 ) -> None:
     """Trains, evaluates and writes the run folder.
 
@@ -43,6 +47,7 @@ def train(
       resume: ``"auto"`` continues a run that is there, ``"never"`` refuses to touch
         one, ``"must"`` refuses to begin one.
       log: takes one line.
+      show_progress: on stderr.
 
     Raises:
       Interrupted: SIGINT or SIGTERM arrived, and all is saved.
@@ -52,10 +57,12 @@ def train(
     """
     run_record.check_resume(run.workdir, resume)
     with locks.claim(run.workdir / ".lock", str(run.workdir), log):
-        _train(run, log)
+        _train(run, log, show_progress)
 
 
-def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
+def _train(
+    run: run_record.Run, log: Callable[[str], None], show_progress: bool
+) -> None:
     began = time.perf_counter()
     dataset = data.load(
         run.task.name,
@@ -64,6 +71,7 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
         repair=run.data.repair,
         reward_transform=run.data.reward_transform,
         best_share=run.data.best_share,
+        progress=show_progress,
         log=log,
     )
     used = len(dataset.transitions.reward)
@@ -110,7 +118,11 @@ def _train(run: run_record.Run, log: Callable[[str], None]) -> None:
         def evaluate_all(state: loop.State, step: int) -> None:
             _evaluate(run, algorithm, evaluate, state, step, stop, log)
 
-        _fit(run, algorithm, store, restored, transitions, evaluate_all, stop, began)
+        bar = progress.Progress(
+            "training", algorithm.num_steps - restored.step, "updates", show_progress
+        )
+        context = run, algorithm, store, restored, transitions
+        _fit(*context, evaluate_all, stop, began, bar)
     summary = run_record.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
     score = summary["normalized_score"]
@@ -126,12 +138,13 @@ def _spanned(
     """The transitions with as many steps in each as the run asks for."""
     if run.data.n_step == 1:
         return transitions
-    if not algorithm.takes_n_steps:
+    discount = algorithm.n_step_discount
+    if discount is None:
         raise errors.UserError(
-            f"n_step={run.data.n_step} is not for {run.algo}, whose targets do not "
-            "bootstrap from the state after a transition; leave it at 1"
+            f"n_step={run.data.n_step} is not for {run.algo}, whose targets take "
+            "single transitions; leave it at 1"
         )
-    return n_step.span(transitions, run.data.n_step, run.config.discount)
+    return n_step.span(transitions, run.data.n_step, discount)
 
 
 def _require_candidates(
@@ -167,6 +180,7 @@ def _fit(
     evaluate: Callable[[loop.State, int], None],
     stop: interrupt.Watch,
     began: float,
+    bar: progress.Progress,
 ) -> None:
     """The chunks and what happens between them."""
     step, schedule = restored.step, run.schedule
@@ -177,7 +191,6 @@ def _fit(
     if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it
         evaluate(restored.state, step)
         evaluated = step
-    bar = progress.Progress("training", algorithm.num_steps - step, "updates")
     lap = lap_of_line = time.perf_counter()
     begin = step
     for chunk in loop.run(

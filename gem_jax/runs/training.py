@@ -22,6 +22,7 @@ def train(
     resume: str = "auto",
     data: dict[str, Any] | None = None,
     log: Callable[[str], None] = print,
+    progress: bool = True,
     **config: Any,
 ) -> Policy:
     """Trains, evaluates, and returns the trained policy.
@@ -39,6 +40,7 @@ def train(
       resume: ``"auto"``, ``"never"`` or ``"must"``.
       data: fields of ``gem_jax.data.DataOptions``.
       log: takes one line.
+      progress: whether to show progress, on stderr.
       **config: fields of the algorithm's ``Config``, such as ``num_steps=20_000``.
 
     Raises:
@@ -46,7 +48,8 @@ def train(
         that holds another run.
       FloatingPointError: training diverged.
     """
-    named = [repr(env), f"{algo=}"[5:], *(f"{k}={v!r}" for k, v in config.items())]
+    said = dict(source=source, seed=seed, preset=preset, workdir=workdir, data=data)
+    named = [repr(env), repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
     run = resolve.resolve(
         env,
         algo,
@@ -58,5 +61,5 @@ def train(
         data=data,
         command=f"gem_jax.train({', '.join(named)})",
     )
-    runner.train(run, resume=resume, log=log)
+    runner.train(run, resume=resume, log=log, show_progress=progress)
     return policy.load(run.workdir)

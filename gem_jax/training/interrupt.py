@@ -15,11 +15,12 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
+
+from gem_jax.utils import programs
 
 GRACE_SECONDS = 8.0  # after a signal, for an end in order
 REPEAT_SECONDS = 0.5  # after a signal, in which others are the same one again
@@ -99,13 +100,12 @@ class Watch:
                 self._end(first)
 
     def _end(self, number: int) -> None:
-        name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
         outcome = (
             "the same command continues or begins anew"
             if self.expendable
             else "what was not saved is lost"
         )
-        line = f"{name}: ended by {signal.Signals(number).name}; {outcome}"
+        line = f"{programs.name()}: ended by {signal.Signals(number).name}; {outcome}"
         os.write(2, f"{line}\n".encode())
         os._exit(128 + number)
 

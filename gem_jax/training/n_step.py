@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any
 
-from gem_jax.ops import returns
-from gem_jax.types import Transition
+import numpy as np
 
-DISCOUNT = "discount"  # the extra by which learners weigh what follows a transition
+from gem_jax.types import DISCOUNT, Transition
 
 
 def span(dataset: Transition, n: int, discount: float) -> Transition:
     """Each step with the rewards of up to ``n``, and the state after the last of them.
 
     Fewer where a terminal or the end of the trajectory comes first. The extra
-    ``discount`` `[D]` is gamma to the number of steps spanned.
+    ``discount`` `[D]` is gamma to the number of steps spanned. On the host: compiled,
+    every n would be another program.
 
     Args:
       dataset: leaves `[D, ...]`, with ``extras["episode"]``.
@@ -23,13 +23,31 @@ def span(dataset: Transition, n: int, discount: float) -> Transition:
     """
     if n == 1:
         return dataset
-    episode = jnp.asarray(dataset.extras["episode"])
-    terminal = jnp.asarray(dataset.terminal)
-    stop = returns.last_steps(episode) | (terminal > 0.0)
-    total, length, last = returns.n_step(jnp.asarray(dataset.reward), stop, discount, n)
-    return dataset._replace(
-        reward=total,
-        next_observation=jnp.asarray(dataset.next_observation)[last],
-        terminal=terminal[last],
-        extras={**dataset.extras, DISCOUNT: discount**length},
-    )
+    reward = np.asarray(dataset.reward)
+    terminal = np.asarray(dataset.terminal)
+    stop = _last_steps(np.asarray(dataset.extras["episode"])) | (terminal > 0.0)
+    total = reward.astype(np.float64)
+    going = np.flatnonzero(~stop)  # rows that another step joins
+    last = np.arange(len(reward))
+    for k in range(1, n):
+        if not len(going):
+            break
+        last[going] = going + k
+        total[going] += discount**k * reward[going + k]
+        going = going[~stop[going + k]]
+    spanned = last - np.arange(len(reward)) + 1
+    leaves: dict[str, Any] = {
+        "reward": total.astype(reward.dtype),
+        "next_observation": np.asarray(dataset.next_observation)[last],
+        "terminal": terminal[last],
+        "extras": {
+            **dataset.extras,
+            DISCOUNT: (discount**spanned).astype(reward.dtype),
+        },
+    }
+    return dataset._replace(**leaves)
+
+
+def _last_steps(episode: np.ndarray) -> np.ndarray:
+    """`[D]` bool: the last step of each trajectory."""
+    return np.append(episode[1:] != episode[:-1], True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gem_jax
-from gem_jax import algorithms, configs
+from gem_jax import algorithms, configs, errors
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.data import tasks
 from gem_jax.testing import contract
@@ -80,6 +80,38 @@ def test_it_is_known_by_its_name_and_takes_its_defaults(average):
     task = tasks.get("maze2d-umaze-v1")
     assert configs.get_config("average", task, "paper") == Config()
     assert configs.get_config("average", task, "smoke") == Config(num_steps=600)
+
+
+def test_the_last_registration_of_a_name_counts(average):
+    chosen = Config(num_steps=7)
+    parts = dict(vars(MODULE), get_config=lambda task, preset: chosen)
+    algorithms.register("iql", types.SimpleNamespace(**parts))
+    assert configs.get_config("iql", tasks.get("maze2d-umaze-v1"), "paper") is chosen
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"num_steps": "30"}, "num_steps must be int, got '30'"),
+        ({"num_steps": 30.0}, "num_steps must be int, got 30.0"),
+        ({"rate": -1}, "rate must be positive"),
+        ({"ratio": 1.0}, "average has no setting ratio; it has num_steps, rate"),
+        ({"seed": -1}, "seeds .* must be from 0"),
+        ({"seed": 2**31}, "seeds .* must be from 0"),
+        ({"resume": "yes"}, "resume='yes' must be one of auto, never, must"),
+        ({"preset": "tiny"}, "unknown --preset='tiny'"),
+        ({"data": {"n_step": 3}}, "n_step=3 is not for average"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_error(
+    average, changes, named, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data"))
+    asked = dict(source="local", preset="smoke", workdir=tmp_path / "run") | changes
+    if "data" in changes:
+        asked["data"] = changes["data"] | {"num_transitions": 600}
+    with pytest.raises(errors.UserError, match=named):
+        gem_jax.train("maze2d-umaze-v1", "average", log=lambda _: None, **asked)
 
 
 def test_it_trains_by_name_like_any_other(average, tmp_path, monkeypatch):

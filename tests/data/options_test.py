@@ -19,6 +19,9 @@ from gem_jax.types import Transition
         ({"best_share": 1.5}, "best_share=1.5"),
         ({"best_share": float("nan")}, "best_share=nan"),
         ({"n_step": 0}, "n_step=0"),
+        ({"n_step": 1.5}, "n_step=1.5 must be a whole number"),
+        ({"best_share": "0.1"}, "best_share='0.1' must be a number"),
+        ({"repair": "until_terminal:2"}, "must be a tuple of names"),
         ({"repair": ("no_such",)}, "unknown --repair"),
         ({"reward_transform": "log"}, "unknown reward transform"),
     ],
@@ -28,6 +31,11 @@ def test_options_that_cannot_be_meant_are_refused(options, named):
         DataOptions(**options)
     with pytest.raises(errors.UserError, match=named):
         DataOptions().override(**options)
+
+
+def test_an_option_that_does_not_exist_is_named():
+    with pytest.raises(errors.UserError, match="no data option n_steps; there are num"):
+        DataOptions().override(n_steps=3)
 
 
 def test_what_is_asked_for_overrides_and_the_rest_stays():
@@ -76,9 +84,16 @@ def test_longer_steps_by_hand():
     np.testing.assert_allclose(spanned.reward, expected)
     discounts = [0.125, 0.125, 0.25, 0.5, 0.25, 0.5]
     np.testing.assert_allclose(spanned.extras["discount"], discounts)
+    assert spanned.reward.dtype == spanned.extras["discount"].dtype == np.float32
     np.testing.assert_allclose(spanned.next_observation[:, 0], [3, 4, 4, 4, 6, 6])
     np.testing.assert_array_equal(spanned.terminal, [0, 0, 0, 0, 1, 1])
     np.testing.assert_array_equal(spanned.observation, steps().observation)
+
+
+def test_more_steps_than_any_trajectory_has_take_no_longer():
+    spanned, whole = n_step.span(steps(), 2**31 - 1, 0.5), n_step.span(steps(), 4, 0.5)
+    np.testing.assert_array_equal(spanned.reward, whole.reward)
+    np.testing.assert_allclose(spanned.reward[0], 1 + 2 / 2 + 4 / 4 + 8 / 8)
 
 
 def test_steps_of_one_stay_as_they_are():

@@ -47,6 +47,12 @@ def test_functions_that_do_not_fit_are_refused(key, source, temperature, named):
         inference.propose(key, source, 4, anchor=None, temperature=temperature)
 
 
+@pytest.mark.parametrize("anchor", [jnp.zeros(3), jnp.zeros((1, 2)), jnp.zeros(())])
+def test_an_anchor_of_another_shape_is_refused(key, anchor):
+    with pytest.raises(ValueError, match="anchor must be"):
+        inference.propose(key, circle, 4, anchor=anchor)
+
+
 def test_softmax_draws_by_the_scores(key):
     total = jnp.array([1e6, 1e6 + 2.0, 1e6 + 1.0, -jnp.inf])
     keys = jax.random.split(key, 20_000)
@@ -92,6 +98,7 @@ def test_a_cold_softmax_is_the_best_and_a_set_of_nothing_the_first(key):
         ({"temperature": 1.0}, "go together"),
         ({"key": jax.random.key(0)}, "go together"),
         ({"temperature": 0.0, "key": jax.random.key(0)}, "must be positive"),
+        ({"temperature": np.float32(-1), "key": jax.random.key(0)}, "be positive"),
         ({"temperature": np.inf, "key": jax.random.key(0)}, "must be positive"),
         ({"top_m": 5}, r"1\.\.4"),
         ({"top_m": 0, "temperature": 1.0, "key": jax.random.key(0)}, "top_m"),

@@ -62,8 +62,8 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
     ],
-    "gem_jax/algorithms/held_out.py": ["tests/algorithms/held_out_test.py"],
-    "gem_jax/algorithms/batch_metrics.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/learners/held_out.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/learners/batch_metrics.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/*": [
         "tests/algorithms/config_test.py",
         "tests/algorithms/gem_oracle_test.py",

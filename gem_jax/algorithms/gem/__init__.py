@@ -174,7 +174,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         config.knobs(spec.horizon),
         check,
         config.normalize_observations,
-        takes_n_steps=True,
+        n_step_discount=config.discount,
     )
 
 
