@@ -88,9 +88,12 @@ def parse_twice(argv: list[str], define: Callable[[list[str]], None]) -> list[st
     """
     argv = flags.FLAGS.read_flags_from_files(argv, force_gnu=False)
     asked = [word for word in argv if word not in _HELP]
+    before = set(flags.FLAGS)
     try:
         flags.FLAGS(asked, known_only=True)
         define(asked)
+        for name in set(flags.FLAGS) - before:  # so that --help lists them
+            flags.FLAGS.register_key_flag_for_module(argv[0], flags.FLAGS[name])
     except (flags.Error, errors.UserError):
         if asked == argv:
             raise  # else the help without those flags
