@@ -105,8 +105,8 @@ def test_a_runs_own_weights_can_act(tmp_path):
     policy, found = latency_measure.make_policy(setting)
     assert found == config and policy.knobs.num_candidates == 2
     np.testing.assert_array_equal(
-        policy.params.critic["params"]["kernel"],
-        state.values.critic.params["params"]["kernel"][0],
+        policy.params.params.critic["params"]["kernel"],
+        state.algorithm.values.critic.params["params"]["kernel"][0],
     )
 
 
