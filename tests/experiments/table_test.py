@@ -67,7 +67,8 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder, seeds, scores in zip(folders, ([4, 5], [6]), ([50, 70], [60])):
         folder.mkdir()
-        record = {"identity": {"env": "maze2d-umaze-v1", "seeds": seeds}}
+        identity = {"env": "maze2d-umaze-v1", "seeds": seeds}
+        record = {"identity": identity, "format": rundir.FORMAT}
         last = {"step": 30, "episodes": 9, "knobs": own}
         (folder / "config.json").write_text(json.dumps(record))
         run = summary("gem", seeds, scores) | {"steps": 30}
@@ -97,7 +98,9 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
 
 def test_without_all_seeds_at_n_0_there_is_no_such_column(tmp_path):
     run = summary("gem", [4, 5], [50.0, 70.0]) | {"steps": 30}
-    (tmp_path / "config.json").write_text(json.dumps({"identity": {}}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"identity": {}, "format": rundir.FORMAT})
+    )
     (tmp_path / "summary.json").write_text(json.dumps(run))
     last = {"step": 30, "episodes": 9, "knobs": {}}
     (tmp_path / "eval.jsonl").write_text(json.dumps(last) + "\n")
