@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+from gem_jax.ops import returns
 from gem_jax.types import DISCOUNT, Transition
 
 
@@ -25,7 +27,8 @@ def span(dataset: Transition, n: int, discount: float) -> Transition:
         return dataset
     reward = np.asarray(dataset.reward)
     terminal = np.asarray(dataset.terminal)
-    stop = _last_steps(np.asarray(dataset.extras["episode"])) | (terminal > 0.0)
+    last_steps = returns.last_steps(jnp.asarray(dataset.extras["episode"]))
+    stop = np.asarray(last_steps) | (terminal > 0.0)
     total = reward.astype(np.float64)
     going = np.flatnonzero(~stop)  # rows that another step joins
     last = np.arange(len(reward))
@@ -46,8 +49,3 @@ def span(dataset: Transition, n: int, discount: float) -> Transition:
         },
     }
     return dataset._replace(**leaves)
-
-
-def _last_steps(episode: np.ndarray) -> np.ndarray:
-    """`[D]` bool: the last step of each trajectory."""
-    return np.append(episode[1:] != episode[:-1], True)
