@@ -1,4 +1,4 @@
-"""What all tests share: one cache of compiled programs, strict shapes, a key."""
+"""What all tests share: quickly compiled programs, cached; strict shapes; a key."""
 
 import os
 import tempfile
@@ -11,6 +11,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+# Most of a test's time is compilation, and its programs run for milliseconds.
+_unoptimized = "--xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{_unoptimized} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

@@ -122,10 +122,10 @@ def child(*arguments: str) -> dict[str, Any]:
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if result.returncode:
         raise RuntimeError(f"the process of {arguments} failed")
-    found = json.loads(result.stdout.splitlines()[-1])
-    if "user_error" in found:
-        raise errors.UserError(found["user_error"])
-    return found
+    report = json.loads(result.stdout.splitlines()[-1])
+    if "user_error" in report:
+        raise errors.UserError(report["user_error"])
+    return report
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:

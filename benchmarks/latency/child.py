@@ -26,15 +26,15 @@ def main() -> None:
     import_seconds = time.perf_counter() - start
     if len(sys.argv) == 1:
         free = candidate_memory.free_bytes()
-        found = {"machine": harness.machine(), "free_bytes": free}
+        report = {"machine": harness.machine(), "free_bytes": free}
     else:
         setting = latency_settings.Setting(**json.loads(sys.argv[1]))
         try:
-            found = latency_measure.measure(setting)
+            report = latency_measure.measure(setting)
         except errors.UserError as error:
-            found = {"user_error": str(error)}
-        found["import_seconds"] = import_seconds
-    print(json.dumps(found))
+            report = {"user_error": str(error)}
+        report["import_seconds"] = import_seconds
+    print(json.dumps(report))
 
 
 if __name__ == "__main__":

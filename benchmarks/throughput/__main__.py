@@ -33,7 +33,9 @@ _CANDIDATES = flags.DEFINE_list(
     "num_candidates", ["0", "64", "1024"], "N of GEM's evaluation; empty for none."
 )
 _EPISODES = flags.DEFINE_integer("episodes", 8, "Episodes of an evaluation.", 1)
-_CHUNK = flags.DEFINE_integer("chunk_size", pacing.ENOUGH, "Updates a dispatch.", 1)
+_CHUNK = flags.DEFINE_integer(
+    "steps_per_dispatch", pacing.ENOUGH, "Updates a dispatch.", 1
+)
 _REPETITIONS = flags.DEFINE_integer("repetitions", 5, "Timed chunks.", 1)
 _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 
@@ -66,7 +68,7 @@ def train(env: str, method: str, num_seeds: int) -> dict:
         method,
         num_seeds,
         preset=_PRESET.value,
-        chunk_size=_CHUNK.value,
+        steps_per_dispatch=_CHUNK.value,
         repetitions=_REPETITIONS.value,
     )
     peers = "".join(

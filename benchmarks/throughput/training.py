@@ -27,7 +27,7 @@ def measure(
     num_seeds: int,
     *,
     preset: str,
-    chunk_size: int,
+    steps_per_dispatch: int,
     repetitions: int,
 ) -> dict[str, Any]:
     """Medians over the repetitions, of the last phase's updates.
@@ -42,7 +42,7 @@ def measure(
     dataset, keys = jax.device_put(data), loop.seed_keys(range(num_seeds))
 
     start = time.perf_counter()
-    chunks = loop_chunks(algorithm, keys, dataset, chunk_size)
+    chunks = loop_chunks(algorithm, keys, dataset, steps_per_dispatch)
     line = metric_lines.Line({})
 
     def run_loop() -> None:  # with what a command does after every dispatch
@@ -51,7 +51,7 @@ def measure(
 
     run_loop()
     compile_seconds = time.perf_counter() - start
-    scan, carry = bare_scan(algorithm, chunk_size), loop.init(algorithm, keys)
+    scan, carry = bare_scan(algorithm, steps_per_dispatch), loop.init(algorithm, keys)
     data = prepared(algorithm, loop.select_seed(carry, 0), keys[0], dataset)
     dataset = jax.device_put(data)
     program = scan.lower(carry, keys, dataset).compile()
@@ -69,11 +69,11 @@ def measure(
     }
     for peer in throughput_peers.available(method) if num_seeds == 1 else []:
         functions[peer] = throughput_peers.make_updates(
-            peer, data, batch_size, chunk_size
+            peer, data, batch_size, steps_per_dispatch
         )
     times = harness.interleaved(functions, calls=repetitions, seconds=np.inf)
     peak = harness.peak(products, product_flops, times.pop("products"))
-    rates = {name: chunk_size / taken for name, taken in times.items()}
+    rates = {name: steps_per_dispatch / taken for name, taken in times.items()}
     operations = update_flops(algorithm, data)
     achieved = operations * num_seeds * rates["loop"]
     return {
@@ -92,12 +92,12 @@ def measure(
 
 
 def loop_chunks(
-    algorithm: Algorithm, keys: Any, dataset: Transition, chunk_size: int
+    algorithm: Algorithm, keys: Any, dataset: Transition, steps_per_dispatch: int
 ) -> Any:
     """Chunks of the last phase, by the real loop."""
     last = algorithm._replace(phases=algorithm.phases[-1:])
     state = loop.init(last, keys)
-    return loop.run(last, keys, dataset, state, chunk_size=chunk_size)
+    return loop.run(last, keys, dataset, state, steps_per_dispatch=steps_per_dispatch)
 
 
 def prepared(
@@ -109,7 +109,7 @@ def prepared(
     return dataset._replace(extras={**dataset.extras, **extras})
 
 
-def bare_scan(algorithm: Algorithm, chunk_size: int) -> Any:
+def bare_scan(algorithm: Algorithm, steps_per_dispatch: int) -> Any:
     """The same updates and minibatches without the loop around them."""
     phase = algorithm.phases[-1]
 
@@ -122,7 +122,7 @@ def bare_scan(algorithm: Algorithm, chunk_size: int) -> Any:
             new, _ = phase.update(state.algorithm, update_key, batch, state.step)
             return state._replace(step=state.step + 1, algorithm=new), None
 
-        return jax.lax.scan(step, state, length=chunk_size)[0]
+        return jax.lax.scan(step, state, length=steps_per_dispatch)[0]
 
     @functools.partial(jax.jit, donate_argnums=0)
     def all_seeds(state: Any, keys: Any, dataset: Transition) -> Any:

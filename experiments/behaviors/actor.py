@@ -20,11 +20,11 @@ def arrays(model: Any) -> dict[str, np.ndarray]:
     params = model.policy.actor_state.params
     layers = params.get("params", params)  # CrossQ's lack the outer level
     dense = [layers[key] for key in sorted(layers) if key.startswith("Dense")]
-    found = {}
+    weights = {}
     for name, layer in zip(_NAMES, dense, strict=True):
-        found[f"{name}/weight"] = np.asarray(layer["kernel"], np.float32)
-        found[f"{name}/bias"] = np.asarray(layer["bias"], np.float32)
-    return found
+        weights[f"{name}/weight"] = np.asarray(layer["kernel"], np.float32)
+        weights[f"{name}/bias"] = np.asarray(layer["bias"], np.float32)
+    return weights
 
 
 def step_of(path: pathlib.Path) -> int:

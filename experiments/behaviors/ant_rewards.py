@@ -32,11 +32,11 @@ D4RL: Mapping[str, Mapping[Offset, tuple[float, float]]] = {
 
 
 def rewarded(
-    found: Sequence[episodes.Episode], maze: str, offset: Offset
+    recorded: Sequence[episodes.Episode], maze: str, offset: Offset
 ) -> tuple[float, float]:
     """Shares of steps and of episodes with a reward, for a point at an offset (m)."""
     point = ant_maze.cell_center(maze, ant_maze.MAZES[maze].eval_goal) + offset
-    hits = [near(episode, point) for episode in found]
+    hits = [near(episode, point) for episode in recorded]
     steps = np.concatenate(hits).mean()
     return float(steps), float(np.mean([one.any() for one in hits]))
 

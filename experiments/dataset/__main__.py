@@ -63,18 +63,18 @@ def _generate(task: tasks.Task) -> Mapping[str, Any]:
 
 
 def _inspect(task: tasks.Task) -> Mapping[str, Any]:
-    found, provenance = _read(task, _SOURCE.value)
-    found = [episode for episode in found if len(episode)]
-    if not found:
+    recorded, provenance = _read(task, _SOURCE.value)
+    recorded = [episode for episode in recorded if len(episode)]
+    if not recorded:
         raise errors.UserError(f"{provenance.id} holds no transitions")
-    validate.check_shapes(found, task, provenance.id)
-    verdicts = faults.examine(found, task)
-    facts = {**provenance.to_dict(), **inspection.describe(found, task)}
+    validate.check_shapes(recorded, task, provenance.id)
+    verdicts = faults.examine(recorded, task)
+    facts = {**provenance.to_dict(), **inspection.describe(recorded, task)}
     if _OUTPUT.value:
         from experiments.dataset import page  # plots are slow to import
 
         with _writing_output() as path:
-            page.save(path.with_suffix(".png"), found, task, facts, verdicts)
+            page.save(path.with_suffix(".png"), recorded, task, facts, verdicts)
     return {**facts, "verdicts": [verdict._asdict() for verdict in verdicts]}
 
 

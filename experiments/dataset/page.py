@@ -23,7 +23,7 @@ _MAX_POINTS = 200_000  # of the coverage picture
 
 def save(
     path: pathlib.Path,
-    found: Sequence[episodes.Episode],
+    recorded: Sequence[episodes.Episode],
     task: tasks.Task,
     facts: Mapping[str, Any],
     verdicts: Sequence[faults.Verdict],
@@ -32,7 +32,7 @@ def save(
 
     Args:
       path: of the PNG file.
-      found: the episodes, none of them empty.
+      recorded: the episodes, none of them empty.
       task: gives the scale of the scores and the meaning of the observations.
       facts: provenance and description, for the title.
       verdicts: of ``gem_jax.data.faults``.
@@ -44,18 +44,20 @@ def save(
         f"episodes, sha256 {facts['sha256'][:16]}"
     )
     axes = figure.subplots(2, 3)
-    rewards = np.concatenate([episode.rewards for episode in found])
-    returns = behavior_scores.episode_returns(found, task)
+    rewards = np.concatenate([episode.rewards for episode in recorded])
+    returns = behavior_scores.episode_returns(recorded, task)
     scores = np.array([task.normalized_score(r) for r in returns])
-    whole = behavior_scores.whole_episodes(found, task)
+    whole = behavior_scores.whole_episodes(recorded, task)
     _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
-    _histogram(axes[0, 1], np.array([len(e) for e in found]), "episode length (steps)")
+    _histogram(
+        axes[0, 1], np.array([len(e) for e in recorded]), "episode length (steps)"
+    )
     _histogram(axes[0, 2], rewards, "reward of a step")
-    _actions(axes[1, 0], np.concatenate([episode.actions for episode in found]))
+    _actions(axes[1, 0], np.concatenate([episode.actions for episode in recorded]))
     if task.suite == "locomotion":
-        _returns_in_order(axes[1, 1], found, scores)
+        _returns_in_order(axes[1, 1], recorded, scores)
     else:
-        _coverage(axes[1, 1], found)
+        _coverage(axes[1, 1], recorded)
     _text(axes[1, 2], verdicts)
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
@@ -74,17 +76,17 @@ def _actions(axes: Axes, actions: np.ndarray) -> None:
 
 
 def _returns_in_order(
-    axes: Axes, found: Sequence[episodes.Episode], scores: np.ndarray
+    axes: Axes, recorded: Sequence[episodes.Episode], scores: np.ndarray
 ) -> None:
     """In the order of the file, which in a replay is that of training."""
-    labels = [int(e.infos["policy"][0]) if "policy" in e.infos else 0 for e in found]
+    labels = [int(e.infos["policy"][0]) if "policy" in e.infos else 0 for e in recorded]
     axes.scatter(np.arange(len(scores)), scores, c=labels, s=4, cmap="viridis")
     axes.set(xlabel="episode; color: policy", ylabel="normalized return")
 
 
-def _coverage(axes: Axes, found: Sequence[episodes.Episode]) -> None:
-    places = np.concatenate([episode.observations[1:, :2] for episode in found])
-    rewarded = places[np.concatenate([episode.rewards for episode in found]) > 0]
+def _coverage(axes: Axes, recorded: Sequence[episodes.Episode]) -> None:
+    places = np.concatenate([episode.observations[1:, :2] for episode in recorded])
+    rewarded = places[np.concatenate([episode.rewards for episode in recorded]) > 0]
     places = places[np.isfinite(places).all(axis=1)]
     thin = slice(None, None, max(1, len(places) // _MAX_POINTS))
     axes.hist2d(*places.T, bins=120, cmin=1, norm="log")

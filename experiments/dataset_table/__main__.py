@@ -75,17 +75,17 @@ def measure(task: tasks.Task) -> dict[str, Any]:
         os.environ["MINARI_DATASETS_PATH"] = root
         try:
             start = time.perf_counter()
-            found, provenance = data.read(task.name, "local", seed=_SEED.value)
+            recorded, provenance = data.read(task.name, "local", seed=_SEED.value)
             seconds = time.perf_counter() - start
         finally:
             del os.environ["MINARI_DATASETS_PATH"]
             if before is not None:
                 os.environ["MINARI_DATASETS_PATH"] = before
-    nll = multimodality.held_out_nll(found, _MIXTURE_STEPS.value, _SEED.value)
+    nll = multimodality.held_out_nll(recorded, _MIXTURE_STEPS.value, _SEED.value)
     return {
         "num_transitions": provenance.num_transitions,
         "num_episodes": provenance.num_episodes,
-        "behavior_score": round(behavior_scores.behavior_score(found, task), 2),
+        "behavior_score": round(behavior_scores.behavior_score(recorded, task), 2),
         "nll_1": round(nll["1"], 3),
         "nll_8": round(nll["8"], 3),
         "nll_gap": round(nll["gap"], 3),

@@ -24,7 +24,7 @@ _MAX_HELD_OUT = 100_000  # transitions
 
 
 def held_out_nll(
-    found: Sequence[episodes.Episode],
+    recorded: Sequence[episodes.Episode],
     num_steps: int,
     seed: int = 0,
     learning_rate: float = 1e-3,
@@ -32,7 +32,7 @@ def held_out_nll(
     """Fits mixtures to nine tenths of the episodes and tests them on the rest.
 
     Args:
-      found: at least ten episodes, none of them empty.
+      recorded: at least ten episodes, none of them empty.
       num_steps: gradient steps for each mixture. Log-stds move by at most the
         learning rate a step.
       seed: of parameters and minibatches.
@@ -42,8 +42,8 @@ def held_out_nll(
       Mean negative log-likelihood (nats per action) on the held-out episodes by number
       of components, and `gap`, by how much the last is lower than the first.
     """
-    held_out = transitions.flatten(found[::_EVERY])
-    train = transitions.flatten([e for i, e in enumerate(found) if i % _EVERY])
+    held_out = transitions.flatten(recorded[::_EVERY])
+    train = transitions.flatten([e for i, e in enumerate(recorded) if i % _EVERY])
     # Evenly over all episodes: policies may have acted one after the other.
     size = len(held_out.action)
     tested = np.linspace(0, size - 1, min(size, _MAX_HELD_OUT)).astype(int)

@@ -95,11 +95,11 @@ def measure(
 def rand_index(setting: Setting, seed: int) -> float:
     """Clusters once; 1 is the truth."""
     trajectories, truth = _load(setting.env, setting.num_transitions)
-    found = clustering.fit(
+    fitted = clustering.fit(
         *(jax.random.key(seed), trajectories, cluster_settings(setting)),
         classify=False,
     )
-    return clustering.rand_index(truth, found.assignment)
+    return clustering.rand_index(truth, fitted.assignment)
 
 
 @functools.lru_cache(maxsize=1)  # cells of one task follow each other
@@ -148,10 +148,10 @@ def format_table(rows: Sequence[Row]) -> str:
     header = (*Setting._fields, "seeds", "Rand index, %", "published, %")
     lines = []
     for cell, alike in groups.items():
-        found = [100.0 * float(row["rand_index"]) for row in alike]
-        score = f"{np.mean(found):.2f} ± {statistics.sample_std(found):.2f}"
+        scores = [100.0 * float(row["rand_index"]) for row in alike]
+        score = f"{np.mean(scores):.2f} ± {statistics.sample_std(scores):.2f}"
         known = elsewhere.get(_heuristics(alike[0]), "-")
-        lines.append([*cell, str(len(found)), score, known])
+        lines.append([*cell, str(len(scores)), score, known])
     return markdown.table(header, lines)
 
 

@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
     for rows in reevaluation.evaluate(missing, _EPISODES.value):
         table.append(rows)
         bar.add(1)
-    found = [
+    results = [
         sweep_report.Result(
             setting,
             [row for run in changed for row in table.rows(run)],
@@ -84,8 +84,8 @@ def main(argv: list[str]) -> None:
         )
         for setting, changed in variants
     ]
-    print(sweep_report.format_results(found))
-    drawn = sweep_figures.draw(found, table.path, ablations)
+    print(sweep_report.format_results(results))
+    drawn = sweep_figures.draw(results, table.path, ablations)
     print(f"in {', '.join(map(str, [table.path, *drawn]))}")
 
 
@@ -94,10 +94,10 @@ def _ablations(folder: pathlib.Path) -> Mapping[str, Setting]:
     if not _ABLATIONS.value:
         return {}
     algo = rundir.read_json(folder / rundir.CONFIG)["algo"]
-    found: Mapping[str, Setting] = getattr(algorithms.lookup(algo), "ABLATIONS", {})
-    if not found:
+    declared: Mapping[str, Setting] = getattr(algorithms.lookup(algo), "ABLATIONS", {})
+    if not declared:
         raise errors.UserError(f"{algo} has no ablations of acting; drop --ablations")
-    return found
+    return declared
 
 
 def asked_settings(
@@ -120,12 +120,12 @@ def distinct(
 
     A value that is the runs' own makes another setting, and the same knobs.
     """
-    found: dict[tuple[Any, ...], tuple[Setting, tuple[TrainedRun, ...]]] = {}
+    first: dict[tuple[Any, ...], tuple[Setting, tuple[TrainedRun, ...]]] = {}
     for setting in settings:
         changed = tuple(run.with_knobs(setting) for run in runs)
         knobs = tuple(run.policies[0].knobs for run in changed)
-        found.setdefault(knobs, (setting, changed))
-    return list(found.values())
+        first.setdefault(knobs, (setting, changed))
+    return list(first.values())
 
 
 def product(values: Mapping[str, Sequence[Any]]) -> Iterator[Setting]:

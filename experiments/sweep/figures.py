@@ -30,10 +30,10 @@ def draw(
     title = f"{task['env']}, {task['algo']}, data: {task['source']}"
     drawn = []
     for name in knob_flags.names(results[0].knobs[0]):
-        found = _differing_in(results, name)
-        if len(found) > 1 and _is_number(getattr(found[0].knobs[0], name)):
-            figure = Figure(figsize=(3.4 * _panels(found), 3.5), layout="constrained")
-            _against_knob(figure, found, name)
+        curve = _differing_in(results, name)
+        if len(curve) > 1 and _is_number(getattr(curve[0].knobs[0], name)):
+            figure = Figure(figsize=(3.4 * _panels(curve), 3.5), layout="constrained")
+            _against_knob(figure, curve, name)
             drawn.append(_save(figure, title, table, name))
     changes = _differences(results, ablations)
     if changes:
@@ -50,16 +50,16 @@ def _save(figure: Figure, title: str, table: pathlib.Path, name: str) -> pathlib
     return path
 
 
-def _panels(found: Sequence[Result]) -> int:
-    return 1 + len(found[0].diagnostics)
+def _panels(results: Sequence[Result]) -> int:
+    return 1 + len(results[0].diagnostics)
 
 
-def _against_knob(figure: Figure, found: Sequence[Result], name: str) -> None:
-    x = [float(getattr(result.knobs[0], name)) for result in found]
-    columns = ("normalized_score", *found[0].diagnostics)
+def _against_knob(figure: Figure, results: Sequence[Result], name: str) -> None:
+    x = [float(getattr(result.knobs[0], name)) for result in results]
+    columns = ("normalized_score", *results[0].diagnostics)
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for axes, column in zip(panels, columns, strict=True):
-        values = np.array([result.column(column) for result in found])
+        values = np.array([result.column(column) for result in results])
         spread = statistics.sample_std(values, axis=1)
         axes.errorbar(x, values.mean(axis=1), spread, marker="o", capsize=3)
         if all(value == int(value) for value in x):  # counts, 0 among them

@@ -121,9 +121,9 @@ def tiny_config(name: str, **changes: Any) -> Any:
 
 
 def _own() -> set[str]:
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return {name for name in found if not name.startswith("_")}
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return {name for name in modules if not name.startswith("_")}
 
 
 def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    return {found.name: found for found in importlib.metadata.entry_points(group=GROUP)}
+    return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}

@@ -66,8 +66,8 @@ def fit(
     """
     observation, action, episode = map(np.asarray, data)
     checks.check(observation, action, episode, settings.num_clusters, log)
-    num_steps, num_trajectories = len(episode), int(episode[-1]) + 1
-    sizes = (observation.shape[1], action.shape[1], num_trajectories, num_steps)
+    num_transitions, num_trajectories = len(episode), int(episode[-1]) + 1
+    sizes = (observation.shape[1], action.shape[1], num_trajectories, num_transitions)
     clusterer = em.make(settings, *sizes)
     data = likelihood.Trajectories(*map(jnp.asarray, data))
     init_key, loop_key = jax.random.split(key)

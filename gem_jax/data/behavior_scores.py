@@ -9,25 +9,29 @@ import numpy as np
 from gem_jax.data import episodes, repairs, tasks
 
 
-def episode_returns(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
+def episode_returns(
+    recorded: Sequence[episodes.Episode], task: tasks.Task
+) -> np.ndarray:
     """`[J]` float64 returns up to the first terminal step of each episode."""
-    ended = repairs.until_terminal(list(found), task)
+    ended = repairs.until_terminal(list(recorded), task)
     return np.array([e.rewards.sum(dtype=np.float64) for e in ended])
 
 
-def behavior_score(found: Sequence[episodes.Episode], task: tasks.Task) -> float:
+def behavior_score(recorded: Sequence[episodes.Episode], task: tasks.Task) -> float:
     """Mean normalized score of the policies that acted.
 
     Of whole episodes; Maze2D's, which no reset parts, are measured by the horizon.
     """
     if task.suite == "maze2d":
-        reward = np.concatenate([episode.rewards for episode in found])
+        reward = np.concatenate([episode.rewards for episode in recorded])
         return task.normalized_score(reward.mean(dtype=np.float64) * task.horizon)
-    returns = episode_returns(found, task)[whole_episodes(found, task)]
+    returns = episode_returns(recorded, task)[whole_episodes(recorded, task)]
     return task.normalized_score(float(returns.mean()))
 
 
-def whole_episodes(found: Sequence[episodes.Episode], task: tasks.Task) -> np.ndarray:
+def whole_episodes(
+    recorded: Sequence[episodes.Episode], task: tasks.Task
+) -> np.ndarray:
     """`[J]` bool: episodes that were not cut short; all of them if every one was."""
-    whole = np.array([episodes.is_whole(e, task.horizon) for e in found])
-    return whole if whole.any() else np.ones(len(found), bool)
+    whole = np.array([episodes.is_whole(e, task.horizon) for e in recorded])
+    return whole if whole.any() else np.ones(len(recorded), bool)

@@ -61,8 +61,8 @@ def read(
             f"{path}: arrays differ in length: {lengths}; cut them to one length"
         )
     breaks = _breaks(arrays, successors.precision(*stored))
-    found = _cut(arrays, breaks, task, lambda line: log(f"warning: {path}: {line}"))
-    return found, sha256
+    recorded = _cut(arrays, breaks, task, lambda line: log(f"warning: {path}: {line}"))
+    return recorded, sha256
 
 
 def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
@@ -119,7 +119,7 @@ def _cut(
             "next_observations says; that is used, and the trajectory ends there; in "
             "mid-episode that makes returns, and reward scales by them, those of parts"
         )
-    found, start = [], 0
+    recorded, start = [], 0
     for i in np.flatnonzero(ends | timeouts).tolist():
         if i >= last:
             break
@@ -128,11 +128,11 @@ def _cut(
         episode = _episode(arrays, start, stop, truncated=truncated)
         if breaks[i] and not timeouts[i]:
             episode = _ending(episode, arrays["next_observations"][i])
-        found.append(episode)
+        recorded.append(episode)
         start = i + 1
     if start < last:
-        found.append(_episode(arrays, start, last, truncated=True))
-    return found
+        recorded.append(_episode(arrays, start, last, truncated=True))
+    return recorded
 
 
 def _breaks(arrays: dict[str, np.ndarray], precision: float) -> np.ndarray:

@@ -19,11 +19,11 @@ from gem_jax.data import (
 _MAX_REWARD_VALUES = 10  # rewards with more values are not counted value by value
 
 
-def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, Any]:
+def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, Any]:
     """Describes lengths, returns, rewards, ends, actions, and what looks broken.
 
     Args:
-      found: episodes with recorded rewards, none of them empty, of the task's shapes.
+      recorded: episodes with rewards, none of them empty, of the task's shapes.
       task: gives the scale of the scores and the meaning of the observations.
 
     Returns:
@@ -31,31 +31,31 @@ def describe(found: Sequence[episodes.Episode], task: tasks.Task) -> dict[str, A
       those that ended terminally or at the task's horizon, unless there are none, and
       count up to the first terminal step, as in an evaluation.
     """
-    flat = transitions.flatten(found)
+    flat = transitions.flatten(recorded)
     observation, action = np.asarray(flat.observation), np.asarray(flat.action)
     reward = np.asarray(flat.reward)
-    returns = behavior_scores.episode_returns(found, task)
-    whole = behavior_scores.whole_episodes(found, task)
+    returns = behavior_scores.episode_returns(recorded, task)
+    whole = behavior_scores.whole_episodes(recorded, task)
     scores = np.array([task.normalized_score(r) for r in returns[whole]])
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
     facts = {
         "whole_episodes": int(whole.sum()),
-        "episode_length": _summary(np.array([len(episode) for episode in found])),
+        "episode_length": _summary(np.array([len(episode) for episode in recorded])),
         "episode_return": _summary(returns[whole]),
         "normalized_return": _summary(scores),
-        "behavior_score": behavior_scores.behavior_score(found, task),
+        "behavior_score": behavior_scores.behavior_score(recorded, task),
         "rewarded_episodes": int((returns > 0).sum()),
         "reward_mean": _summary(reward).get("mean"),
         "reward_counts": _reward_counts(reward),
         "terminations": int(np.asarray(flat.terminal).sum()),
-        "truncations": sum(int(episode.truncations.sum()) for episode in found),
+        "truncations": sum(int(episode.truncations.sum()) for episode in recorded),
         "action_low": np.fmin.reduce(action).tolist(),  # fmin and fmax pass over NaN
         "action_high": np.fmax.reduce(action).tolist(),
         "action_saturated": float((np.abs(action) > faults.SATURATED).mean()),
         "not_finite": sum(int((~leaf).sum()) for leaf in finite),
-        "duplicate_rows": faults.count_duplicates(found),
-        "largest_slip": _largest_slip(found, task),
-        "policies": _policies(found, returns, whole),
+        "duplicate_rows": faults.count_duplicates(recorded),
+        "largest_slip": _largest_slip(recorded, task),
+        "policies": _policies(recorded, returns, whole),
     }
     return {name: _finite_or_none(fact) for name, fact in facts.items()}
 
@@ -70,13 +70,13 @@ def _finite_or_none(fact: Any) -> Any:
 
 
 def _policies(
-    found: Sequence[episodes.Episode], returns: np.ndarray, whole: np.ndarray
+    recorded: Sequence[episodes.Episode], returns: np.ndarray, whole: np.ndarray
 ) -> dict[str, dict[str, float]] | None:
     """Size and mean return for each label; None where episodes bear none."""
-    if not all("policy" in episode.infos for episode in found):
+    if not all("policy" in episode.infos for episode in recorded):
         return None
-    label = np.array([episode.infos["policy"][0] for episode in found])
-    length = np.array([len(episode) for episode in found])
+    label = np.array([episode.infos["policy"][0] for episode in recorded])
+    length = np.array([len(episode) for episode in recorded])
     return {
         str(one): {
             "episodes": int((label == one).sum()),
@@ -108,7 +108,7 @@ def _reward_counts(reward: np.ndarray) -> dict[str, int] | None:
     return {f"{value:g}": int(n) for value, n in zip(values, counts, strict=True)}
 
 
-def _largest_slip(found: Sequence[episodes.Episode], task: tasks.Task) -> float:
+def _largest_slip(recorded: Sequence[episodes.Episode], task: tasks.Task) -> float:
     """How far (m, rad) the least credible step leads from where velocities lead."""
-    slips = np.concatenate([motion.slips(e, task.motion) for e in found])
+    slips = np.concatenate([motion.slips(e, task.motion) for e in recorded])
     return float(slips[np.isfinite(slips)].max(initial=0.0))

@@ -86,7 +86,7 @@ def load(
     task = tasks.get(task_name)
     options = DataOptions(num_transitions, tuple(repair), reward_transform, best_share)
     chosen = options.reward_transform or task.reward_transform
-    found, provenance = read(
+    recorded, provenance = read(
         task_name,
         source,
         seed=seed,
@@ -94,30 +94,30 @@ def load(
         progress=progress,
         log=log,
     )
-    found = repairs.apply(found, task, repair)
+    recorded = repairs.apply(recorded, task, repair)
     if repair:
-        before, after = provenance.num_transitions, sum(map(len, found))
+        before, after = provenance.num_transitions, sum(map(len, recorded))
         log(f"repair {', '.join(repair)}: {after:,} of {before:,} transitions kept")
-    found = validate.check(found, task, provenance.id, log)
+    recorded = validate.check(recorded, task, provenance.id, log)
     if best_share < 1.0:
-        count, found = len(found), filters.best(found, best_share)
-        log(f"the best {len(found):,} of {count:,} episodes kept, by return")
-    offsets = transitions.offsets(found)
-    flat = transitions.flatten(found)
-    recorded = np.asarray(flat.reward)
-    transform = transforms.resolve(chosen, recorded, offsets)
+        count, recorded = len(recorded), filters.best(recorded, best_share)
+        log(f"the best {len(recorded):,} of {count:,} episodes kept, by return")
+    offsets = transitions.offsets(recorded)
+    flat = transitions.flatten(recorded)
+    raw = np.asarray(flat.reward)
+    transform = transforms.resolve(chosen, raw, offsets)
     if transform.name == "return_range" and transforms.mostly_single_steps(offsets):
         log(
             f"warning: {provenance.id}: most trajectories are single steps, as in "
             "shuffled data, so that return_range has no returns to scale by; rewards "
             "stay as they are, or give --reward_scale"
         )
-    rewards: Any = transform(recorded)
+    rewards: Any = transform(raw)
     return OfflineDataset(
         transitions=flat._replace(reward=rewards),
         episode_offsets=offsets,
-        policy=transitions.policies(found),
-        behavior_score=behavior_scores.behavior_score(found, task),
+        policy=transitions.policies(recorded),
+        behavior_score=behavior_scores.behavior_score(recorded, task),
         provenance=dataclasses.replace(
             provenance,
             repairs=tuple(repair),
@@ -144,22 +144,22 @@ def read(
     if num_transitions is not None and num_transitions < 1:
         raise errors.UserError(f"num_transitions={num_transitions} must be at least 1")
     request = Request(task, seed, num_transitions, progress, log)
-    found, provenance = read_source(source, request)
+    recorded, provenance = read_source(source, request)
     if num_transitions is not None:
-        found = _leading(found, num_transitions)
-    lengths = [len(episode) for episode in found]
+        recorded = _leading(recorded, num_transitions)
+    lengths = [len(episode) for episode in recorded]
     provenance = dataclasses.replace(
         provenance,
         num_transitions=sum(lengths),
         num_episodes=int(np.count_nonzero(lengths)),
     )
-    return found, provenance
+    return recorded, provenance
 
 
-def _leading(found: list[episodes.Episode], steps: int) -> list[episodes.Episode]:
+def _leading(recorded: list[episodes.Episode], steps: int) -> list[episodes.Episode]:
     """The first ``steps`` transitions; the last episode may be cut short."""
     kept = []
-    for episode in found:
+    for episode in recorded:
         if steps <= 0:
             break
         kept.append(episodes.cut(episode, 0, min(steps, len(episode))))

@@ -119,15 +119,15 @@ def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str
     with files.refusing_damage(f"{path} cannot be read"):
         sha256 = files.file_sha256(path)
     _check_seal(folder, sha256)
-    found = _read_episodes(path, task)
+    recorded = _read_episodes(path, task)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
-    held = len(found), sum(map(len, found))
+    held = len(recorded), sum(map(len, recorded))
     if promised != held:
         raise errors.UserError(
             f"{path} holds {held[0]} episodes and {held[1]} steps but its metadata "
             f"promise {promised[0]} and {promised[1]}; get the dataset again"
         )
-    return found, sha256
+    return recorded, sha256
 
 
 def _check_seal(folder: pathlib.Path, sha256: str) -> None:
@@ -143,7 +143,7 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 
 
 def _read_episodes(path: pathlib.Path, task: tasks.Task) -> list[episodes.Episode]:
-    found = []
+    recorded = []
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
         labeled = "episode_0/infos/policy" in file
@@ -152,8 +152,8 @@ def _read_episodes(path: pathlib.Path, task: tasks.Task) -> list[episodes.Episod
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
                 _refuse_spaces(group, task, path)
-                found.append(_read_episode(group, labeled))
-    return found
+                recorded.append(_read_episode(group, labeled))
+    return recorded
 
 
 def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:

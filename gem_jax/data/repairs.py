@@ -16,8 +16,8 @@ import numpy as np
 from gem_jax import errors
 from gem_jax.data import episodes, motion, tasks
 
-_Found = list[episodes.Episode]
-_Repair = Callable[[_Found, tasks.Task], _Found]
+_Episodes = list[episodes.Episode]
+_Repair = Callable[[_Episodes, tasks.Task], _Episodes]
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -31,16 +31,18 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def apply(
-    found: Sequence[episodes.Episode], task: tasks.Task, names: Sequence[str]
-) -> _Found:
+    recorded: Sequence[episodes.Episode], task: tasks.Task, names: Sequence[str]
+) -> _Episodes:
     """Makes repairs in the order of their names; the episodes given stay unchanged."""
-    mended = list(found)
+    mended = list(recorded)
     for name in names:
         mended = _parse(name)(mended, task)
     return mended
 
 
-def until_terminal(found: _Found, task: tasks.Task, steps_after: int = 0) -> _Found:
+def until_terminal(
+    recorded: _Episodes, task: tasks.Task, steps_after: int = 0
+) -> _Episodes:
     """Ends an episode some steps after its first terminal one.
 
     D4RL's AntMaze episodes go on after the goal. Training needs no repair for that: no
@@ -49,23 +51,23 @@ def until_terminal(found: _Found, task: tasks.Task, steps_after: int = 0) -> _Fo
     be what leads there; the fewer steps stay, the less of it.
 
     Args:
-      found: the episodes.
+      recorded: the episodes.
       task: unused.
       steps_after: how many steps beyond the first terminal one stay.
     """
     del task
     kept = []
-    for episode in found:
+    for episode in recorded:
         hits = np.flatnonzero(episode.terminations)
         stop = int(hits[0]) + 1 + steps_after if hits.size else len(episode)
         kept.append(episodes.cut(episode, 0, min(stop, len(episode))))
     return kept
 
 
-def split_jumps(found: _Found, task: tasks.Task) -> _Found:
+def split_jumps(recorded: _Episodes, task: tasks.Task) -> _Episodes:
     """Ends an episode before each step that no motion explains, and leaves it out."""
     kept = []
-    for episode in found:
+    for episode in recorded:
         jumps = motion.jumps(episode, task.motion)
         start = 0
         for jump in [*jumps.tolist(), len(episode)]:
@@ -75,7 +77,7 @@ def split_jumps(found: _Found, task: tasks.Task) -> _Found:
     return kept
 
 
-def shift_rewards(found: _Found, task: tasks.Task) -> _Found:
+def shift_rewards(recorded: _Episodes, task: tasks.Task) -> _Episodes:
     """Gives each step the reward recorded one step later; the last step is left out.
 
     For D4RL's Maze2D files, whose reward belongs to the state before the step.
@@ -85,28 +87,28 @@ def shift_rewards(found: _Found, task: tasks.Task) -> _Found:
         dataclasses.replace(
             episodes.cut(episode, 0, len(episode) - 1), rewards=episode.rewards[1:]
         )
-        for episode in found
+        for episode in recorded
         if len(episode) > 1
     ]
 
 
-def drop_not_finite(found: _Found, task: tasks.Task) -> _Found:
+def drop_not_finite(recorded: _Episodes, task: tasks.Task) -> _Episodes:
     """Leaves out whole episodes that hold a NaN or an infinity."""
     del task
-    return [episode for episode in found if episodes.is_finite(episode)]
+    return [episode for episode in recorded if episodes.is_finite(episode)]
 
 
-def drop_unfinished(found: _Found, task: tasks.Task) -> _Found:
+def drop_unfinished(recorded: _Episodes, task: tasks.Task) -> _Episodes:
     """Leaves out episodes cut short: neither terminal nor at the task's horizon."""
-    return [episode for episode in found if episodes.is_whole(episode, task.horizon)]
+    return [episode for episode in recorded if episodes.is_whole(episode, task.horizon)]
 
 
-def clip_actions(found: _Found, task: tasks.Task) -> _Found:
+def clip_actions(recorded: _Episodes, task: tasks.Task) -> _Episodes:
     """Clips actions to [-1, 1]."""
     del task
     return [
         dataclasses.replace(episode, actions=episode.actions.clip(-1.0, 1.0))
-        for episode in found
+        for episode in recorded
     ]
 
 

@@ -83,16 +83,16 @@ def _read_d4rl(request: Request) -> Read:
 
 
 def _read_original(request: Request, path: pathlib.Path) -> Read:
-    found, sha256 = d4rl.read(path, request.task, request.log)
-    return found, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
+    recorded, sha256 = d4rl.read(path, request.task, request.log)
+    return recorded, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
 
 
 def _read_minari(request: Request) -> Read:
     task = request.task
     dataset_id = request.detail or minari.published_id(task)
-    found, sha256 = minari.read(dataset_id, task)
+    recorded, sha256 = minari.read(dataset_id, task)
     request.log(_relation(dataset_id, task))
-    return found, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)
+    return recorded, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)
 
 
 def _relation(dataset_id: str, task: tasks.Task) -> str:
@@ -120,9 +120,9 @@ def _read_local(request: Request) -> Read:
         show_progress=request.progress,
         log=request.log,
     )
-    found, sha256 = minari.read(dataset_id, request.task)
+    recorded, sha256 = minari.read(dataset_id, request.task)
     recipe = generate.recipe_of(request.task, request.seed, size)
-    return found, Provenance(
+    return recorded, Provenance(
         request.task.name, "local", dataset_id, sha256, 0, 0, recipe
     )
 
@@ -131,8 +131,8 @@ def _read_file(request: Request) -> Read:
     if not request.detail:
         raise errors.UserError("--source=file: lacks a path; write --source=file:PATH")
     path = pathlib.Path(request.detail).expanduser()
-    found, sha256 = d4rl.read(path, request.task, request.log)
-    return found, Provenance(request.task.name, "file", str(path), sha256, 0, 0)
+    recorded, sha256 = d4rl.read(path, request.task, request.log)
+    return recorded, Provenance(request.task.name, "file", str(path), sha256, 0, 0)
 
 
 def _read_auto(request: Request) -> Read:

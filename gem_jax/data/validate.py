@@ -22,7 +22,7 @@ _LIMITS = {
 
 
 def check(
-    found: Sequence[episodes.Episode],
+    recorded: Sequence[episodes.Episode],
     task: tasks.Task,
     where: str,
     log: Callable[[str], None] = print,
@@ -33,7 +33,7 @@ def check(
     warning: a single transition, rewards that never change, features that never do.
 
     Args:
-      found: as a reader returned them; positions in it name an episode in messages.
+      recorded: as a reader returned them; positions in it name an episode in messages.
       task: fixes the sizes.
       where: the file or dataset, for messages.
       log: takes one line.
@@ -43,29 +43,29 @@ def check(
         large to compute with; actions out of bounds. The message names episode, field
         and step.
     """
-    check_shapes(found, task, where)
+    check_shapes(recorded, task, where)
     kept = []
-    for index, episode in enumerate(found):
+    for index, episode in enumerate(recorded):
         if len(episode):
             _check_values(episode, f"{where}: episode {index}")
             kept.append(_clipped(episode))
     if not kept:
         raise errors.UserError(f"{where} holds no transitions; choose another dataset")
-    if len(kept) < len(found):
-        log(f"warning: {where}: skipped {len(found) - len(kept)} empty episodes")
+    if len(kept) < len(recorded):
+        log(f"warning: {where}: skipped {len(recorded) - len(kept)} empty episodes")
     _warn(kept, where, log)
     return kept
 
 
 def check_shapes(
-    found: Sequence[episodes.Episode], task: tasks.Task, where: str
+    recorded: Sequence[episodes.Episode], task: tasks.Task, where: str
 ) -> None:
     """Refuses arrays that cannot be the task's.
 
     Raises:
       UserError: names episode, field and both shapes.
     """
-    for index, episode in enumerate(found):
+    for index, episode in enumerate(recorded):
         _check_shapes(episode, task, f"{where}: episode {index}")
 
 

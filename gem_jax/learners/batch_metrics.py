@@ -8,19 +8,21 @@ import jax.numpy as jnp
 
 from gem_jax.types import Array, Metrics
 
-Rows = Mapping[str, Array]  # by name, a value for each transition of the batch, [B]
+PerTransition = Mapping[str, Array]  # by name, `[B]`: one for each transition
 
 
-def means(rows: Rows) -> Metrics:
+def means(per_transition: PerTransition) -> Metrics:
     """The mean of each row, `[B]` to `[]`.
 
     In one reduction, where one for each metric would be several operations apiece.
     """
-    values = jnp.mean(jnp.stack(list(rows.values())), axis=1)
-    return dict(zip(rows, values, strict=True))
+    values = jnp.mean(jnp.stack(list(per_transition.values())), axis=1)
+    return dict(zip(per_transition, values, strict=True))
 
 
-def regression_means(rows: Rows, weight: Array, capped: Array) -> Metrics:
+def regression_means(
+    per_transition: PerTransition, weight: Array, capped: Array
+) -> Metrics:
     """The mean of each row, and what the weights of a regression come to.
 
     ``actor/effective_share`` is the effective sample size as a share of the batch,
@@ -28,13 +30,13 @@ def regression_means(rows: Rows, weight: Array, capped: Array) -> Metrics:
     0 where float32 does not hold their squares.
 
     Args:
-      rows: `[B]` each.
+      per_transition: `[B]` each.
       weight: `[B]` of the regression.
       capped: `[B]` whether a weight stands at its cap.
     """
     found = means(
         {
-            **rows,
+            **per_transition,
             "actor/weight": weight,
             "actor/capped_share": capped.astype(weight.dtype),
             "square": weight**2,

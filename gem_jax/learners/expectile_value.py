@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.learners.batch_metrics import Rows
+from gem_jax.learners.batch_metrics import PerTransition
 from gem_jax.networks import bundle, critic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -35,14 +35,14 @@ class ValueState:
 class ValueLearner(NamedTuple):
     """Attributes:
     init: key to state.
-    update: (state, batch) to (state, advantage `[B]`, rows of metrics `[B]`); the
+    update: (state, batch) to (state, advantage `[B]`, metrics `[B]`); the
       advantage is that of the parameters before the step, without gradient.
     apply: (critic params, observation, action, dtype) to Q `[E, ...]`; the dtype of
       the hidden layers is float32 by default.
     """
 
     init: Callable[[PRNGKey], ValueState]
-    update: Callable[[ValueState, Transition], tuple[ValueState, Array, Rows]]
+    update: Callable[[ValueState, Transition], tuple[ValueState, Array, PerTransition]]
     apply: Callable[..., Array]
 
 
@@ -119,7 +119,7 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
             target_critic=target_critic,
             value=train_state.apply_gradients(state.value, v_grads, optimizer),
         )
-        rows = {
+        per_transition = {
             "critic/loss": jnp.mean(q_losses, axis=0),
             "critic/q": jnp.mean(q, axis=0),
             "critic/ensemble_std": value_ops.ensemble_std(q),
@@ -127,7 +127,7 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
             "value/v": v,
             "value/advantage": advantage,
         }
-        return new_state, advantage, rows
+        return new_state, advantage, per_transition
 
     def q_values(
         params: Params, observation: Array, action: Array, dtype: str = "float32"

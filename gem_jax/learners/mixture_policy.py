@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.learners.batch_metrics import Rows
+from gem_jax.learners.batch_metrics import PerTransition
 from gem_jax.networks import bundle
 from gem_jax.networks.mixture import MixtureNetwork
 from gem_jax.ops import mixture
@@ -22,13 +22,13 @@ from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 class MixtureLearner(NamedTuple):
     """Attributes:
     init: key to state.
-    update: (state, batch, weight `[B]`) to (state, rows of metrics `[B]` ``loss``,
+    update: (state, batch, weight `[B]`) to (state, metrics `[B]` ``loss``,
       ``nll`` and ``gating_entropy``); the weights get no gradient.
     apply: (params, observation `[..., O]`) to a mixture.
     """
 
     init: Callable[[PRNGKey], TrainState]
-    update: Callable[[TrainState, Transition, Array], tuple[TrainState, Rows]]
+    update: Callable[[TrainState, Transition, Array], tuple[TrainState, PerTransition]]
     apply: Callable[[Params, Array], mixture.Mixture]
 
 
@@ -67,16 +67,16 @@ def make_mixture_learner(
         entropy = mixture.gating_entropy(policy)
         losses = -weight * surrogate - gating_entropy * entropy  # Eq. 44
         nll = -mixture.log_prob(policy, batch.action)
-        rows = {"loss": losses, "nll": nll, "gating_entropy": entropy}
-        return jnp.mean(losses), rows
+        per_transition = {"loss": losses, "nll": nll, "gating_entropy": entropy}
+        return jnp.mean(losses), per_transition
 
     def update(
         state: TrainState, batch: Transition, weight: Array
-    ) -> tuple[TrainState, Rows]:
+    ) -> tuple[TrainState, PerTransition]:
         chex.assert_equal_shape([weight, batch.reward])
-        grads, rows = jax.grad(loss, has_aux=True)(
+        grads, per_transition = jax.grad(loss, has_aux=True)(
             state.params, batch, jax.lax.stop_gradient(weight)
         )
-        return train_state.apply_gradients(state, grads, optimizer), rows
+        return train_state.apply_gradients(state, grads, optimizer), per_transition
 
     return MixtureLearner(init, update, network.apply)

@@ -199,7 +199,7 @@ def _fit(
         dataset,
         restored.state,
         start_step=step,
-        chunk_size=pace.size,
+        steps_per_dispatch=pace.size,
     ):
         metrics = jax.device_get(chunk.metrics)  # waits for the device
         stop.expendable = False

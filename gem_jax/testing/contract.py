@@ -203,9 +203,9 @@ def a_seed_beside_another_equals_the_seed_alone(
     _assert_close(jax.tree.map(lambda leaf: leaf[1:], together), alone)
 
 
-def chunk_size_does_not_matter(case: Case, folder: pathlib.Path) -> None:
+def steps_per_dispatch_do_not_matter(case: Case, folder: pathlib.Path) -> None:
     del folder
-    phases_at_once = _train(case.algorithm, [0], chunk_size=100)[-1].state
+    phases_at_once = _train(case.algorithm, [0], steps_per_dispatch=100)[-1].state
     _assert_close(phases_at_once, _whole_run(case.name)[-1].state)
 
 
@@ -242,7 +242,7 @@ CHECKS: tuple[Callable[[Case, pathlib.Path], None], ...] = (
     a_phase_changes_the_components_its_metrics_name,
     resuming_inside_each_phase_is_bit_exact,
     a_seed_beside_another_equals_the_seed_alone,
-    chunk_size_does_not_matter,
+    steps_per_dispatch_do_not_matter,
     bad_settings_name_the_field,
     another_algorithms_config_is_refused,
 )
@@ -255,12 +255,12 @@ def _train(
     state: Any = None,
     start_step: int = 0,
     end_step: int | None = None,
-    chunk_size: int = 2,
+    steps_per_dispatch: int = 2,
 ) -> list[loop.Chunk]:
     keys = loop.seed_keys(seeds)
     dataset = fakes.random_transitions(jax.random.key(7))
     state = loop.init(algorithm, keys) if state is None else state
-    place = dict(start_step=start_step, chunk_size=chunk_size)
+    place = dict(start_step=start_step, steps_per_dispatch=steps_per_dispatch)
     chunks = loop.run(algorithm, keys, dataset, state, **place)
     return recording.keep(chunks, end_step)
 

@@ -231,9 +231,9 @@ def _read_verified(store: Store, like: Any, step: int) -> Restored:
     state = store.manager.restore(
         step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
     ).state
-    found = checkpoint_leaves.describe(state)
+    present = checkpoint_leaves.describe(state)
     for name, leaf in meta["leaves"].items():
-        if found[name] != leaf:
+        if present[name] != leaf:
             raise checkpoint_faults.Mismatch(f"leaf {name} does not match its hash")
     return Restored(step, state, meta.get("notes", {}))
 

@@ -90,7 +90,7 @@ def run(
     state: State,
     *,
     start_step: int = 0,
-    chunk_size: int | Callable[[], int] = 1000,
+    steps_per_dispatch: int | Callable[[], int] = 1000,
 ) -> Iterator[Chunk]:
     """Trains from ``start_step`` to the end; the iterator yields after every chunk.
 
@@ -101,15 +101,16 @@ def run(
         float32, or int32 where they are whole numbers among the extras.
       state: leading axis `S`; donated.
       start_step: updates already in ``state``.
-      chunk_size: updates a dispatch; fewer before a refresh and at a phase's end. A
-        function is asked before each; another size compiles anew and changes no state.
+      steps_per_dispatch: gradient steps; fewer before a refresh and at a phase's end.
+        A function is asked before each; another number compiles anew and changes no
+        state.
 
     Raises:
       UserError: at once, where leaves disagree in length or shape, are no numbers, or
         are not finite; names the field.
     """
     dataset = admission.admit(dataset)
-    return _run_phases(algorithm, keys, dataset, state, start_step, chunk_size)
+    return _run_phases(algorithm, keys, dataset, state, start_step, steps_per_dispatch)
 
 
 def normalized(
@@ -136,7 +137,7 @@ def _run_phases(
     dataset: Transition,
     state: State,
     start_step: int,
-    chunk_size: int | Callable[[], int],
+    steps_per_dispatch: int | Callable[[], int],
 ) -> Iterator[Chunk]:
     enabled = algorithm.normalize_observations
     dataset, fitted = normalized(dataset, enabled=enabled)
@@ -146,7 +147,7 @@ def _run_phases(
         if start_step < phase_start + phase.num_steps:
             done = max(start_step - phase_start, 0)
             state = yield from _run_phase(
-                phase, phase_start, done, keys, dataset, state, chunk_size
+                phase, phase_start, done, keys, dataset, state, steps_per_dispatch
             )
         phase_start += phase.num_steps
 
@@ -253,7 +254,7 @@ def _run_phase(
     keys: PRNGKey,
     dataset: Transition,
     state: State,
-    chunk_size: int | Callable[[], int],
+    steps_per_dispatch: int | Callable[[], int],
 ) -> Generator[Chunk, None, State]:
     """One phase from its ``done``-th update on; returns the state at its end."""
 
@@ -270,7 +271,8 @@ def _run_phase(
     while done < phase.num_steps:
         if run_refresh and done % phase.refresh_every == 0:
             state = run_refresh(state, keys, dataset)
-        size = chunk_size() if callable(chunk_size) else chunk_size
+        asked = steps_per_dispatch
+        size = asked() if callable(asked) else asked
         length = chunk_length(phase, done, size)
         state, metrics = run_chunk(state, keys, dataset, extras, length=length)
         done += length

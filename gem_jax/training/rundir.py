@@ -72,12 +72,13 @@ def require_format(record: dict[str, Any]) -> dict[str, Any]:
     Raises:
       UserError: names the version that wrote it.
     """
-    found = record.get("format", 1)
-    if found != FORMAT:
+    written_as = record.get("format", 1)
+    if written_as != FORMAT:
         version = record.get("versions", {}).get("gem_jax")
         raise errors.UserError(
-            f"this is a run of gem_jax {version}, whose folders (format {found}) this "
-            f"version does not read (format {FORMAT}); use that version, or train anew"
+            f"this is a run of gem_jax {version}, whose folders (format {written_as}) "
+            f"this version does not read (format {FORMAT}); use that version, or train "
+            "anew"
         )
     return record
 

@@ -32,7 +32,7 @@ def actions_after_training(name, dataset=None, **changes):
     if dataset is None:
         dataset = fakes.two_mode_bandit(jax.random.key(1))
     state = loop.init(algorithm, keys)
-    for chunk in loop.run(algorithm, keys, dataset, state, chunk_size=1500):
+    for chunk in loop.run(algorithm, keys, dataset, state, steps_per_dispatch=1500):
         state = chunk.state
     count = 64
     params = loop.policy_params(algorithm, loop.select_seed(state, 0))

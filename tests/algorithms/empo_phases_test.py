@@ -19,7 +19,7 @@ SMALL = empo.Config(
     critic_steps=11,
     value_epochs=2,
     improve_epochs=3,
-    chunk_size=30,
+    microbatch_size=30,
     num_steps=13,
 )
 

@@ -167,7 +167,7 @@ def whole():
 
 def train(state, start_step, end_step=None):
     dataset = fakes.random_transitions(jax.random.key(7))
-    place = dict(start_step=start_step, chunk_size=1)
+    place = dict(start_step=start_step, steps_per_dispatch=1)
     keys = loop.seed_keys([0, 1])
     return recording.keep(
         loop.run(make(**BEST), keys, dataset, state, **place), end_step

@@ -13,7 +13,7 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
         "--methods=bc",
         "--envs=maze2d-umaze-v1",
         "--num_seeds=1,2",
-        "--chunk_size=2",
+        "--steps_per_dispatch=2",
         "--repetitions=2",
         "--num_candidates=0",
         "--episodes=1",

@@ -1,6 +1,7 @@
 """Training by the real command: files, kills, resumes."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -133,11 +134,12 @@ def test_two_processes_do_not_share_a_run(run, tiny, tmp_path):
 
 
 def test_a_run_made_on_two_devices_continues_on_one(run, spawn, tiny, tmp_path):
+    two_devices = "--xla_force_host_platform_device_count=2"
     flags = [*tiny, f"--workdir={tmp_path / 'run'}", "--num_seeds=2"]
     process = spawn(
         "train",
         *flags,
-        extra_environment={"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        extra_environment={"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {two_devices}"},
         stdout=subprocess.DEVNULL,
     )
     wait_for(tmp_path / "run" / "metrics.jsonl", process)

@@ -62,13 +62,13 @@ def make_counting_algorithm(traces):
     return protocol.Algorithm(fakes.SPEC, init, phases, lambda state: (), act)
 
 
-def run(chunk_size, start_step=0, state=None):
+def run(steps_per_dispatch, start_step=0, state=None):
     traces = []
     algorithm = make_counting_algorithm(traces)
     keys = loop.seed_keys([0, 1])
     dataset = fakes.random_transitions(jax.random.key(0))
     state = loop.init(algorithm, keys) if state is None else state
-    place = dict(start_step=start_step, chunk_size=chunk_size)
+    place = dict(start_step=start_step, steps_per_dispatch=steps_per_dispatch)
     return recording.keep(loop.run(algorithm, keys, dataset, state, **place)), traces
 
 
@@ -132,14 +132,14 @@ def test_prepared_arrays_reach_the_batches_of_their_phase_only():
 
 
 @pytest.mark.parametrize(
-    ("start_step", "chunk_size", "steps"),
+    ("start_step", "steps_per_dispatch", "steps"),
     [(2, 3, [3, 5, 8]), (5, 2, [7, 8]), (6, 2, [7, 8])],
     ids=["first phase", "boundary", "second phase"],
 )
-def test_a_resumed_run_returns_to_the_grid(start_step, chunk_size, steps):
+def test_a_resumed_run_returns_to_the_grid(start_step, steps_per_dispatch, steps):
     every_step, _ = run(1)
     middle = jax.tree.map(jnp.asarray, every_step[start_step - 1].state)
-    chunks, _ = run(chunk_size, start_step=start_step, state=middle)
+    chunks, _ = run(steps_per_dispatch, start_step=start_step, state=middle)
     assert [c.step for c in chunks] == steps
     jax.tree.map(np.testing.assert_array_equal, chunks[-1].state, every_step[-1].state)
 
@@ -148,7 +148,7 @@ def test_finished_runs_yield_nothing():
     assert run(2, start_step=8)[0] == []
 
 
-def run_refreshing(chunk_size, start_step=0, state=None):
+def run_refreshing(steps_per_dispatch, start_step=0, state=None):
     """Seven steps of the first phase; a refresh multiplies the total by ten."""
     traces, refreshed = [], []
     algorithm = make_counting_algorithm(traces)
@@ -165,20 +165,22 @@ def run_refreshing(chunk_size, start_step=0, state=None):
     keys = loop.seed_keys([0])
     dataset = fakes.random_transitions(jax.random.key(0))
     state = loop.init(algorithm, keys) if state is None else state
-    place = dict(start_step=start_step, chunk_size=chunk_size)
+    place = dict(start_step=start_step, steps_per_dispatch=steps_per_dispatch)
     chunks = recording.keep(loop.run(algorithm, keys, dataset, state, **place))
     return chunks, refreshed, traces
 
 
 @pytest.mark.parametrize(
-    ("chunk_size", "ends"),
+    ("steps_per_dispatch", "ends"),
     [(3, [3, 4, 7, 8, 11, 12]), (4, [4, 8, 12]), (100, [4, 8, 12])],
 )
-def test_chunks_end_where_a_refresh_is_due(chunk_size, ends):
-    chunks, refreshed, traces = run_refreshing(chunk_size)
+def test_chunks_end_where_a_refresh_is_due(steps_per_dispatch, ends):
+    chunks, refreshed, traces = run_refreshing(steps_per_dispatch)
     assert [c.step for c in chunks if c.phase == "one"] == ends
     assert refreshed == [0, 4, 8]
-    assert len(traces) == len({3: [3, 1]}.get(chunk_size, [4])) + 1  # and phase two
+    assert (
+        len(traces) == len({3: [3, 1]}.get(steps_per_dispatch, [4])) + 1
+    )  # and phase two
     np.testing.assert_allclose(chunks[len(ends) - 1].state.algorithm.total, [444.0])
 
 

@@ -39,7 +39,7 @@ TINY: Mapping[str, Any] = dict(
     critic_steps=6,
     value_epochs=1,
     improve_epochs=2,
-    chunk_size=16,
+    microbatch_size=16,
 )
 
 

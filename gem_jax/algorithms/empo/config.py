@@ -31,7 +31,7 @@ class Config(clustering.Settings):
       clip: epsilon of PPO. The paper gives none; this is BPPO's.
       full_batch: one PPO step on the gradient of the whole data set, as in the paper;
         otherwise minibatches of ``batch_size``.
-      chunk_size: transitions at a time when that gradient is added up.
+      microbatch_size: transitions at a time when that gradient is added up.
       standardize_advantage: by mean and deviation over the data. The paper does not.
       n_step: rewards in a target of Q_H.
       expectile: tau of V_H.
@@ -50,7 +50,7 @@ class Config(clustering.Settings):
     improve_epochs: int = 100
     clip: float = 0.25
     full_batch: bool = True
-    chunk_size: int = 8192
+    microbatch_size: int = 8192
     standardize_advantage: bool = False
     n_step: int = 3
     expectile: float = 0.7
@@ -63,7 +63,9 @@ class Config(clustering.Settings):
         checks.widths(self, "hidden_sizes")
         checks.positive(self, "num_steps", "em_epochs", "critic_steps")
         checks.positive(self, "target_period", "value_epochs", "improve_epochs")
-        checks.positive(self, "clip", "chunk_size", "n_step", "choice_target_period")
+        checks.positive(
+            self, "clip", "microbatch_size", "n_step", "choice_target_period"
+        )
         checks.fraction(self, "discount", "expectile", "polyak")
         if not 1.0 <= self.support_ratio < math.inf:
             raise ValueError(  # erratum 6: below 1 ID(s) could be empty

@@ -35,7 +35,7 @@ def num_chunks(config: Config, spec: EnvSpec) -> int:
     """Batches whose gradients make one PPO step."""
     if not config.full_batch:
         return 1
-    return sampling.num_batches(spec.num_transitions, config.chunk_size)
+    return sampling.num_batches(spec.num_transitions, config.microbatch_size)
 
 
 def _epoch(config: Config, spec: EnvSpec) -> int:
@@ -193,7 +193,7 @@ def _improvement_phase(config: Config, spec: EnvSpec, parts: Parts) -> Phase:
         return dataclasses.replace(state, policy=policy), metrics
 
     pass_steps = num_chunks(config, spec)
-    batch_size, sample = config.chunk_size, sampling.in_order
+    batch_size, sample = config.microbatch_size, sampling.in_order
     if not config.full_batch:
         pass_steps = _epoch(config, spec)
         batch_size, sample = config.batch_size, sampling.uniform
