@@ -21,8 +21,6 @@ from absl import flags
 
 from experiments.lib import cli, knob_flags, reevaluation
 from experiments.lib.reevaluation import TrainedRun
-from experiments.sweep import figures as sweep_figures
-from experiments.sweep import report as sweep_report
 from experiments.sweep import table as sweep_table
 from gem_jax import algorithms, errors
 from gem_jax.training import rundir
@@ -75,8 +73,11 @@ def main(argv: list[str]) -> None:
     for rows in reevaluation.evaluate(missing, _EPISODES.value):
         table.append(rows)
         bar.add(1)
+    # Not before there is something to show: matplotlib and scipy take a second.
+    from experiments.sweep import figures, report
+
     results = [
-        sweep_report.Result(
+        report.Result(
             setting,
             [row for run in changed for row in table.rows(run)],
             [run.policies[0].knobs for run in changed],
@@ -84,8 +85,8 @@ def main(argv: list[str]) -> None:
         )
         for setting, changed in variants
     ]
-    print(sweep_report.format_results(results))
-    drawn = sweep_figures.draw(results, table.path, ablations)
+    print(report.format_results(results))
+    drawn = figures.draw(results, table.path, ablations)
     print(f"in {', '.join(map(str, [table.path, *drawn]))}")
 
 

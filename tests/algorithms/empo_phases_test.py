@@ -121,7 +121,9 @@ def test_advantages_of_constant_values(key):
     )
     improve = found["improve"]
     data = fakes.random_transitions(key)
-    _, metrics = improve.update(state, key, improve.sample(key, data, 64, 0), 0)
+    _, metrics = jax.jit(improve.update)(
+        state, key, improve.sample(key, data, 64, 0), 0
+    )
     expected = (3 * (1.5 - 0.5) + (2.75 - 0.5)) / 4 / 2.0
     np.testing.assert_allclose(metrics["policy/advantage"], expected, rtol=1e-5)
 

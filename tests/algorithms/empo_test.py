@@ -106,12 +106,12 @@ def test_improvement_starts_from_the_averaged_behaviors(trained):
     state = improve.refresh(ends["value"], jax.random.key(0), data, 0)
     jax.tree.map(np.testing.assert_array_equal, state.policy.params, behaviors)
     batch = improve.sample(jax.random.key(0), data, 300, 0)
-    _, metrics = improve.update(state, jax.random.key(1), batch, 0)
+    _, metrics = jax.jit(improve.update)(state, jax.random.key(1), batch, 0)
     assert metrics["policy/clipped"] == 0.0  # the ratio to these is 1
     other = dataclasses.replace(
         state, policy=state.policy._replace(params=clusters.policies.params)
     )
-    _, metrics = improve.update(other, jax.random.key(1), batch, 0)
+    _, metrics = jax.jit(improve.update)(other, jax.random.key(1), batch, 0)
     assert metrics["policy/clipped"] > 0.0
 
 
@@ -226,7 +226,7 @@ def test_standardized_advantages(key):
     mean, deviation = state.advantage_scale
     assert deviation > 0 and (mean, deviation) != (0.0, 1.0)
     dataset = improve.sample(key, data, 800, 0)
-    _, metrics = improve.update(state, jax.random.key(5), dataset, 0)
+    _, metrics = jax.jit(improve.update)(state, jax.random.key(5), dataset, 0)
     assert abs(metrics["policy/advantage"]) < 0.2
 
 

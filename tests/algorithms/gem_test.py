@@ -84,7 +84,7 @@ def test_target_critic_follows_by_polyak(key):
     """An update first moves the target towards the critic that the last one left."""
     algorithm = make(polyak=0.25)
     batch = fakes.random_transitions(key, 16)
-    update = algorithm.phases[1].update
+    update = jax.jit(algorithm.phases[1].update)
     first, _ = update(algorithm.init(key), key, batch, 0)
     second, _ = update(first, key, batch, 1)
     jax.tree.map(
@@ -108,7 +108,7 @@ def test_value_losses_against_numpy(key):
     algorithm = make(discount=0.9, expectile=0.8)
     batch = fakes.random_transitions(key, 16)
     state = algorithm.init(key)
-    _, metrics = algorithm.phases[1].update(state, key, batch, 0)
+    _, metrics = jax.jit(algorithm.phases[1].update)(state, key, batch, 0)
     q_net = bundle.ensemble(bundle.from_module(critic.Critic((16, 16))), 3)
     v_net = bundle.from_module(critic.Value((16, 16)))
     values = state.values

@@ -90,7 +90,7 @@ def test_all_is_learned_from_where_the_first_is_too_long(dataset):
     batch = marked(long_first(dataset), algorithm)
     np.testing.assert_array_equal(batch.extras["held_out"], np.zeros(64))
     state = algorithm.init(jax.random.key(0))
-    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch, 0)
+    _, metrics = jax.jit(algorithm.phases[0].update)(state, jax.random.key(0), batch, 0)
     np.testing.assert_allclose(metrics["behavior/nll"], nll_of(state, batch, ...))
     assert metrics["behavior/held_out_nll"] == metrics["behavior/nll"]
 
@@ -109,7 +109,7 @@ def test_too_few_trajectories_hold_out_none(dataset, every):
     batch = marked(dataset, algorithm)
     assert "held_out" not in batch.extras
     state = algorithm.init(jax.random.key(0))
-    _, metrics = algorithm.phases[0].update(state, jax.random.key(0), batch, 0)
+    _, metrics = jax.jit(algorithm.phases[0].update)(state, jax.random.key(0), batch, 0)
     assert set(metrics) == {"behavior/nll"}
 
 

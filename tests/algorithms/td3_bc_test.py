@@ -24,7 +24,7 @@ def apply_fns():
 def test_losses_by_hand(key):
     algorithm = algorithms.make("td3_bc", SMALL, fakes.SPEC)
     state, batch = algorithm.init(key), fakes.random_transitions(key, 8)
-    new, metrics = algorithm.phases[0].update(state, key, batch, 0)
+    new, metrics = jax.jit(algorithm.phases[0].update)(state, key, batch, 0)
     act, q = apply_fns()
     next_action = act(state.target_actor, batch.next_observation)
     next_q = q(state.target_critic, batch.next_observation, next_action).min(0)
@@ -44,7 +44,7 @@ def test_actor_and_targets_move_every_other_step(key):
     state, batch = algorithm.init(key), fakes.random_transitions(key, 8)
     moved = []
     for step in range(4):
-        new, _ = algorithm.phases[0].update(state, key, batch, step)
+        new, _ = jax.jit(algorithm.phases[0].update)(state, key, batch, step)
         moved.append(
             [
                 not np.array_equal(before, after)
@@ -68,7 +68,7 @@ def test_target_noise_is_clipped(key):
     loud = dataclasses.replace(SMALL, policy_noise=1e6, noise_clip=0.25)
     algorithm = algorithms.make("td3_bc", loud, fakes.SPEC)
     state, batch = algorithm.init(key), fakes.random_transitions(key, 8)
-    _, metrics = algorithm.phases[0].update(state, key, batch, 0)
+    _, metrics = jax.jit(algorithm.phases[0].update)(state, key, batch, 0)
     act, q = apply_fns()
     noise = 0.25 * np.sign(jax.random.normal(key, batch.action.shape))
     action = jnp.clip(act(state.target_actor, batch.next_observation) + noise, -1, 1)

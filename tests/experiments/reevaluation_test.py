@@ -113,18 +113,17 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
     run, finished, tmp_path
 ):
     table = tmp_path / "table.csv"
-    grid = ["--num_candidates=0,4", "--kappa=1,2", "--lambda_end=0.1,1"]
-    grid += ["--ablations", "--episodes=4"]
+    grid = ["--num_candidates=0,4", "--kappa=1,2", "--ablations", "--episodes=4"]
     common = [f"--workdir={finished}", f"--output={table}"]
     whole = run("sweep", *common, *grid)
     assert whole.returncode == 0, whole.stderr
     lines = table.read_text().splitlines()
-    # Header; the grid, with the run's own (N = 4, kappa = 1, lambda to 0.1) in it, and
-    # the ablations, each for both seeds.
-    assert len(lines) == 1 + (2 * 2 * 2 + 7) * 2
+    # Header; the grid, with the run's own (N = 4, kappa = 1) in it, and the ablations,
+    # each for both seeds.
+    assert len(lines) == 1 + (2 * 2 + 7) * 2
     assert whole.stdout.count("the run's own knobs: score") == 1
     assert "best by half of the episodes" in whole.stdout
-    for name in ("num_candidates", "kappa", "lambda_end", "ablations"):
+    for name in ("num_candidates", "kappa", "ablations"):
         assert table.with_name(f"table_{name}.png").exists()
     with table.open() as file:
         rows = list(csv.DictReader(file))
