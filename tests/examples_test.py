@@ -6,6 +6,9 @@ import re
 import subprocess
 import sys
 
+import nbclient
+import nbformat
+
 EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -23,7 +26,7 @@ def run(name, *arguments, **environment):
 
 def test_every_example_is_run_here():
     tested = pathlib.Path(__file__).read_text()
-    for path in EXAMPLES.glob("*.py"):
+    for path in EXAMPLES.iterdir():
         assert f'"{path.name}"' in tested, path.name
 
 
@@ -41,3 +44,12 @@ def test_score_in_other_code():
 
 def test_cluster_trajectories():
     assert "Rand index 100 %" in run("cluster_trajectories.py")
+
+
+def test_the_notebook_shows_what_pessimism_and_support_do():
+    notebook = nbformat.read(EXAMPLES / "knobs.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # kept clean
+    nbclient.NotebookClient(notebook, timeout=300).execute()
+    printed = "".join(output.get("text", "") for output in notebook.cells[-1].outputs)
+    few, many, pessimist, both = map(float, re.findall(r": ([\d.]+)$", printed, re.M))
+    assert few < many and pessimist < many and both < pessimist / 2

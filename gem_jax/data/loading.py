@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,9 @@ from gem_jax.data.sources import read as read_source
 
 if TYPE_CHECKING:
     from gem_jax import types
+
+
+_AS_RECORDED = DataOptions()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,14 +56,12 @@ class OfflineDataset:
 def load(
     task_name: str,
     source: str = "auto",
+    options: DataOptions = _AS_RECORDED,
     *,
     seed: int = 0,
-    num_transitions: int | None = None,
-    repair: Sequence[str] = (),
-    reward_transform: str | transforms.RewardTransform | None = None,
-    best_share: float = 1.0,
     progress: bool = True,
     log: Log = print,
+    **changes: Any,
 ) -> OfflineDataset:
     """Loads the dataset of a task, making or downloading it if need be.
 
@@ -69,38 +69,36 @@ def load(
       task_name: a D4RL name.
       source: ``"d4rl"``, ``"minari"`` or ``"minari:ID"``, ``"local"``, ``"file:PATH"``,
         or ``"auto"``: the original if cached or reachable, else local.
+      options: what is made of the data, but for ``n_step``, which takes an algorithm's
+        discount. What became of the rewards is in the provenance.
       seed: of ``"local"`` data; others ignore it.
-      num_transitions: size of ``"local"`` data, D4RL's by default; of others the
-        leading transitions are kept, all by default.
-      repair: names of repairs, made in this order; see ``gem_jax.data.repairs``.
-      reward_transform: a name of ``gem_jax.data.transforms``, or the numbers; by
-        default the task's. What became of it is in the provenance.
-      best_share: of the episodes, those with the highest recorded returns.
       progress: whether to show progress.
       log: takes one line.
+      **changes: fields of the options, such as ``num_transitions=100_000``.
 
     Raises:
       UserError: unknown task, source, repair or transform; data absent, damaged or
         unfit for the task; rewards out of float32's range once transformed.
     """
     task = tasks.get(task_name)
-    options = DataOptions(num_transitions, tuple(repair), reward_transform, best_share)
+    options = options.override(**changes)
     chosen = options.reward_transform or task.reward_transform
     recorded, provenance = read(
         task_name,
         source,
         seed=seed,
-        num_transitions=num_transitions,
+        num_transitions=options.num_transitions,
         progress=progress,
         log=log,
     )
-    recorded = repairs.apply(recorded, task, repair)
-    if repair:
+    recorded = repairs.apply(recorded, task, options.repair)
+    if options.repair:
         before, after = provenance.num_transitions, sum(map(len, recorded))
-        log(f"repair {', '.join(repair)}: {after:,} of {before:,} transitions kept")
+        names = ", ".join(options.repair)
+        log(f"repair {names}: {after:,} of {before:,} transitions kept")
     recorded = validate.check(recorded, task, provenance.id, log)
-    if best_share < 1.0:
-        count, recorded = len(recorded), filters.best(recorded, best_share)
+    if options.best_share < 1.0:
+        count, recorded = len(recorded), filters.best(recorded, options.best_share)
         log(f"the best {len(recorded):,} of {count:,} episodes kept, by return")
     offsets = transitions.offsets(recorded)
     flat = transitions.flatten(recorded)
@@ -120,9 +118,9 @@ def load(
         behavior_score=behavior_scores.behavior_score(recorded, task),
         provenance=dataclasses.replace(
             provenance,
-            repairs=tuple(repair),
+            repairs=tuple(options.repair),
             rewards=transform,
-            best_share=best_share,
+            best_share=options.best_share,
         ),
     )
 

@@ -67,10 +67,7 @@ def _train(
     dataset = data.load(
         run.task.name,
         run.source,
-        num_transitions=run.data.num_transitions,
-        repair=run.data.repair,
-        reward_transform=run.data.reward_transform,
-        best_share=run.data.best_share,
+        run.data,
         progress=show_progress,
         log=log,
     )

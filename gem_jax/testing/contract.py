@@ -26,8 +26,9 @@ import numpy as np
 from gem_jax import acting, algorithms
 from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.data import tasks
 from gem_jax.testing import fakes, recording
-from gem_jax.training import checkpoint, loop
+from gem_jax.training import checkpoint, loop, results
 from gem_jax.types import PRNGKey, Transition
 
 _ROWS = 8  # of a batch
@@ -139,9 +140,21 @@ def acting_is_bounded_repeatable_and_blind_to_neighbours(
     assert output.action.shape == (8, algorithm.spec.action_size)
     assert np.abs(output.action).max() <= 1.0
     assert all(value.shape == (8,) for value in output.audit.values())
+    assert not set(output.audit) & _eval_fields(), (
+        "an audit hides a field of eval.jsonl"
+    )
     _assert_equal((output, memory), act_on(observation))
     fewer, _ = act_on(observation[:3])
     np.testing.assert_allclose(fewer.action, output.action[:3], rtol=1e-5, atol=1e-6)
+
+
+def knobs_have_defaults_that_tell_their_types(case: Case, folder: pathlib.Path) -> None:
+    """Commands make a flag of each, and take its type from the default."""
+    del folder
+    knobs = case.algorithm.knobs
+    if dataclasses.is_dataclass(knobs):
+        for field in dataclasses.fields(knobs):
+            assert isinstance(field.default, bool | int | float | str), field.name
 
 
 def acting_reads_neither_optimizers_nor_state_values(
@@ -238,6 +251,7 @@ CHECKS: tuple[Callable[[Case, pathlib.Path], None], ...] = (
     metrics_are_finite_scalars_with_names,
     arguments_are_named_as_in_the_protocol,
     acting_is_bounded_repeatable_and_blind_to_neighbours,
+    knobs_have_defaults_that_tell_their_types,
     acting_reads_neither_optimizers_nor_state_values,
     a_phase_changes_the_components_its_metrics_name,
     resuming_inside_each_phase_is_bit_exact,
@@ -246,6 +260,12 @@ CHECKS: tuple[Callable[[Case, pathlib.Path], None], ...] = (
     bad_settings_name_the_field,
     another_algorithms_config_is_refused,
 )
+
+
+def _eval_fields() -> set[str]:
+    """What a line of ``eval.jsonl`` holds beside the diagnostics."""
+    nothing = results.EvalResult(np.zeros(1), np.ones(1), None, {}, 0.0)
+    return {"step", "seed", *results.to_row(nothing, tasks.get("navigation-v0"), ())}
 
 
 def _train(

@@ -1,5 +1,7 @@
 """What every registered algorithm must do; a new one is picked up by itself."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -25,3 +27,28 @@ def test_uniform_sampling_covers_the_dataset(key):
     assert set(np.asarray(batch.reward).tolist()) == set(range(10))
     row = int(batch.reward[0])
     np.testing.assert_array_equal(batch.observation[0], dataset.observation[row])
+
+
+def test_a_diagnostic_named_like_a_field_of_an_evaluation_is_refused(tmp_path):
+    case = contract.case("bc")
+
+    def act(*inputs):
+        return case.algorithm.act(*inputs)._replace(audit={"length_mean": zero})
+
+    zero = jnp.float32(0.0)
+    hiding = case._replace(algorithm=case.algorithm._replace(act=act))
+    check = contract.acting_is_bounded_repeatable_and_blind_to_neighbours
+    with pytest.raises(AssertionError, match="hides a field"):
+        check(hiding, tmp_path)
+
+
+def test_a_knob_without_a_default_is_refused(tmp_path):
+    @dataclasses.dataclass(frozen=True)
+    class Knobs:
+        kappa: float
+
+    case = contract.case("bc")
+    with pytest.raises(AssertionError, match="kappa"):
+        contract.knobs_have_defaults_that_tell_their_types(
+            case._replace(algorithm=case.algorithm._replace(knobs=Knobs(1.0))), tmp_path
+        )
