@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
 from gem_jax.ops import mixture, normalize
@@ -23,6 +24,7 @@ def propose(
     *,
     anchor: Array | None,
     temperature: Array | float = 1.0,
+    denoise_steps: int = 0,
 ) -> Array:
     """Builds the candidate set of one state (GEM Eq. 1, 5, 7).
 
@@ -38,6 +40,8 @@ def propose(
       anchor: `[A]`, or ``None`` for a set of samples only.
       temperature: factor on the standard deviations of a mixture's samples; a function
         has to see to its own.
+      denoise_steps: how many ``ops.mixture.towards_mode`` a mixture's samples take,
+        static: one drops most of their noise. 0 is the paper's.
 
     Returns:
       `[C, A]` in (-1, 1), at least float32, the anchor first; C = N + 1, or N without
@@ -45,7 +49,7 @@ def propose(
 
     Raises:
       ValueError: the set would be empty, a function gave another shape, the anchor does
-        not fit, or a function and a temperature were given.
+        not fit, or a function came with a temperature or with denoising.
     """
     if num_candidates < 0 or (num_candidates == 0 and anchor is None):
         raise ValueError(
@@ -54,7 +58,7 @@ def propose(
         )
     parts = [] if anchor is None else [anchor[None]]
     if num_candidates:
-        parts.append(_samples(key, source, num_candidates, temperature))
+        parts.append(_samples(key, source, num_candidates, temperature, denoise_steps))
     if anchor is not None and anchor.shape != parts[-1].shape[1:]:
         raise ValueError(
             f"anchor must be {parts[-1].shape[1:]} to fit the samples, got "
@@ -69,9 +73,15 @@ def _samples(
     source: mixture.Mixture | Sampler,
     num_samples: int,
     temperature: Array | float,
+    denoise_steps: int,
 ) -> Array:
     if isinstance(source, mixture.Mixture):
-        return mixture.sample(key, source, num_samples, temperature=temperature)
+        samples = mixture.sample(key, source, num_samples, temperature=temperature)
+        for _ in range(denoise_steps):
+            samples = jax.vmap(mixture.towards_mode, (None, 0))(source, samples)
+        return samples
+    if denoise_steps:
+        raise ValueError("denoise_steps is for a mixture; let the sampler denoise")
     if not isinstance(temperature, int | float) or temperature != 1.0:
         raise ValueError("temperature is for a mixture; let the sampler take its own")
     samples = jnp.asarray(source(key, num_samples))

@@ -47,6 +47,8 @@ class Knobs:
       value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
       chunk_size: most candidates scored at a time (static); 0 suits the platform. It
         bounds memory and does not change the choice.
+      denoise_steps: how many steps towards the density's mode each sample takes
+        (static), which keep its component and drop its noise; 0 is the paper's.
       critic_dtype: ``"float32"`` or ``"bfloat16"`` hidden layers of the critics
         (static).
       kappa: pessimism of the lower confidence bound.
@@ -68,6 +70,7 @@ class Knobs:
     value_scale: str = dataclasses.field(default="reward", metadata=_STATIC)
     lambda_schedule: str = dataclasses.field(default="decay", metadata=_STATIC)
     chunk_size: int = dataclasses.field(default=0, metadata=_NO_CHOICE)
+    denoise_steps: int = dataclasses.field(default=0, metadata=_STATIC)
     critic_dtype: str = dataclasses.field(default="float32", metadata=_STATIC)
     kappa: Array | float = 1.0
     lambda_start: Array | float = 1.0
@@ -105,9 +108,10 @@ class Knobs:
             1 <= self.top_m <= self.set_size,
             f"between 1 and the {self.set_size} candidates of the set",
         )
-        for name in ("num_candidates", "top_m", "chunk_size"):
+        for name in ("num_candidates", "top_m", "chunk_size", "denoise_steps"):
             self._require(name, isinstance(getattr(self, name), int), "a whole number")
-        self._require("chunk_size", 0 <= self.chunk_size < math.inf, "at least 0")
+        for name in ("chunk_size", "denoise_steps"):
+            self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("kappa", "lambda_start", "lambda_end"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature"):

@@ -93,6 +93,20 @@ def loose_elbo(mixture: Mixture, action: Array, *, detach: bool = True) -> Array
     return jnp.sum(gamma * joint, axis=-1)
 
 
+def towards_mode(mixture: Mixture, action: Array) -> Array:
+    """One fixed-point step from an action towards a mode of the density, `[..., A]`.
+
+    The mean of the components, each with the precision and the responsibility it has
+    at the action: ``(sum_k gamma_k P_k)^-1 sum_k gamma_k P_k mu_k`` with ``P_k`` the
+    inverse of its variances. An EM step in the action, so the density never falls
+    (Carreira-Perpinan, 2000). A sample keeps its component and loses its noise.
+    """
+    weight = responsibilities(mixture, action)[..., None]
+    precision = weight * jnp.exp(-2.0 * mixture.log_stds)  # [..., K, A]
+    total = jnp.sum(precision, axis=-2)
+    return jnp.sum(precision * mixture.means, axis=-2) / total
+
+
 def gating_entropy(mixture: Mixture) -> Array:
     """H_g = -sum_k pi_k log pi_k, `[...]` in nats (Eq. 43)."""
     _check(mixture)

@@ -87,6 +87,7 @@ OUTSIDE = dict(
     kappa=-TINY,
     lambda_schedule="linear",
     temperature=0.0,
+    denoise_steps=-1,
     em_epochs=0,
     critic_steps=0,
     target_period=0,

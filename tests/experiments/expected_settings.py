@@ -89,6 +89,7 @@ PAPER = {
         horizon=0,
         support_cap=None,
         temperature=1.0,
+        denoise_steps=0,
         violation_threshold=-2.0,
     ),
     "empo": dict(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gem_jax import inference
+from gem_jax.ops import mixture
 
 SET = jnp.array([[0.0, 0.0], [0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
 
@@ -107,3 +108,18 @@ def test_a_cold_softmax_is_the_best_and_a_set_of_nothing_the_first(key):
 def test_ways_to_choose_that_are_none_are_refused(changes, named):
     with pytest.raises(ValueError, match=named):
         inference.select(SET, jnp.zeros(4), **changes)
+
+
+def test_denoised_samples_are_component_means_where_components_lie_apart(key):
+    """Far apart, a sample's own component alone answers; without a step nothing does."""
+    means = jnp.array([[-0.5, 0.0], [0.5, 0.2]])
+    source = mixture.Mixture(jnp.zeros(2), means, jnp.full((2, 2), -3.0))
+    plain, denoised = (
+        inference.propose(key, source, 32, anchor=None, denoise_steps=steps)
+        for steps in (0, 1)
+    )
+    nearest = means[(plain[:, 0] > 0).astype(int)]
+    assert (jnp.abs(plain - nearest).max(axis=0) > 0.02).all()
+    np.testing.assert_allclose(denoised, nearest, atol=1e-6)
+    with pytest.raises(ValueError, match="denoise_steps is for a mixture"):
+        inference.propose(key, circle, 4, anchor=None, denoise_steps=1)

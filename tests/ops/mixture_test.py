@@ -230,3 +230,35 @@ def test_a_batch_is_its_rows(key, function):
             *jax.tree.map(lambda leaf, at=place: leaf[at], (parameters, actions))
         )
         np.testing.assert_allclose(found[place], row, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_towards_the_mode_by_the_formula(key):
+    parameters = random_mixture(key)
+    action = np.array([0.3, -0.8])
+    logits, means, log_stds = (np.asarray(x, np.float64) for x in parameters)
+    precision = np.exp(-2 * log_stds)
+    normal = -0.5 * (action - means) ** 2 * precision - log_stds
+    gamma = np.exp(logits + normal.sum(-1))
+    gamma = (gamma / gamma.sum())[:, None]
+    expected = (gamma * precision * means).sum(0) / (gamma * precision).sum(0)
+    got = mixture.towards_mode(parameters, jnp.asarray(action))
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_steps_towards_the_mode_never_lower_the_density(key):
+    parameters = random_mixture(key, batch_shape=(50,), components=4, size=3)
+    action = jax.random.uniform(jax.random.key(1), (50, 3), minval=-2.0, maxval=2.0)
+    before = mixture.log_prob(parameters, action)
+    for _ in range(4):
+        action = mixture.towards_mode(parameters, action)
+        after = mixture.log_prob(parameters, action)
+        assert (after >= before - 1e-5).all()
+        before = after
+
+
+@pytest.mark.parametrize("log_std", [-5.0, 2.0])
+def test_one_gaussian_s_mode_is_a_step_away(log_std):
+    mean = jnp.array([[0.3, -0.7]])
+    single = mixture.Mixture(jnp.zeros(1), mean, jnp.full((1, 2), log_std))
+    far = jnp.array([1.0, 1.0])
+    np.testing.assert_allclose(mixture.towards_mode(single, far), mean[0], rtol=1e-6)

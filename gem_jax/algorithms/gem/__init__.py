@@ -239,6 +239,7 @@ def _propose(
         knobs.num_candidates,
         anchor=anchors[knobs.anchor](),
         temperature=knobs.temperature,
+        denoise_steps=knobs.denoise_steps,
     )
 
 

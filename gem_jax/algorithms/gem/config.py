@@ -62,6 +62,7 @@ class Config:
       horizon: H_T in steps; 0 takes the environment's time limit.
       support_cap: support above it earns no more. The paper has no cap.
       temperature: factor on the samples' standard deviations.
+      denoise_steps: steps of each sample towards the density's mode.
       violation_threshold: z of the violation audit.
     """
 
@@ -105,6 +106,7 @@ class Config:
     horizon: int = 0
     support_cap: float = scoring.NO_CAP
     temperature: float = 1.0
+    denoise_steps: int = 0
     violation_threshold: float = -2.0
 
     def __post_init__(self) -> None:
