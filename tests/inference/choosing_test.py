@@ -111,7 +111,7 @@ def test_ways_to_choose_that_are_none_are_refused(changes, named):
 
 
 def test_denoised_samples_are_component_means_where_components_lie_apart(key):
-    """Far apart, a sample's own component alone answers; without a step nothing does."""
+    """Far apart, a sample's own component alone answers."""
     means = jnp.array([[-0.5, 0.0], [0.5, 0.2]])
     source = mixture.Mixture(jnp.zeros(2), means, jnp.full((2, 2), -3.0))
     plain, denoised = (
