@@ -24,7 +24,7 @@ class ValueState:
     """Attributes:
     critic: E members, leading axis on every leaf.
     target_critic: their slow copy, as the last update saw it.
-    value: V, without a target copy.
+    value: V, without a target copy; E of them where each critic has its own.
     """
 
     critic: TrainState
@@ -46,15 +46,21 @@ class ValueLearner(NamedTuple):
     apply: Callable[..., Array]
 
 
-def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
+def make_value_learner(
+    config: Any, spec: EnvSpec, *, own_targets: bool = False
+) -> ValueLearner:
     """Implicit Q-learning's critic on an ensemble (GEM Eq. 60-66).
 
-    Observations come in normalized.
+    Observations come in normalized. With one target for all, members differ by their
+    initialization alone, and their spread says little of what they do not know. With
+    ``own_targets`` each is an IQL of its own, whose V regresses on its own Q and is
+    its own target (as MSG, Ghasemipour et al., 2022); the advantage is their mean.
 
     Args:
       config: with ``hidden_sizes``, ``num_critics``, ``critic_layer_norm``,
         ``learning_rate``, ``discount``, ``expectile`` and ``polyak``.
       spec: sizes of the environment.
+      own_targets: E values instead of one on the minimum.
     """
 
     def critics(dtype: str) -> bundle.Network:
@@ -63,6 +69,8 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
 
     critic_net = critics("float32")
     value_net = bundle.from_module(critic.Value(config.hidden_sizes))
+    if own_targets:
+        value_net = bundle.ensemble(value_net, config.num_critics)
     optimizer = optax.adam(config.learning_rate)
 
     def init(key: PRNGKey) -> ValueState:
@@ -80,12 +88,13 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
     def value_loss(params: Params, target_q: Array, observation: Array):
         v = value_net.apply(params, observation)
         residual = target_q - v  # u of Eq. 66; also the advantage of Eq. 40
+        chex.assert_equal_shape([target_q, v])  # no broadcasting
         losses = value_ops.expectile_loss(residual, config.expectile)  # Eq. 65
         return jnp.mean(losses), (losses, residual, v)
 
     def critic_loss(params: Params, batch: Transition, target: Array):
         q = critic_net.apply(params, batch.observation, batch.action)
-        squares = (q - target[None]) ** 2  # Eq. 61
+        squares = (q - target) ** 2  # Eq. 61; one target for all, or each its own
         return jnp.mean(squares), (squares, q)
 
     def update(state: ValueState, batch: Transition):
@@ -97,20 +106,15 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
         # V(s') comes from before V's step, and the advantage too: all gradients of one
         # update are taken at the same parameters.
         next_value = value_net.apply(state.value.params, batch.next_observation)
-        target = value_ops.td_target(
-            batch.reward,
-            batch.terminal,
-            next_value,
-            batch.extras.get(DISCOUNT, config.discount),
-        )
-        target_q = jnp.min(  # Eq. 63, 64
-            critic_net.apply(target_critic, batch.observation, batch.action),
-            axis=0,
-        )
-        chex.assert_equal_shape([target, target_q, batch.reward])  # no broadcasting
-        v_grads, (v_losses, advantage, v) = jax.grad(value_loss, has_aux=True)(
+        target = _td_target(batch, next_value, config.discount)
+        target_q = critic_net.apply(target_critic, batch.observation, batch.action)
+        if not own_targets:
+            target_q = jnp.min(target_q, axis=0)  # Eq. 63, 64
+            target = target[None]
+        v_grads, (v_losses, residual, v) = jax.grad(value_loss, has_aux=True)(
             state.value.params, target_q, batch.observation
         )
+        advantage = _over_members(residual)
         q_grads, (q_losses, q) = jax.grad(critic_loss, has_aux=True)(
             state.critic.params, batch, target
         )
@@ -123,8 +127,8 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
             "critic/loss": jnp.mean(q_losses, axis=0),
             "critic/q": jnp.mean(q, axis=0),
             "critic/ensemble_std": value_ops.ensemble_std(q),
-            "value/loss": v_losses,
-            "value/v": v,
+            "value/loss": _over_members(v_losses),
+            "value/v": _over_members(v),
             "value/advantage": advantage,
         }
         return new_state, advantage, per_transition
@@ -135,3 +139,16 @@ def make_value_learner(config: Any, spec: EnvSpec) -> ValueLearner:
         return critics(dtype).apply(params, observation, action)
 
     return ValueLearner(init, update, q_values)
+
+
+def _td_target(batch: Transition, next_value: Array, discount: float) -> Array:
+    """Eq. 60 for one value `[B]`, or for each of `[E, B]`."""
+    if next_value.ndim == 2:
+        return jax.vmap(lambda own: _td_target(batch, own, discount))(next_value)
+    factor = batch.extras.get(DISCOUNT, discount)
+    return value_ops.td_target(batch.reward, batch.terminal, next_value, factor)
+
+
+def _over_members(values: Array) -> Array:
+    """`[B]` as they are, or the mean of `[E, B]`."""
+    return values if values.ndim == 1 else jnp.mean(values, axis=0)

@@ -73,6 +73,7 @@ OUTSIDE = dict(
     actor_period=0,
     num_components=0,
     gating_entropy=-TINY,
+    critic_targets="two",
     deploy_critic="newest",
     behavior_steps=0,
     behavior_batch_size=0,

@@ -55,6 +55,7 @@ PAPER = {
         learning_rate=3e-4,
         num_critics=10,
         critic_layer_norm=False,
+        critic_targets="shared",
         deploy_critic="online",
         discount=0.99,
         expectile=0.7,

@@ -77,7 +77,9 @@ class ActorParams(NamedTuple):
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
     actor, behavior = _make_actor(config, spec), _make_behavior(config, spec)
-    values = expectile_value.make_value_learner(config, spec)
+    values = expectile_value.make_value_learner(
+        config, spec, own_targets=config.critic_targets == "own"
+    )
 
     def init(key: PRNGKey) -> State:
         value_key, actor_key, behavior_key = jax.random.split(key, 3)

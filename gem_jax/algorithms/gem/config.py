@@ -22,6 +22,9 @@ class Config:
       learning_rate: of Adam for critic, value and actor; the actor's decays to 0 along
         a cosine.
       num_critics: E, ensemble size; its minimum trains, its LCB deploys.
+      critic_targets: ``"shared"``, the paper's: V of the ensemble's minimum is every
+        member's target; or ``"own"``: each has a V and a target of its own, so that
+        their spread grows where data are few.
       critic_layer_norm: standardize the critics' hidden layers. Not in the paper.
       deploy_critic: ``"online"`` or ``"target"`` parameters when acting.
       discount: of the return.
@@ -71,6 +74,7 @@ class Config:
     hidden_sizes: tuple[int, ...] = (256, 256)
     learning_rate: float = 3e-4
     num_critics: int = 10
+    critic_targets: str = "shared"
     critic_layer_norm: bool = False
     deploy_critic: str = "online"
     discount: float = 0.99
@@ -132,6 +136,10 @@ class Config:
         if self.deploy_critic not in ("online", "target"):
             raise ValueError(
                 f"deploy_critic must be online or target, got {self.deploy_critic!r}"
+            )
+        if self.critic_targets not in ("shared", "own"):
+            raise ValueError(
+                f"critic_targets must be shared or own, got {self.critic_targets!r}"
             )
         self.knobs(horizon=1).validate()
 
