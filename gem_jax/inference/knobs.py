@@ -13,7 +13,7 @@ from gem_jax.types import Array
 SCHEDULES = ("decay", "rise", "constant")
 _OPTIONS = {
     "candidates": ("actor", "actor_mode", "behavior"),
-    "anchor": ("mode", "mean", "behavior", "none"),
+    "anchor": ("mode", "mean", "behavior", "gradient", "none"),
     "normalization": scoring.NORMALIZATIONS,
     "value_scale": scoring.VALUE_SCALES,
     "lambda_schedule": SCHEDULES,
@@ -42,7 +42,8 @@ class Knobs:
         ``"actor_mode"``, the actor's heaviest component alone.
       anchor: the deterministic candidate (static): ``"mode"`` is the mean of the
         actor's heaviest component (Eq. 6), ``"mean"`` the mean of its mixture,
-        ``"behavior"`` the behavior's mode, ``"none"`` leaves it out.
+        ``"behavior"`` the behavior's mode, ``"gradient"`` the policy trained by the
+        critics' gradient, ``"none"`` leaves it out.
       normalization: ``"zscore"`` or ``"raw"`` support (static).
       value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
       chunk_size: most candidates scored at a time (static); 0 suits the platform. It

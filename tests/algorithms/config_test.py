@@ -74,6 +74,7 @@ OUTSIDE = dict(
     num_components=0,
     gating_entropy=-TINY,
     critic_targets="two",
+    gradient_cloning=-TINY,
     deploy_critic="newest",
     behavior_steps=0,
     behavior_batch_size=0,

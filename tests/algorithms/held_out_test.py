@@ -7,6 +7,7 @@ import pytest
 
 from gem_jax import errors
 from gem_jax.algorithms import gem
+from gem_jax.algorithms.gem.state import make_behavior
 from gem_jax.learners import batch_metrics
 from gem_jax.learners import held_out as judged
 from gem_jax.ops import mixture, value
@@ -135,7 +136,7 @@ def test_held_out_rows_are_judged_and_not_learned_from(dataset):
 
 def nll_of(state, dataset, rows):
     """The behavior's NLL `[]` of some rows."""
-    network = gem._make_behavior(gem.Config(**SMALL), fakes.SPEC)
+    network = make_behavior(gem.Config(**SMALL), fakes.SPEC)
     policy = network.apply(state.behavior.params, dataset.observation)
     return -np.mean(mixture.log_prob(policy, dataset.action)[rows])
 

@@ -56,6 +56,7 @@ PAPER = {
         num_critics=10,
         critic_layer_norm=False,
         critic_targets="shared",
+        gradient_cloning=0.0,
         deploy_critic="online",
         discount=0.99,
         expectile=0.7,

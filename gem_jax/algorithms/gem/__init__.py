@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import flax.struct
 import jax
-import jax.numpy as jnp
-import optax
 
-from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase, accept
+from gem_jax.algorithms.gem.acting import make_act
 from gem_jax.algorithms.gem.config import Config as Config
-from gem_jax.learners import batch_metrics, expectile_value, held_out, mixture_policy
-from gem_jax.ops import mixture, normalize
-from gem_jax.ops import value as value_ops
-from gem_jax.train_state import TrainState
-from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.algorithms.gem.state import ActorParams as ActorParams
+from gem_jax.algorithms.gem.state import Parts, State, make_parts
+from gem_jax.algorithms.gem.updates import (
+    make_fit_behavior,
+    make_fit_both,
+    make_fit_policy,
+)
+from gem_jax.learners import held_out
+from gem_jax.types import EnvSpec, PRNGKey
 
 # The paper's ablations of acting, as changes of knobs.
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -51,76 +52,25 @@ TINY: Mapping[str, Any] = dict(
 )
 
 
-@flax.struct.dataclass
-class State:
-    """Attributes:
-    actor: the actor mixture.
-    behavior: the behavior mixture.
-    values: critic ensemble, its target and the value.
-    best_behavior: with ``behavior_keep_best``.
-    """
-
-    actor: TrainState
-    behavior: TrainState
-    values: expectile_value.ValueState
-    best_behavior: held_out.Best | None = None
-
-
-class ActorParams(NamedTuple):
-    """What acting reads: no optimizer state, no value network."""
-
-    actor: Params
-    behavior: Params
-    critic: Params
-
-
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    actor, behavior = _make_actor(config, spec), _make_behavior(config, spec)
-    values = expectile_value.make_value_learner(
-        config, spec, own_targets=config.critic_targets == "own"
-    )
+    parts = make_parts(config, spec)
+    phases, check = _make_phases(config, spec, parts)
 
     def init(key: PRNGKey) -> State:
         value_key, actor_key, behavior_key = jax.random.split(key, 3)
-        new_behavior = behavior.init(behavior_key)
-        keep_best = config.behavior_keep_best
-        return State(
-            actor=actor.init(actor_key),
+        new_behavior = parts.behavior.init(behavior_key)
+        best = held_out.nothing(new_behavior.params)
+        state = State(
+            actor=parts.actor.init(actor_key),
             behavior=new_behavior,
-            values=values.init(value_key),
-            best_behavior=held_out.nothing(new_behavior.params) if keep_best else None,
+            values=parts.values.init(value_key),
+            best_behavior=best if config.behavior_keep_best else None,
         )
-
-    def fit_behavior(state: State, key: PRNGKey, batch: Transition, step: Array):
-        del key, step
-        new_behavior, rows = behavior.update(
-            state.behavior, batch, _responsibility(batch) * held_out.fitted_rows(batch)
-        )
-        new_state = dataclasses.replace(state, behavior=new_behavior)
-        return new_state, held_out.nll_means(rows["nll"], batch)
-
-    def fit_policy(state: State, key: PRNGKey, batch: Transition, step: Array):
-        del key, step
-        new_values, advantage, value_rows = values.update(state.values, batch)
-        tilt = config.beta, config.max_weight
-        weight = value_ops.advantage_weight(advantage, *tilt)  # Eq. 41
-        new_actor, rows = actor.update(
-            state.actor, batch, weight * _responsibility(batch)
-        )
-        new_state = dataclasses.replace(state, actor=new_actor, values=new_values)
-        metric_rows = {
-            **value_rows,
-            **{f"actor/{name}": row for name, row in rows.items()},
-        }
-        return new_state, batch_metrics.regression_means(
-            metric_rows, weight, value_ops.is_capped(advantage, *tilt)
-        )
-
-    def fit_both(state: State, key: PRNGKey, batch: Transition, step: Array):
-        state, behavior_metrics = fit_behavior(state, key, batch, step)
-        state, metrics = fit_policy(state, key, batch, step)
-        return state, {**metrics, **behavior_metrics}
+        if parts.gradient:
+            gradient = parts.gradient.init(jax.random.fold_in(key, 1))
+            state = dataclasses.replace(state, gradient=gradient)
+        return state
 
     def actor_params(state: State) -> ActorParams:
         online = config.deploy_critic == "online"
@@ -128,51 +78,15 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             actor=state.actor.params,
             behavior=state.behavior.params,
             critic=state.values.critic.params if online else state.values.target_critic,
+            gradient=state.gradient.params if state.gradient else None,
         )
 
-    def act(
-        params: ActorParams,
-        key: PRNGKey,
-        observation: Array,
-        t: Array,
-        knobs: inference.Knobs,
-    ) -> ActOutput:
-        p_actor = actor.apply(params.actor, observation)
-        p_behavior = behavior.apply(params.behavior, observation)
-        candidates = _propose(key, p_actor, p_behavior, knobs)
-
-        def evaluate(chunk: Array) -> tuple[Array, Array]:
-            q_values = values.apply(
-                params.critic, observation, chunk, knobs.critic_dtype
-            )
-            return q_values, mixture.log_prob_of_set(p_behavior, chunk)
-
-        q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
-        return _select(candidates, q_values, support, p_behavior, t, knobs)
-
-    every = config.behavior_held_out
-    pretraining = Phase(
-        "behavior",
-        config.behavior_steps,
-        config.behavior_batch_size,
-        fit_behavior,
-        held_out.mark_on_entry(every, spec),
-    )
-    training = Phase("policy", config.num_steps, config.batch_size, fit_policy)
-    if not config.behavior_freeze:
-        prepare = held_out.mark_on_entry(every, spec)
-        training = training._replace(update=fit_both, prepare=prepare)
-    phases, check = (pretraining, training), accept
-    if config.behavior_keep_best:
-        count = spec.num_episodes
-        phases = held_out.keep_best(behavior, count, every, pretraining, training)
-        check = functools.partial(held_out.check, count=count, every=every)
     return Algorithm(
         spec,
         init,
         phases,
         actor_params,
-        act,
+        make_act(parts),
         config.knobs(spec.horizon),
         check,
         config.normalize_observations,
@@ -180,99 +94,27 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     )
 
 
-def _responsibility(batch: Transition) -> Array:
-    """How much each row counts for the mixtures, `[B]`: all alike by default.
-
-    A cluster's posterior in ``extras["responsibility"]`` conditions actor and behavior
-    on that cluster; critic and value learn from all rows.
-    """
-    return batch.extras.get("responsibility", jnp.ones_like(batch.reward))
-
-
-def _make_actor(config: Config, spec: EnvSpec) -> mixture_policy.MixtureLearner:
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
-    return mixture_policy.make_mixture_learner(
-        spec,
-        optax.adam(rate),
-        hidden_sizes=config.hidden_sizes,
-        num_components=config.num_components,
-        log_std_min=config.log_std_min,
-        log_std_max=config.log_std_max,
-        gating_entropy=config.gating_entropy,
-        detach_responsibilities=config.detach_responsibilities,
+def _make_phases(
+    config: Config, spec: EnvSpec, parts: Parts
+) -> tuple[tuple[Phase, Phase], Callable[..., None]]:
+    """The behavior, then the rest; and what they ask of the data."""
+    every, count = config.behavior_held_out, spec.num_episodes
+    mark = held_out.mark_on_entry(every, spec)
+    pretraining = Phase(
+        "behavior",
+        config.behavior_steps,
+        config.behavior_batch_size,
+        make_fit_behavior(parts),
+        mark,
     )
-
-
-def _make_behavior(config: Config, spec: EnvSpec) -> mixture_policy.MixtureLearner:
-    rate = optax.cosine_decay_schedule(
-        config.behavior_learning_rate, config.behavior_steps, alpha=0.1
-    )
-    return mixture_policy.make_mixture_learner(
-        spec,
-        optax.adam(rate),
-        hidden_sizes=config.hidden_sizes,
-        num_components=config.behavior_components,
-        log_std_min=config.behavior_log_std_min,
-        log_std_max=config.behavior_log_std_max,
-    )
-
-
-def _propose(
-    key: PRNGKey,
-    actor: mixture.Mixture,
-    behavior: mixture.Mixture,
-    knobs: inference.Knobs,
-) -> Array:
-    """The candidate set `[C, A]` that the static knobs ask for (Eq. 5-7)."""
-    sources = {
-        "actor": lambda: actor,
-        "actor_mode": lambda: mixture.only_mode(actor),
-        "behavior": lambda: behavior,
-    }
-    anchors = {
-        "mode": lambda: mixture.mode_mean(actor),
-        "mean": lambda: mixture.mean(actor),
-        "behavior": lambda: mixture.mode_mean(behavior),
-        "none": lambda: None,
-    }
-    return inference.propose(
-        key,
-        sources[knobs.candidates](),
-        knobs.num_candidates,
-        anchor=anchors[knobs.anchor](),
-        temperature=knobs.temperature,
-        denoise_steps=knobs.denoise_steps,
-    )
-
-
-def _select(
-    candidates: Array,
-    q_values: Array,
-    support: Array,
-    behavior: mixture.Mixture,
-    t: Array,
-    knobs: inference.Knobs,
-) -> ActOutput:
-    """Scores, selects and audits one candidate set (Eq. 4, 15)."""
-    start, end = knobs.lambda_ends
-    lam = inference.lambda_schedule(t, start=start, end=end, horizon=knobs.horizon)
-    scores = inference.score(
-        q_values,
-        support,
-        kappa=knobs.kappa,
-        lam=lam,
-        normalization=knobs.normalization,
-        value_scale=knobs.value_scale,
-        support_cap=knobs.support_cap,
-    )
-    selection = inference.select(candidates, scores.total, top_m=knobs.top_m)
-    support_z = scores.support
-    if knobs.normalization != "zscore":
-        support_z = normalize.standardize(support)
-    audit = inference.audit(
-        selection,
-        support_z,
-        behavior.means,
-        violation_threshold=knobs.violation_threshold,
-    )
-    return ActOutput(selection.action, audit)
+    fit_policy = make_fit_policy(config, parts)
+    training = Phase("policy", config.num_steps, config.batch_size, fit_policy)
+    if not config.behavior_freeze:
+        fit_both = make_fit_both(config, parts)
+        training = training._replace(update=fit_both, prepare=mark)
+    if not config.behavior_keep_best:
+        return (pretraining, training), accept
+    check = functools.partial(held_out.check, count=count, every=every)
+    return held_out.keep_best(
+        parts.behavior, count, every, pretraining, training
+    ), check

@@ -37,6 +37,9 @@ class Config:
       log_std_max: upper bound.
       gating_entropy: c_H (Eq. 44).
       detach_responsibilities: stop the gradient through gamma (Eq. 35).
+      gradient_cloning: weight of cloning in a deterministic policy that is trained by
+        the critics' gradient beside the mixture, for ``anchor="gradient"``; 0, the
+        paper's, trains none. See ``learners.gradient_policy``.
       behavior_steps: gradient steps of the behavior mixture before all else (Eq. 54).
       behavior_batch_size: transitions a step of it.
       behavior_learning_rate: decays to a tenth along a cosine.
@@ -87,6 +90,7 @@ class Config:
     log_std_max: float = 2.0
     gating_entropy: float = 1e-3
     detach_responsibilities: bool = True
+    gradient_cloning: float = 0.0
     behavior_steps: int = 100_000
     behavior_batch_size: int = 512
     behavior_learning_rate: float = 1e-3
@@ -122,7 +126,9 @@ class Config:
         checks.positive(self, "behavior_learning_rate", "num_components")
         checks.positive(self, "behavior_components", "num_critics", "max_weight")
         checks.fraction(self, "discount", "expectile", "polyak")
-        checks.not_negative(self, "beta", "gating_entropy", "horizon")
+        checks.not_negative(
+            self, "beta", "gating_entropy", "gradient_cloning", "horizon"
+        )
         if self.behavior_held_out != 0 and not (2 <= self.behavior_held_out < math.inf):
             raise ValueError(
                 f"behavior_held_out must be 0 or >= 2, got {self.behavior_held_out!r}"

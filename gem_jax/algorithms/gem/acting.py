@@ -1,0 +1,110 @@
+"""How GEM acts: propose, score, select (Eq. 1 to 15)."""
+
+from __future__ import annotations
+
+from gem_jax import errors, inference
+from gem_jax.algorithm import ActFn
+from gem_jax.algorithms.gem.state import ActorParams, Parts
+from gem_jax.ops import mixture, normalize
+from gem_jax.types import ActOutput, Array, PRNGKey
+
+
+def make_act(parts: Parts) -> ActFn:
+    """The anchor and N samples, the best of which is executed."""
+
+    def act(
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+    ) -> ActOutput:
+        p_actor = parts.actor.apply(params.actor, observation)
+        p_behavior = parts.behavior.apply(params.behavior, observation)
+        followed = None
+        if parts.gradient:
+            followed = parts.gradient.apply(params.gradient, observation)
+        candidates = _propose(key, p_actor, p_behavior, followed, knobs)
+
+        def evaluate(chunk: Array) -> tuple[Array, Array]:
+            q_values = parts.values.apply(
+                params.critic, observation, chunk, knobs.critic_dtype
+            )
+            return q_values, mixture.log_prob_of_set(p_behavior, chunk)
+
+        q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
+        return _select(candidates, q_values, support, p_behavior, t, knobs)
+
+    return act
+
+
+def _propose(
+    key: PRNGKey,
+    actor: mixture.Mixture,
+    behavior: mixture.Mixture,
+    gradient: Array | None,
+    knobs: inference.Knobs,
+) -> Array:
+    """The candidate set `[C, A]` that the static knobs ask for (Eq. 5-7)."""
+    sources = {
+        "actor": lambda: actor,
+        "actor_mode": lambda: mixture.only_mode(actor),
+        "behavior": lambda: behavior,
+    }
+    anchors = {
+        "mode": lambda: mixture.mode_mean(actor),
+        "mean": lambda: mixture.mean(actor),
+        "behavior": lambda: mixture.mode_mean(behavior),
+        "gradient": lambda: _required(gradient),
+        "none": lambda: None,
+    }
+    return inference.propose(
+        key,
+        sources[knobs.candidates](),
+        knobs.num_candidates,
+        anchor=anchors[knobs.anchor](),
+        temperature=knobs.temperature,
+        denoise_steps=knobs.denoise_steps,
+    )
+
+
+def _required(gradient: Array | None) -> Array:
+    if gradient is None:
+        raise errors.UserError(
+            "anchor=gradient needs a policy trained by the critic's gradient; train "
+            "with --config.gradient_cloning above 0"
+        )
+    return gradient
+
+
+def _select(
+    candidates: Array,
+    q_values: Array,
+    support: Array,
+    behavior: mixture.Mixture,
+    t: Array,
+    knobs: inference.Knobs,
+) -> ActOutput:
+    """Scores, selects and audits one candidate set (Eq. 4, 15)."""
+    start, end = knobs.lambda_ends
+    lam = inference.lambda_schedule(t, start=start, end=end, horizon=knobs.horizon)
+    scores = inference.score(
+        q_values,
+        support,
+        kappa=knobs.kappa,
+        lam=lam,
+        normalization=knobs.normalization,
+        value_scale=knobs.value_scale,
+        support_cap=knobs.support_cap,
+    )
+    selection = inference.select(candidates, scores.total, top_m=knobs.top_m)
+    support_z = scores.support
+    if knobs.normalization != "zscore":
+        support_z = normalize.standardize(support)
+    audit = inference.audit(
+        selection,
+        support_z,
+        behavior.means,
+        violation_threshold=knobs.violation_threshold,
+    )
+    return ActOutput(selection.action, audit)

@@ -1,0 +1,82 @@
+"""GEM's updates: of the behavior, of critic, value and actor, and of all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from gem_jax.algorithm import UpdateFn
+from gem_jax.algorithms.gem.config import Config
+from gem_jax.algorithms.gem.state import Parts, State
+from gem_jax.learners import batch_metrics, held_out
+from gem_jax.ops import value as value_ops
+from gem_jax.types import Array, Params, PRNGKey, Transition
+
+
+def make_fit_behavior(parts: Parts) -> UpdateFn:
+    """Maximum likelihood of the behavior (Eq. 54)."""
+
+    def fit_behavior(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
+        weight = _responsibility(batch) * held_out.fitted_rows(batch)
+        new_behavior, metrics = parts.behavior.update(state.behavior, batch, weight)
+        new_state = dataclasses.replace(state, behavior=new_behavior)
+        return new_state, held_out.nll_means(metrics["nll"], batch)
+
+    return fit_behavior
+
+
+def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
+    """Critic, value, and actor by advantage-weighted EM (Eq. 40 to 44, 60 to 66)."""
+    tilt = config.beta, config.max_weight
+
+    def fit_policy(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del key, step
+        new_values, advantage, metrics = parts.values.update(state.values, batch)
+        weight = value_ops.advantage_weight(advantage, *tilt)  # Eq. 41
+        new_actor, of_actor = parts.actor.update(
+            state.actor, batch, weight * _responsibility(batch)
+        )
+        new_state = dataclasses.replace(state, actor=new_actor, values=new_values)
+        per_transition = {**metrics, **_named("actor", of_actor)}
+        if parts.gradient and state.gradient:
+            new_gradient, of_gradient = parts.gradient.update(
+                state.gradient, batch, lowest_q(state.values.critic.params)
+            )
+            new_state = dataclasses.replace(new_state, gradient=new_gradient)
+            per_transition |= _named("gradient", of_gradient)
+        return new_state, batch_metrics.regression_means(
+            per_transition, weight, value_ops.is_capped(advantage, *tilt)
+        )
+
+    def lowest_q(params: Params) -> Callable[[Array, Array], Array]:
+        return lambda *inputs: jnp.min(parts.values.apply(params, *inputs), axis=0)
+
+    return fit_policy
+
+
+def make_fit_both(config: Config, parts: Parts) -> UpdateFn:
+    """A step of the behavior, then one of the rest."""
+    fit_behavior, fit_policy = make_fit_behavior(parts), make_fit_policy(config, parts)
+
+    def fit_both(state: State, key: PRNGKey, batch: Transition, step: Array):
+        state, behavior_metrics = fit_behavior(state, key, batch, step)
+        state, metrics = fit_policy(state, key, batch, step)
+        return state, {**metrics, **behavior_metrics}
+
+    return fit_both
+
+
+def _named(component: str, metrics: batch_metrics.PerTransition) -> dict[str, Array]:
+    return {f"{component}/{name}": values for name, values in metrics.items()}
+
+
+def _responsibility(batch: Transition) -> Array:
+    """How much each row counts for the mixtures, `[B]`: all alike by default.
+
+    A cluster's posterior in ``extras["responsibility"]`` conditions actor and behavior
+    on that cluster; critic and value learn from all rows.
+    """
+    return batch.extras.get("responsibility", jnp.ones_like(batch.reward))
