@@ -36,7 +36,7 @@ LAYERS = {
     },
     "testing": {
         *("types", "ops", "algorithm", "acting", "algorithms", "clustering"),
-        *("training", "testing"),
+        *("data", "training", "testing"),
     },
     "training": {
         *("types", "errors", "utils", "ops", "algorithm", "acting", "data", "envs"),

@@ -75,6 +75,7 @@ CASES = {
     mixture.log_joint: MIXTURE_AND_ACTION,
     mixture.log_prob: MIXTURE_AND_ACTION,
     mixture.responsibilities: MIXTURE_AND_ACTION,
+    mixture.towards_mode: MIXTURE_AND_ACTION,
     mixture.loose_elbo: MIXTURE_AND_ACTION,
     mixture.log_prob_of_set: (
         {"mixture": mixtures(()), "actions": zeros(C, A)},
