@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gem_jax.policy import load as load
     from gem_jax.runs.training import train as train
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = ["Policy", "load", "make", "train"]
 

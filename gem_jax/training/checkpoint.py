@@ -135,7 +135,8 @@ def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None
         store.manager.save(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+                state=ocp.args.StandardSave(checkpoint_leaves.by_name(state)),
+                meta=ocp.args.JsonSave(meta),
             ),
         )
         store.manager.wait_until_finished()
@@ -226,11 +227,12 @@ def _read_verified(store: Store, like: Any, step: int) -> Restored:
     if claimed is None or checkpoint_leaves.digest(meta) != claimed:
         raise checkpoint_faults.Mismatch("the description does not match its hash")
     check_config(meta["config"], store.config, store.workdir)
-    target = checkpoint_leaves.on_this_device(like)
+    target = checkpoint_leaves.on_this_device(checkpoint_leaves.by_name(like))
     _check_leaves(meta["leaves"], target, store.workdir)
-    state = store.manager.restore(
+    leaves = store.manager.restore(
         step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
     ).state
+    state = jax.tree.unflatten(jax.tree.structure(like), [leaves[n] for n in target])
     present = checkpoint_leaves.describe(state)
     for name, leaf in meta["leaves"].items():
         if present[name] != leaf:
@@ -253,11 +255,10 @@ def check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:
         )
 
 
-def _check_leaves(saved: Meta, target: Any, workdir: pathlib.Path) -> None:
+def _check_leaves(saved: Meta, target: Meta, workdir: pathlib.Path) -> None:
     """Orbax casts a wrong dtype without a word; here it is refused."""
     wanted = {
-        jax.tree_util.keystr(path): [list(leaf.shape), str(leaf.dtype)]
-        for path, leaf in jax.tree_util.tree_leaves_with_path(target)
+        name: [list(leaf.shape), str(leaf.dtype)] for name, leaf in target.items()
     }
     there = {name: [leaf["shape"], leaf["dtype"]] for name, leaf in saved.items()}
     check_config(there, wanted, workdir)

@@ -11,12 +11,25 @@ import jax
 import numpy as np
 
 
+def by_name(state: Any) -> dict[str, Any]:
+    """The leaves by path, in their order.
+
+    What orbax keeps is these alone: a field without arrays, such as an option that is
+    off, leaves no trace, so that a later version may have more of them.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in leaves
+    }
+
+
 def describe(state: Any) -> dict[str, dict[str, Any]]:
     """Shape, dtype and SHA-256 of every leaf, by path."""
     described = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(state)):
+    for name, leaf in by_name(jax.device_get(state)).items():
         array = np.asarray(leaf)
-        described[jax.tree_util.keystr(path)] = {
+        described[name] = {
             "shape": list(array.shape),
             "dtype": str(array.dtype),
             "sha256": hashlib.sha256(array.tobytes()).hexdigest(),

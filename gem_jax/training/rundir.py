@@ -18,7 +18,7 @@ METRICS = "metrics.jsonl"
 EVAL = "eval.jsonl"
 SUMMARY = "summary.json"
 # Of the folder: of what a checkpoint holds, and what config.json says of it.
-FORMAT = 2
+FORMAT = 3
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:

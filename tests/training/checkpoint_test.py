@@ -166,7 +166,7 @@ def test_another_configuration_is_refused_and_named(run, config, named):
     ids=["shape", "dtype", "name"],
 )
 def test_another_state_is_refused(run, like):
-    with pytest.raises(errors.UserError, match=r"\['[wv]'\]"):
+    with pytest.raises(errors.UserError, match=r"holds a run with [wv]="):
         restore(run, like=like)
 
 
@@ -187,3 +187,14 @@ def test_full_disk_leaves_earlier_steps_whole(run, monkeypatch):
         with pytest.raises(errors.UserError, match="No space left"):
             checkpoint.save(store, 4, make_state(4))
     assert restore(run)[0].step == 3
+
+
+def test_a_field_without_arrays_may_have_come_later(run):
+    """An option that is off is in no file, so that older runs are read."""
+    for nothing in (None, (), {}):
+        like = make_state(0) | {"later": nothing}
+        restored, messages = restore(run, like=like)
+        assert not messages and restored.state.keys() == like.keys()
+        jax.tree.map(
+            np.testing.assert_array_equal, restored.state, like | make_state(3)
+        )
