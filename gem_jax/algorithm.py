@@ -155,6 +155,18 @@ class Phase(NamedTuple):
     sample: SampleFn = sampling.uniform
 
 
+def act_by(policy: Callable[[Params, Array], Array]) -> ActFn:
+    """Acts by a function of parameters and observation `[O]` to the action alone."""
+
+    def act(
+        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput:
+        del key, t, knobs
+        return ActOutput(policy(params, observation), audit={})
+
+    return act
+
+
 def accept(dataset: Transition, log: Callable[[str], None]) -> None:
     """The ``check`` of an algorithm to which any dataset is good."""
     del dataset, log

@@ -12,17 +12,8 @@ def test_public_names():
     assert isinstance(gem_jax.Policy, type)
     assert all(callable(getattr(gem_jax, n)) for n in ("load", "make", "train"))
     assert inference.__all__ == [
-        "Knobs",
-        "Mixture",
-        "Sampler",
-        "ScoreOutput",
-        "Selection",
-        "audit",
-        "lambda_schedule",
-        "map_chunks",
-        "propose",
-        "score",
-        "select",
+        *("Knobs", "Mixture", "Sampler", "ScoreOutput", "Selection", "audit"),
+        *("lambda_schedule", "map_chunks", "propose", "score", "select"),
     ]
     assert algorithms.names() == ["bc", "empo", "gem", "iql", "td3_bc"]
     assert data.__all__ == [

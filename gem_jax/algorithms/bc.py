@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithm import Algorithm, Phase, act_by
 from gem_jax.learners import checks
 from gem_jax.networks import bundle, deterministic
 from gem_jax.train_state import TrainState
-from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,21 +85,12 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
         return new_state, {"actor/loss": actor_loss}
 
-    def actor_params(state: State) -> Params:
-        return state.actor.params
-
-    def act(
-        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
-    ) -> ActOutput:
-        del key, t, knobs
-        return ActOutput(policy.apply(params, observation), audit={})
-
     phase = Phase("actor", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
         init,
         (phase,),
-        actor_params,
-        act,
+        lambda state: state.actor.params,
+        act_by(policy.apply),
         normalize_observations=config.normalize_observations,
     )

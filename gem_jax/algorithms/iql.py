@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithm import Algorithm, Phase, act_by
 from gem_jax.learners import batch_metrics, checks, expectile_value, mixture_policy
 from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
-from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -129,23 +129,16 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             metric_rows, weight, value_ops.is_capped(advantage, *tilt)
         )
 
-    def actor_params(state: State) -> Params:
-        return state.actor.params
-
-    def act(
-        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
-    ) -> ActOutput:
-        del key, t, knobs
-        policy = actor.apply(params, observation)
-        return ActOutput(jnp.clip(mixture.mean(policy), -1.0, 1.0), audit={})
+    def mean_action(params: Params, observation: Array) -> Array:
+        return jnp.clip(mixture.mean(actor.apply(params, observation)), -1.0, 1.0)
 
     phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
         init,
         (phase,),
-        actor_params,
-        act,
+        lambda state: state.actor.params,
+        act_by(mean_action),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
     )

@@ -12,14 +12,13 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithm import Algorithm, Phase, act_by
 from gem_jax.learners import checks
 from gem_jax.networks import bundle, critic, deterministic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import (
     DISCOUNT,
-    ActOutput,
     Array,
     EnvSpec,
     Params,
@@ -70,10 +69,7 @@ class Config:
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(
-    num_steps=6,
-    batch_size=8,
-    hidden_sizes=(16, 16),
-    num_critics=3,
+    hidden_sizes=(16, 16), num_critics=2, batch_size=8, num_steps=6
 )
 
 
@@ -165,22 +161,13 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             "actor/loss": error,
         }
 
-    def actor_params(state: State) -> Params:
-        return state.actor.params
-
-    def act(
-        params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
-    ) -> ActOutput:
-        del key, t, knobs
-        return ActOutput(policy.apply(params, observation), audit={})
-
     phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
         init,
         (phase,),
-        actor_params,
-        act,
+        lambda state: state.actor.params,
+        act_by(policy.apply),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
     )
