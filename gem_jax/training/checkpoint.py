@@ -227,12 +227,15 @@ def _read_verified(store: Store, like: Any, step: int) -> Restored:
     if claimed is None or checkpoint_leaves.digest(meta) != claimed:
         raise checkpoint_faults.Mismatch("the description does not match its hash")
     check_config(meta["config"], store.config, store.workdir)
-    target = checkpoint_leaves.on_this_device(checkpoint_leaves.by_name(like))
+    wanted = checkpoint_leaves.by_name(like)
+    target = checkpoint_leaves.on_this_device(wanted)
     _check_leaves(meta["leaves"], target, store.workdir)
     leaves = store.manager.restore(
         step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
     ).state
-    state = jax.tree.unflatten(jax.tree.structure(like), [leaves[n] for n in target])
+    # In the order of the tree: that of a dictionary's leaves is alphabetical.
+    ordered = [leaves[name] for name in wanted]
+    state = jax.tree.unflatten(jax.tree.structure(like), ordered)
     present = checkpoint_leaves.describe(state)
     for name, leaf in meta["leaves"].items():
         if present[name] != leaf:

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -198,3 +199,17 @@ def test_a_field_without_arrays_may_have_come_later(run):
         jax.tree.map(
             np.testing.assert_array_equal, restored.state, like | make_state(3)
         )
+
+
+def test_fields_come_back_in_their_own_order(tmp_path):
+    class Pair(NamedTuple):
+        second: jax.Array
+        first: jax.Array
+
+    state = Pair(jnp.arange(3.0), jnp.arange(3.0, 6.0))
+    with checkpoint.open_store(tmp_path, CONFIG) as store:
+        checkpoint.save(store, 1, state)
+    restored, messages = restore(tmp_path, like=jax.tree.map(jnp.zeros_like, state))
+    assert not messages
+    np.testing.assert_array_equal(restored.state.second, state.second)
+    np.testing.assert_array_equal(restored.state.first, state.first)
