@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from experiments.lib import intervals
 from experiments.sweep.table import Row
 from gem_jax.data import tasks
 from gem_jax.runs import statistics
-
-_RESAMPLES = 2_000  # of the bootstrap
 
 
 class Result(NamedTuple):
@@ -50,40 +48,13 @@ def format_results(results: Sequence[Result]) -> str:
     if results[0].scores().shape[1] < 2:
         return "\n".join(lines)
     halves = [np.array_split(result.scores(), 2, axis=1) for result in results]
-    best = int(np.argmax([iqm(first) for first, _ in halves]))
+    best = int(np.argmax([intervals.iqm(first) for first, _ in halves]))
     lines.append(
         f"best by half of the episodes: {_name(results[best].setting)}; by the other "
-        f"half: {_interval(halves[best][1])}; the run's own knobs: "
-        f"{_interval(halves[0][1])}"
+        f"half: IQM {intervals.iqm_text(halves[best][1])}; the run's own knobs: "
+        f"IQM {intervals.iqm_text(halves[0][1])}"
     )
     return "\n".join(lines)
-
-
-def iqm(scores: np.ndarray) -> float:
-    """The mean of the middle half of all values."""
-    ordered = np.sort(scores, axis=None)
-    cut = ordered.size // 4
-    return float(ordered[cut : ordered.size - cut].mean())
-
-
-def bootstrap(
-    scores: np.ndarray, statistic: Callable[[np.ndarray], float], seed: int = 0
-) -> tuple[float, float]:
-    """The central 95 % of a statistic of `[seeds, episodes]`, episodes redrawn.
-
-    Seeds are strata: of few one cannot tell how they vary by drawing from them again.
-    """
-    if scores.shape[1] == 1:  # redrawn, the one episode is itself
-        return float(statistic(scores)), float(statistic(scores))
-    interval = stats.bootstrap(
-        tuple(scores),
-        lambda *drawn: statistic(np.stack(drawn)),
-        vectorized=False,
-        n_resamples=_RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
 
 
 def _line(result: Result) -> str:
@@ -96,8 +67,3 @@ def _line(result: Result) -> str:
 
 def _name(setting: Mapping[str, Any]) -> str:
     return " ".join(f"{k}={v}" for k, v in setting.items()) or "the run's own knobs"
-
-
-def _interval(scores: np.ndarray) -> str:
-    low, high = bootstrap(scores, iqm)
-    return f"IQM {iqm(scores):.1f} [{low:.1f}, {high:.1f}]"

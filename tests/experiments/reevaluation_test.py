@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gem_jax
-from experiments.lib import reevaluation
+from experiments.lib import intervals, reevaluation
 from experiments.sweep import figures as sweep_figures
 from experiments.sweep import report as sweep_report
 from gem_jax import errors, inference
@@ -245,17 +245,17 @@ def test_the_best_setting_is_chosen_and_reported_by_different_episodes():
 
 def test_iqm_and_its_interval():
     scores = np.arange(8.0).reshape(2, 4)
-    assert sweep_report.iqm(scores) == 3.5
-    assert sweep_report.iqm(np.array([[0.0, 1.0, 2.0, 1000.0]])) == 1.5
+    assert intervals.iqm(scores) == 3.5
+    assert intervals.iqm(np.array([[0.0, 1.0, 2.0, 1000.0]])) == 1.5
     draws = np.random.default_rng(0).normal(5.0, 1.0, (2, 200))
-    low, high = sweep_report.bootstrap(draws, np.mean)
+    low, high = intervals.bootstrap(draws, np.mean)
     assert low < draws.mean() < high
     assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.2)
     # Seeds are strata: how far they lie apart does not widen the interval.
     apart = draws + np.array([[-100.0], [100.0]])
-    low, high = sweep_report.bootstrap(apart, np.mean)
+    low, high = intervals.bootstrap(apart, np.mean)
     assert high - low == pytest.approx(2 * 1.96 / 400**0.5, rel=0.2)
-    assert sweep_report.bootstrap(apart[:, :1], np.mean) == (apart[:, 0].mean(),) * 2
+    assert intervals.bootstrap(apart[:, :1], np.mean) == (apart[:, 0].mean(),) * 2
 
 
 def test_runs_of_two_tasks_are_refused():

@@ -1,0 +1,143 @@
+"""Tries ideas by a written plan: one at a time, together, and all but each.
+
+python -m experiments.study --plan=plan.toml --output=studies/targets
+
+    seeds = [100, 101]
+    [tasks]
+    "maze2d-medium-v1" = "local"
+    [ideas.ten_steps.data]
+    n_step = 10
+    [ideas.denoised.knobs]
+    denoise_steps = 1
+
+Variants that differ in knobs alone share their training. Scores by seed are in
+``OUTPUT/scores.csv``, the table in ``OUTPUT/table.md``; the same command continues one
+that was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+from experiments.lib import cli, csv_rows, reevaluation
+from experiments.study.plan import Changes, Plan, read
+from gem_jax import errors
+from gem_jax.runs import resolve, runner
+from gem_jax.training import rundir
+
+_PLAN = flags.DEFINE_string("plan", None, "A TOML file.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of runs, scores and table.")
+
+SCORES = "scores.csv"
+TABLE = "table.md"
+_MEASURED_FOR = ("env", "source", "settings", "knobs", "seed", "episodes")
+_COLUMNS = (*_MEASURED_FOR, "normalized_score", "env_steps_per_second", "returns")
+_Key = tuple[str, ...]
+
+
+def main(argv: list[str]) -> None:
+    """Trains and evaluates what the scores lack, then prints the table."""
+    cli.no_arguments(argv)
+    if not _PLAN.value or not _OUTPUT.value:
+        raise errors.UserError("give --plan=FILE.toml and --output=FOLDER")
+    plan, output = read(pathlib.Path(_PLAN.value)), pathlib.Path(_OUTPUT.value)
+    rows: dict[str, list[csv_rows.Row]] = {name: [] for name in plan.variants()}
+    for env, source in plan.tasks.items():
+        for variants in _by_training(plan):
+            run = _trained(plan, env, source, next(iter(variants.values())), output)
+            for name, measured in _evaluated(plan, run, variants, output).items():
+                rows[name] += measured
+    # Not before there is something to show: scipy takes a second.
+    from experiments.study import report
+
+    table = report.format_table(rows)
+    rundir.write_text(output / TABLE, table + "\n")
+    print(table)
+
+
+def _by_training(plan: Plan) -> list[dict[str, Changes]]:
+    """The variants, those together that one training serves."""
+    groups: dict[str, dict[str, Changes]] = {}
+    for name, changes in plan.variants().items():
+        groups.setdefault(_training_name(changes), {})[name] = changes
+    return list(groups.values())
+
+
+def _training_name(changes: Changes) -> str:
+    """Names what is trained, by its content."""
+    content = json.dumps([changes.config, changes.data], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _trained(
+    plan: Plan, env: str, source: str, changes: Changes, output: pathlib.Path
+) -> reevaluation.TrainedRun:
+    workdir = output / "runs" / env / _training_name(changes)
+    run = resolve.resolve(
+        env,
+        plan.algo,
+        plan.preset,
+        source=source,
+        seeds=plan.seeds,
+        workdir=workdir,
+        config=changes.config,
+        data=changes.data,
+        command=f"experiments.study --plan={_PLAN.value}",
+    )
+    print(f"{env}: config {dict(changes.config)}, data {dict(changes.data)}: {workdir}")
+    runner.train(run, log=lambda line: print(line, flush=True))
+    return reevaluation.load(workdir)
+
+
+def _evaluated(
+    plan: Plan,
+    run: reevaluation.TrainedRun,
+    variants: Mapping[str, Changes],
+    output: pathlib.Path,
+) -> dict[str, list[csv_rows.Row]]:
+    """The rows of each variant, a seed each; what is not there yet is evaluated."""
+    path = output / SCORES
+    known = {_key(row): row for row in csv_rows.read(path, _COLUMNS)}
+    changed = {name: run.with_knobs(c.knobs) for name, c in variants.items()}
+    missing = [
+        one for one in changed.values() if not _keys(one, plan.episodes) <= known.keys()
+    ]
+    for measured in reevaluation.evaluate(missing, plan.episodes):
+        new = [row for row in map(_flat, measured) if _key(row) not in known]
+        csv_rows.append(path, _COLUMNS, new)
+        known |= {_key(row): row for row in new}
+    return {
+        name: [known[key] for key in sorted(_keys(one, plan.episodes))]
+        for name, one in changed.items()
+    }
+
+
+def _keys(run: reevaluation.TrainedRun, episodes: int) -> set[_Key]:
+    knobs = run.policies[0].knobs
+    measured = {"episodes": episodes, "knobs": _plain(knobs)}
+    return {_key(_flat(origin | measured)) for origin in run.origins()}
+
+
+def _plain(knobs: Any) -> dict[str, Any]:
+    return vars(knobs) if knobs else {}
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, str]:
+    cells = dict(row)
+    cells["knobs"] = json.dumps(row["knobs"], sort_keys=True)
+    cells["returns"] = " ".join(map(str, row.get("returns", ())))
+    return {name: str(cells.get(name, "")) for name in _COLUMNS}
+
+
+def _key(row: Mapping[str, str]) -> _Key:
+    return tuple(row[name] for name in _MEASURED_FOR)
+
+
+if __name__ == "__main__":
+    cli.run(main)
