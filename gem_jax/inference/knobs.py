@@ -14,8 +14,9 @@ SCHEDULES = ("decay", "rise", "constant")
 _OPTIONS = {
     "candidates": ("actor", "actor_mode", "behavior"),
     "anchor": ("mode", "mean", "behavior", "gradient", "none"),
-    "normalization": scoring.NORMALIZATIONS,
-    "value_scale": scoring.VALUE_SCALES,
+    "normalization": (*scoring.NORMALIZATIONS, "data"),
+    "value_scale": (*scoring.VALUE_SCALES, "data"),
+    "kappa_growth": ("none", "log"),
     "lambda_schedule": SCHEDULES,
     "critic_dtype": ("float32", "bfloat16"),
 }
@@ -44,8 +45,12 @@ class Knobs:
         actor's heaviest component (Eq. 6), ``"mean"`` the mean of its mixture,
         ``"behavior"`` the behavior's mode, ``"gradient"`` the policy trained by the
         critics' gradient, ``"none"`` leaves it out.
-      normalization: ``"zscore"`` or ``"raw"`` support (static).
-      value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``.
+      normalization: ``"zscore"`` or ``"raw"`` support (static), see ``score``; or
+        ``"data"``, in standard deviations of the data's own log-density from its mean.
+      value_scale: ``"reward"`` or ``"zscore"`` value (static), see ``score``; or
+        ``"data"``, in standard deviations of the data's own advantages.
+      kappa_growth: ``"none"``, or ``"log"`` (static): kappa times sqrt(2 log C), by
+        which the best of C errors exceeds the truth (Eq. 18-23).
       chunk_size: most candidates scored at a time (static); 0 suits the platform. It
         bounds memory and does not change the choice.
       denoise_steps: how many steps towards the density's mode each sample takes
@@ -60,6 +65,7 @@ class Knobs:
       horizon: H_T of the schedule, steps.
       support_cap: support above it earns no more; by default none is.
       temperature: factor on the standard deviations of the samples; 1 is the paper's.
+      anchor_margin: by how much a candidate must exceed the anchor, units of the score.
       violation_threshold: z below which a choice counts as a support violation.
     """
 
@@ -69,6 +75,7 @@ class Knobs:
     anchor: str = dataclasses.field(default="mode", metadata=_STATIC)
     normalization: str = dataclasses.field(default="zscore", metadata=_STATIC)
     value_scale: str = dataclasses.field(default="reward", metadata=_STATIC)
+    kappa_growth: str = dataclasses.field(default="none", metadata=_STATIC)
     lambda_schedule: str = dataclasses.field(default="decay", metadata=_STATIC)
     chunk_size: int = dataclasses.field(default=0, metadata=_NO_CHOICE)
     denoise_steps: int = dataclasses.field(default=0, metadata=_STATIC)
@@ -79,12 +86,20 @@ class Knobs:
     horizon: Array | float = 1000.0
     support_cap: Array | float = scoring.NO_CAP
     temperature: Array | float = 1.0
+    anchor_margin: Array | float = 0.0
     violation_threshold: Array | float = -2.0
 
     @property
     def set_size(self) -> int:
         """C, the number of candidates with the anchor."""
         return self.num_candidates + (self.anchor != "none")
+
+    @property
+    def effective_kappa(self) -> Array | float:
+        """What multiplies the ensemble's spread."""
+        if self.kappa_growth == "none":
+            return self.kappa
+        return self.kappa * math.sqrt(2.0 * math.log(max(self.set_size, 1)))
 
     @property
     def lambda_ends(self) -> tuple[Array | float, Array | float]:
@@ -113,7 +128,7 @@ class Knobs:
             self._require(name, isinstance(getattr(self, name), int), "a whole number")
         for name in ("chunk_size", "denoise_steps"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
-        for name in ("kappa", "lambda_start", "lambda_end"):
+        for name in ("kappa", "lambda_start", "lambda_end", "anchor_margin"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature"):
             self._require(name, 0 < getattr(self, name) < math.inf, "positive")

@@ -1,5 +1,6 @@
 """GEM's act on mixtures and critics made by hand, whose choice is known."""
 
+import dataclasses
 import math
 
 import jax
@@ -7,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gem_jax import inference
 from gem_jax.algorithms import gem
+from gem_jax.learners import moments
 from gem_jax.types import EnvSpec
 
 SPEC = EnvSpec(observation_size=1, action_size=2, horizon=10)
@@ -52,7 +55,9 @@ def critic_params(*slopes):
     }
 
 
-def act(slopes, *, behavior=BEHAVIOR, behavior_log_std=TIGHT, t=0, **knobs):
+def act(
+    slopes, *, behavior=BEHAVIOR, behavior_log_std=TIGHT, t=0, scales=None, **knobs
+):
     """What a GEM with such critics does; the best value decides unless told else."""
     settings = dict(lambda_start=0.0, lambda_end=0.0, kappa=0.0, num_candidates=64)
     config = gem.Config(
@@ -69,6 +74,7 @@ def act(slopes, *, behavior=BEHAVIOR, behavior_log_std=TIGHT, t=0, **knobs):
         actor=policy_params(ACTOR, TIGHT),
         behavior=policy_params(behavior, behavior_log_std),
         critic=critic_params(*slopes),
+        scales=scales or gem.Scales(moments.nothing(), moments.nothing()),
     )
     return algorithm.act(
         params, jax.random.key(0), jnp.zeros(1), jnp.int32(t), algorithm.knobs
@@ -167,3 +173,83 @@ def test_support_weighs_by_the_schedule_of_the_episode():
     assert_chosen(act((1.0,), t=0, **settings), MODE)
     assert_chosen(act((1.0,), t=10, **settings), -0.2)
     assert_chosen(act((1.0,), t=10, horizon=1000, **settings), MODE)
+
+
+def spread_of(mean, std):
+    """Moments as after many batches."""
+    values = (mean, std**2 + mean**2, 1.0)
+    return moments.Moments(*(jnp.float32(value) for value in values))
+
+
+@pytest.mark.parametrize(
+    ("margin", "advantage_std", "first"),
+    [(0.15, None, MODE), (0.25, None, BEHAVIOR_MODE), (0.25, 0.5, MODE)],
+    ids=["exceeded", "not exceeded", "exceeded in units of the data's advantage"],
+)
+def test_a_candidate_must_exceed_the_anchor_by_the_margin(margin, advantage_std, first):
+    """The best sample is worth 0.2 more than the anchor, or 0.4 times 0.5."""
+    units = {}
+    if advantage_std:
+        advantage = spread_of(3.0, advantage_std)
+        scales = gem.Scales(advantage, moments.nothing())
+        units = dict(value_scale="data", scales=scales)
+    assert_chosen(act((1.0,), anchor="behavior", anchor_margin=margin, **units), first)
+
+
+@pytest.mark.parametrize(
+    ("mean", "first"), [(-1e6, MODE), (1e6, -0.2)], ids=["all usual", "all unusual"]
+)
+def test_support_against_the_data_s_own(mean, first):
+    """Above the data's mean, at a cap of 0, support is no matter; below, it decides."""
+    output = act(
+        (1.0,),
+        behavior={-0.2: 0.5, -0.9: 0.5},
+        behavior_log_std=math.log(0.3),
+        anchor="mode",
+        num_candidates=1000,
+        lambda_start=100.0,
+        normalization="data",
+        support_cap=0.0,
+        scales=gem.Scales(moments.nothing(), spread_of(mean, 0.1)),
+    )
+    assert_chosen(output, first)
+
+
+def test_support_in_standard_deviations_of_the_data():
+    """From the anchor to the sample: 0.2 of value, 1/8 of density in 4 nats a unit."""
+    behavior = {0.4: 1.0, 0.4001: 1e-6}
+
+    def chosen(std, lam):
+        return act(
+            (1.0,),
+            behavior=behavior,
+            behavior_log_std=math.log(0.4),
+            anchor="behavior",
+            candidates="actor_mode",
+            lambda_schedule="constant",
+            lambda_end=lam,
+            normalization="data",
+            scales=gem.Scales(moments.nothing(), spread_of(0.0, std)),
+        )
+
+    nats = 0.5 * (0.2**2 + 0.1**2) / 0.4**2  # the sample's distance from the anchor
+    assert_chosen(chosen(2.0, 0.9 * 0.2 * 2.0 / nats), MODE)
+    assert_chosen(chosen(2.0, 1.1 * 0.2 * 2.0 / nats), BEHAVIOR_MODE)
+
+
+def test_kappa_may_grow_with_the_set():
+    plain = inference.Knobs(num_candidates=63, kappa=2.0)
+    grown = dataclasses.replace(plain, kappa_growth="log")
+    assert plain.effective_kappa == 2.0
+    assert grown.effective_kappa == pytest.approx(2.0 * math.sqrt(2 * math.log(64)))
+    alone = dataclasses.replace(grown, num_candidates=0)
+    assert alone.effective_kappa == 0.0
+
+
+def test_the_grown_kappa_is_what_scores():
+    """0.55 a on average, less 0.45 |a| of spread: 0.6 is best, then the nearer 0.4."""
+    slopes = (0.1, 1.0)
+    assert_chosen(act(slopes, anchor="behavior", kappa=0.9), MODE)
+    assert_chosen(
+        act(slopes, anchor="behavior", kappa=0.9, kappa_growth="log"), BEHAVIOR_MODE
+    )

@@ -92,6 +92,8 @@ PAPER = {
         support_cap=None,
         temperature=1.0,
         denoise_steps=0,
+        kappa_growth="none",
+        anchor_margin=0.0,
         violation_threshold=-2.0,
     ),
     "empo": dict(

@@ -19,12 +19,13 @@ from gem_jax.algorithms.gem.acting import make_act
 from gem_jax.algorithms.gem.config import Config as Config
 from gem_jax.algorithms.gem.state import ActorParams as ActorParams
 from gem_jax.algorithms.gem.state import Parts, State, make_parts
+from gem_jax.algorithms.gem.state import Scales as Scales
 from gem_jax.algorithms.gem.updates import (
     make_fit_behavior,
     make_fit_both,
     make_fit_policy,
 )
-from gem_jax.learners import held_out
+from gem_jax.learners import held_out, moments
 from gem_jax.types import EnvSpec, PRNGKey
 
 # The paper's ablations of acting, as changes of knobs.
@@ -65,6 +66,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             actor=parts.actor.init(actor_key),
             behavior=new_behavior,
             values=parts.values.init(value_key),
+            scales=Scales(advantage=moments.nothing(), support=moments.nothing()),
             best_behavior=best if config.behavior_keep_best else None,
         )
         if parts.gradient:
@@ -78,6 +80,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             actor=state.actor.params,
             behavior=state.behavior.params,
             critic=state.values.critic.params if online else state.values.target_critic,
+            scales=state.scales,
             gradient=state.gradient.params if state.gradient else None,
         )
 

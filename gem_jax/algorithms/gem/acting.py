@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gem_jax import errors, inference
 from gem_jax.algorithm import ActFn
-from gem_jax.algorithms.gem.state import ActorParams, Parts
+from gem_jax.algorithms.gem.state import ActorParams, Parts, Scales
+from gem_jax.learners import moments
 from gem_jax.ops import mixture, normalize
 from gem_jax.types import ActOutput, Array, PRNGKey
 
@@ -33,7 +34,9 @@ def make_act(parts: Parts) -> ActFn:
             return q_values, mixture.log_prob_of_set(p_behavior, chunk)
 
         q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
-        return _select(candidates, q_values, support, p_behavior, t, knobs)
+        return _select(
+            candidates, q_values, support, p_behavior, params.scales, t, knobs
+        )
 
     return act
 
@@ -82,22 +85,34 @@ def _select(
     q_values: Array,
     support: Array,
     behavior: mixture.Mixture,
+    scales: Scales,
     t: Array,
     knobs: inference.Knobs,
 ) -> ActOutput:
     """Scores, selects and audits one candidate set (Eq. 4, 15)."""
     start, end = knobs.lambda_ends
     lam = inference.lambda_schedule(t, start=start, end=end, horizon=knobs.horizon)
+    values, value_scale = q_values, knobs.value_scale
+    if value_scale == "data":
+        values = q_values / moments.mean_and_std(scales.advantage)[1]
+        value_scale = "reward"
+    judged, normalization = support, knobs.normalization
+    if normalization == "data":
+        mean, std = moments.mean_and_std(scales.support)
+        judged, normalization = (support - mean) / std, "raw"
     scores = inference.score(
-        q_values,
-        support,
-        kappa=knobs.kappa,
+        values,
+        judged,
+        kappa=knobs.effective_kappa,
         lam=lam,
-        normalization=knobs.normalization,
-        value_scale=knobs.value_scale,
+        normalization=normalization,
+        value_scale=value_scale,
         support_cap=knobs.support_cap,
     )
-    selection = inference.select(candidates, scores.total, top_m=knobs.top_m)
+    total = scores.total
+    if knobs.anchor != "none":
+        total = total.at[0].add(knobs.anchor_margin)
+    selection = inference.select(candidates, total, top_m=knobs.top_m)
     support_z = scores.support
     if knobs.normalization != "zscore":
         support_z = normalize.standardize(support)

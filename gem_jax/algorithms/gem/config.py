@@ -62,6 +62,7 @@ class Config:
       normalization: of support.
       value_scale: of the lower confidence bound. ``"reward"`` is the paper's.
       kappa: pessimism.
+      kappa_growth: with the size of the set.
       lambda_start: support weight at the first step of an episode, where it decays.
       lambda_end: support weight at the horizon.
       lambda_schedule: ``"decay"``, ``"rise"`` (from 0) or ``"constant"`` (at the end).
@@ -69,6 +70,7 @@ class Config:
       support_cap: support above it earns no more. The paper has no cap.
       temperature: factor on the samples' standard deviations.
       denoise_steps: steps of each sample towards the density's mode.
+      anchor_margin: by how much a candidate must exceed the anchor.
       violation_threshold: z of the violation audit.
     """
 
@@ -108,6 +110,7 @@ class Config:
     normalization: str = "zscore"
     value_scale: str = "reward"
     kappa: float = 1.0
+    kappa_growth: str = "none"
     lambda_start: float = 1.0
     lambda_end: float = 0.1
     lambda_schedule: str = "decay"
@@ -115,6 +118,7 @@ class Config:
     support_cap: float = scoring.NO_CAP
     temperature: float = 1.0
     denoise_steps: int = 0
+    anchor_margin: float = 0.0
     violation_threshold: float = -2.0
 
     def __post_init__(self) -> None:

@@ -13,9 +13,22 @@ from gem_jax.learners import (
     gradient_policy,
     held_out,
     mixture_policy,
+    moments,
 )
 from gem_jax.train_state import TrainState
 from gem_jax.types import EnvSpec, Params
+
+
+class Scales(NamedTuple):
+    """What numbers are large: the spread of two quantities over the data.
+
+    Attributes:
+      advantage: of the actions in the data, units of return.
+      support: their log-density under the behavior, nats.
+    """
+
+    advantage: moments.Moments
+    support: moments.Moments
 
 
 @flax.struct.dataclass
@@ -24,6 +37,7 @@ class State:
     actor: the actor mixture.
     behavior: the behavior mixture.
     values: critic ensemble, its target and the value.
+    scales: of values and of support.
     best_behavior: with ``behavior_keep_best``.
     gradient: the policy of ``gradient_cloning``.
     """
@@ -31,6 +45,7 @@ class State:
     actor: TrainState
     behavior: TrainState
     values: expectile_value.ValueState
+    scales: Scales
     best_behavior: held_out.Best | None = None
     gradient: TrainState | None = None
 
@@ -41,6 +56,7 @@ class ActorParams(NamedTuple):
     actor: Params
     behavior: Params
     critic: Params
+    scales: Scales
     gradient: Params | None = None
 
 

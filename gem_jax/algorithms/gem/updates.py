@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from gem_jax.algorithm import UpdateFn
 from gem_jax.algorithms.gem.config import Config
 from gem_jax.algorithms.gem.state import Parts, State
-from gem_jax.learners import batch_metrics, held_out
+from gem_jax.learners import batch_metrics, held_out, moments
 from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, Params, PRNGKey, Transition
 
@@ -22,8 +22,15 @@ def make_fit_behavior(parts: Parts) -> UpdateFn:
         del key, step
         weight = _responsibility(batch) * held_out.fitted_rows(batch)
         new_behavior, metrics = parts.behavior.update(state.behavior, batch, weight)
-        new_state = dataclasses.replace(state, behavior=new_behavior)
-        return new_state, held_out.nll_means(metrics["nll"], batch)
+        support = moments.update(state.scales.support, -metrics["nll"])
+        new_state = dataclasses.replace(
+            state,
+            behavior=new_behavior,
+            scales=state.scales._replace(support=support),
+        )
+        mean, std = moments.mean_and_std(support)
+        scales = {"scales/support_mean": mean, "scales/support_std": std}
+        return new_state, {**held_out.nll_means(metrics["nll"], batch), **scales}
 
     return fit_behavior
 
@@ -39,7 +46,13 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
         new_actor, of_actor = parts.actor.update(
             state.actor, batch, weight * _responsibility(batch)
         )
-        new_state = dataclasses.replace(state, actor=new_actor, values=new_values)
+        scale = moments.update(state.scales.advantage, advantage)
+        new_state = dataclasses.replace(
+            state,
+            actor=new_actor,
+            values=new_values,
+            scales=state.scales._replace(advantage=scale),
+        )
         per_transition = {**metrics, **_named("actor", of_actor)}
         if parts.gradient and state.gradient:
             new_gradient, of_gradient = parts.gradient.update(
@@ -47,9 +60,11 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
             )
             new_state = dataclasses.replace(new_state, gradient=new_gradient)
             per_transition |= _named("gradient", of_gradient)
-        return new_state, batch_metrics.regression_means(
+        means = batch_metrics.regression_means(
             per_transition, weight, value_ops.is_capped(advantage, *tilt)
         )
+        scales = {"scales/advantage_std": moments.mean_and_std(scale)[1]}
+        return new_state, {**means, **scales}
 
     def lowest_q(params: Params) -> Callable[[Array, Array], Array]:
         return lambda *inputs: jnp.min(parts.values.apply(params, *inputs), axis=0)
