@@ -1,5 +1,7 @@
 """Studies: the written plan, its variants, the table, and the command."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,9 @@ from experiments.lib import intervals
 from experiments.study import plan as plans
 from experiments.study import report
 from gem_jax import errors
+from gem_jax.runs import resolve
+
+STUDIES = pathlib.Path(__file__).resolve().parents[2] / "studies"
 
 PLAN = """
 seeds = [3, 4]
@@ -65,6 +70,24 @@ def test_ideas_are_tried_alone_together_and_left_out(tmp_path):
 def test_what_is_no_plan_is_refused(tmp_path, text, named):
     with pytest.raises(errors.UserError, match=named):
         plans.read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_plans_here_name_what_there_is(path):
+    plan = plans.read(path)
+    assert min(plan.seeds) >= 100  # those of result pages are lower
+    for name, changes in plan.variants().items():
+        for env, source in plan.tasks.items():
+            run = resolve.resolve(
+                env,
+                plan.algo,
+                plan.preset,
+                source=source,
+                seeds=plan.seeds,
+                config={**changes.config, **changes.knobs},
+                data=changes.data,
+            )
+            assert run.seeds == plan.seeds, name
 
 
 def test_a_plan_that_is_not_there_is_refused(tmp_path):
