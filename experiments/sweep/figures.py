@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.lib import knob_flags
-from experiments.sweep import report as sweep_report
+from experiments.lib import intervals, knob_flags
 from experiments.sweep.report import Result
 from gem_jax.runs import statistics
 
@@ -83,8 +82,8 @@ def _differences(
 def _bars(figure: Figure, changes: Mapping[str, np.ndarray]) -> None:
     axes = figure.subplots()
     means = np.array([change.mean() for change in changes.values()])
-    intervals = [sweep_report.bootstrap(change, np.mean) for change in changes.values()]
-    axes.bar([*changes], means, yerr=np.abs(np.array(intervals).T - means), capsize=3)
+    ends = [intervals.bootstrap(change, np.mean) for change in changes.values()]
+    axes.bar([*changes], means, yerr=np.abs(np.array(ends).T - means), capsize=3)
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.set(ylabel="change of mean score, 95 %")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import json
 import logging
 import os
@@ -117,6 +118,7 @@ def test_exhausted_descriptors_on_opening_are_said_too(run):
 @contextlib.contextmanager
 def few_descriptors(free):
     """Leaves ``free`` descriptors to the process."""
+    gc.collect()  # what earlier tests left open must not be closed meanwhile
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
