@@ -21,11 +21,10 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 from absl import flags
 
-from experiments.lib import cli, csv_rows, reevaluation
+from experiments.lib import cli, csv_rows, evaluations, reevaluation
 from experiments.study.plan import Changes, Plan, read
 from gem_jax import errors
 from gem_jax.runs import resolve, runner
@@ -36,9 +35,6 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder of runs, scores and table.
 
 SCORES = "scores.csv"
 TABLE = "table.md"
-_MEASURED_FOR = ("env", "source", "settings", "knobs", "seed", "episodes")
-_COLUMNS = (*_MEASURED_FOR, "normalized_score", "env_steps_per_second", "returns")
-_Key = tuple[str, ...]
 
 
 def main(argv: list[str]) -> None:
@@ -102,41 +98,12 @@ def _evaluated(
     output: pathlib.Path,
 ) -> dict[str, list[csv_rows.Row]]:
     """The rows of each variant, a seed each; what is not there yet is evaluated."""
-    path = output / SCORES
-    known = {_key(row): row for row in csv_rows.read(path, _COLUMNS)}
+    table = evaluations.Table(output / SCORES, plan.episodes, run.policies[0])
     changed = {name: run.with_knobs(c.knobs) for name, c in variants.items()}
-    missing = [
-        one for one in changed.values() if not _keys(one, plan.episodes) <= known.keys()
-    ]
-    for measured in reevaluation.evaluate(missing, plan.episodes):
-        new = [row for row in map(_flat, measured) if _key(row) not in known]
-        csv_rows.append(path, _COLUMNS, new)
-        known |= {_key(row): row for row in new}
-    return {
-        name: [known[key] for key in sorted(_keys(one, plan.episodes))]
-        for name, one in changed.items()
-    }
-
-
-def _keys(run: reevaluation.TrainedRun, episodes: int) -> set[_Key]:
-    knobs = run.policies[0].knobs
-    measured = {"episodes": episodes, "knobs": _plain(knobs)}
-    return {_key(_flat(origin | measured)) for origin in run.origins()}
-
-
-def _plain(knobs: Any) -> dict[str, Any]:
-    return vars(knobs) if knobs else {}
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, str]:
-    cells = dict(row)
-    cells["knobs"] = json.dumps(row["knobs"], sort_keys=True)
-    cells["returns"] = " ".join(map(str, row.get("returns", ())))
-    return {name: str(cells.get(name, "")) for name in _COLUMNS}
-
-
-def _key(row: Mapping[str, str]) -> _Key:
-    return tuple(row[name] for name in _MEASURED_FOR)
+    missing = [one for one in changed.values() if not table.holds(one)]
+    for rows in reevaluation.evaluate(missing, plan.episodes):
+        table.append(rows)
+    return {name: table.rows(one) for name, one in changed.items()}
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ from typing import Any
 
 from absl import flags
 
-from experiments.lib import cli, knob_flags, reevaluation
+from experiments.lib import cli, evaluations, knob_flags, reevaluation
 from experiments.lib.reevaluation import TrainedRun
-from experiments.sweep import table as sweep_table
 from gem_jax import algorithms, errors
 from gem_jax.training import rundir
 from gem_jax.utils import progress
@@ -58,8 +57,8 @@ def main(argv: list[str]) -> None:
     reevaluation.require_one_task(runs)
     runs = [run.with_knobs(knob_flags.given_plain(knobs)) for run in runs]
     variants = distinct(runs, settings)
-    table = sweep_table.Table(
-        pathlib.Path(_OUTPUT.value or folders[0] / sweep_table.FILE),
+    table = evaluations.Table(
+        pathlib.Path(_OUTPUT.value or folders[0] / evaluations.SWEEP),
         _EPISODES.value,
         runs[0].policies[0],
     )

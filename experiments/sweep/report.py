@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.lib import intervals
-from experiments.sweep.table import Row
+from experiments.lib.csv_rows import Row
 from gem_jax.data import tasks
 from gem_jax.runs import statistics
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lib import csv_rows, markdown
-from experiments.sweep import table as sweep_table
+from experiments.lib import csv_rows, evaluations, markdown
 from gem_jax import errors
 from gem_jax.runs import statistics
 from gem_jax.training import rundir
@@ -27,7 +26,7 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     knobs that are its own otherwise, another summary has these scores: what the anchor
     alone is worth.
     """
-    files = [folder / sweep_table.FILE for folder in folders]
+    files = [folder / evaluations.SWEEP for folder in folders]
     swept = [row for file in files for row in csv_rows.read_any(file)]
     summaries: list[Summary] = []
     for folder in folders:
@@ -57,7 +56,7 @@ def _anchor_scores(
         "episodes": last["episodes"],
         "num_candidates": 0,
     }
-    cells = {name: sweep_table.cell(value) for name, value in wanted.items()}
+    cells = {name: evaluations.cell(value) for name, value in wanted.items()}
     by_seed = {
         row["seed"]: float(row["normalized_score"])
         for row in swept

@@ -52,9 +52,9 @@ def make_value_learner(
     """Implicit Q-learning's critic on an ensemble (GEM Eq. 60-66).
 
     Observations come in normalized. With one target for all, members differ by their
-    initialization alone, and their spread says little of what they do not know. With
-    ``own_targets`` each is an IQL of its own, whose V regresses on its own Q and is
-    its own target (as MSG, Ghasemipour et al., 2022); the advantage is their mean.
+    initialization alone. With ``own_targets`` each is an IQL of its own, whose V
+    regresses on its own Q and is its own target (as MSG, Ghasemipour et al., 2022); the
+    advantage is their mean.
 
     Args:
       config: with ``hidden_sizes``, ``num_critics``, ``critic_layer_norm``,

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from experiments.lib import csv_rows
-from experiments.sweep import table as sweep_table
+from experiments.lib import csv_rows, evaluations
 from experiments.table import scores as score_table
 from gem_jax import errors
 from gem_jax.training import rundir
@@ -87,7 +86,7 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
         }.items()
     ]  # fmt: skip
     columns = (*origin, *names)
-    csv_rows.append(folders[0] / sweep_table.FILE, columns, rows)
+    csv_rows.append(folders[0] / evaluations.SWEEP, columns, rows)
 
     table = score_table.format_table(score_table.read_summaries(folders), {})
 

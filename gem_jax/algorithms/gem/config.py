@@ -23,8 +23,7 @@ class Config:
         a cosine.
       num_critics: E, ensemble size; its minimum trains, its LCB deploys.
       critic_targets: ``"shared"``, the paper's: V of the ensemble's minimum is every
-        member's target; or ``"own"``: each has a V and a target of its own, so that
-        their spread grows where data are few.
+        member's target; or ``"own"``: each has a V and a target of its own.
       critic_layer_norm: standardize the critics' hidden layers. Not in the paper.
       deploy_critic: ``"online"`` or ``"target"`` parameters when acting.
       discount: of the return.

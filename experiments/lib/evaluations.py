@@ -1,4 +1,4 @@
-"""The CSV file of a sweep: a line a setting and seed, appended when it is there."""
+"""A CSV file of evaluations: a line a setting and seed, appended when it is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gem_jax.policy import Policy
 _ORIGIN = ("env", "algo", "source", "settings", "step", "seed", "episodes")
 _SCORES = ("normalized_score", "success_rate", "length_mean")
 _REST = ("env_steps_per_second", "returns")
-FILE = "sweep.csv"  # in the first run's folder, by default
+SWEEP = "sweep.csv"  # a sweep's, in the first run's folder by default
 
 
 def setting_columns(policy: Policy) -> tuple[str, ...]:
@@ -67,8 +67,9 @@ class Table:
         self._rows |= new
 
     def _keys(self, run: reevaluation.TrainedRun) -> set[tuple[str, ...]]:
-        knobs = dataclasses.asdict(run.policies[0].knobs)
-        measured = {"episodes": self._episodes, "knobs": knobs}
+        knobs = run.policies[0].knobs
+        plain = dataclasses.asdict(knobs) if knobs else {}
+        measured = {"episodes": self._episodes, "knobs": plain}
         return {self._key(self._flat(row | measured)) for row in run.origins()}
 
     def _key(self, flat: Row) -> tuple[str, ...]:
