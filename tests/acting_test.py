@@ -18,11 +18,11 @@ def test_rows_by_blocks_are_rows_at_once(key, rows):
     params = fakes.policy_params(algorithm.actor_params(algorithm.init(key)))
     observation = jax.random.normal(key, (rows, fakes.SPEC.observation_size))
     got = policy.bind(algorithm, params).act(key, observation, jnp.arange(rows))
-    step = acting.make_step(algorithm)
+    step = jax.jit(acting.make_step(algorithm))
     for i in range(rows):
         seen = acting.Seen(observation[i], jnp.int32(i))
         row_key = jax.random.fold_in(key, i)
-        expected, _ = jax.jit(step)(params, row_key, (), seen, algorithm.knobs)
+        expected, _ = step(params, row_key, (), seen, algorithm.knobs)
         np.testing.assert_allclose(got.action[i], expected.action, 1e-4, 1e-5)
         for name, value in expected.audit.items():
             np.testing.assert_allclose(got.audit[name][i], value, 1e-4, 1e-5)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import harness
-from gem_jax import algorithms, configs, policy, run_settings
+from gem_jax import algorithms, configs, errors, policy, run_settings
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
 from gem_jax.runs import candidate_memory
@@ -49,13 +49,16 @@ def grid(
 ) -> list[Setting]:
     """Every method with every value of those knobs that it has, at every batch size.
 
+    Where a method takes only some of the values, as one without an anchor that needs a
+    candidate, the others are left out.
+
     Args:
       methods: names of algorithms.
       knobs: values by knob.
       **shared: the other fields of ``Setting``, but ``batch_sizes`` for ``batch_size``.
 
     Raises:
-      UserError: a method, task or run does not exist, or a value is out of range.
+      UserError: a method, task or run does not exist, or a method takes no value.
     """
     settings = []
     batch_sizes = shared.pop("batch_sizes")
@@ -63,15 +66,28 @@ def grid(
         empty = Setting(method, knobs={}, batch_size=1, **shared)
         own = vars(build(empty)[0].knobs) if build(empty)[0].knobs else {}
         names = [name for name in knobs if name in own]
-        for batch_size in batch_sizes:
-            for values in itertools.product(*(knobs[name] for name in names)):
-                chosen = dict(zip(names, values, strict=True))
-                policy.change_knobs(build(empty)[0].knobs, chosen)
-                setting = dataclasses.replace(
-                    empty, knobs=chosen, batch_size=batch_size
-                )
-                settings.append(setting)
+        combinations = itertools.product(*(knobs[name] for name in names))
+        accepted = _accepted(empty, [dict(zip(names, c)) for c in combinations])
+        settings += [
+            dataclasses.replace(empty, knobs=chosen, batch_size=batch_size)
+            for batch_size in batch_sizes
+            for chosen in accepted
+        ]
     return settings
+
+
+def _accepted(empty: Setting, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that the method takes."""
+    knobs, accepted, refusals = build(empty)[0].knobs, [], []
+    for chosen in asked:
+        try:
+            policy.change_knobs(knobs, chosen)
+            accepted.append(chosen)
+        except errors.UserError as error:
+            refusals.append(error)
+    if refusals and not accepted:
+        raise refusals[0]
+    return accepted
 
 
 def build(setting: Setting) -> tuple[Algorithm, EnvSpec, Any]:

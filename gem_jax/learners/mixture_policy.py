@@ -1,4 +1,4 @@
-"""A mixture policy under weighted maximum likelihood. Shared by GEM and IQL."""
+"""A mixture policy under weighted maximum likelihood. Shared by GEM, IQL and LOM."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def make_mixture_learner(
     num_components: int,
     log_std_min: float,
     log_std_max: float,
+    state_dependent_scales: bool = False,
     gating_entropy: float = 0.0,
     detach_responsibilities: bool = True,
 ) -> MixtureLearner:
@@ -51,7 +52,12 @@ def make_mixture_learner(
     """
     network = bundle.from_module(
         MixtureNetwork(
-            hidden_sizes, num_components, spec.action_size, log_std_min, log_std_max
+            hidden_sizes,
+            num_components,
+            spec.action_size,
+            log_std_min,
+            log_std_max,
+            state_dependent_scales,
         )
     )
 

@@ -24,11 +24,13 @@ class Critic(nn.Module):
       layer_norm: standardize their outputs.
       dtype: of the hidden layers. The last layer is float32: values far from 0, rounded
         to bfloat16, would lose the differences between the members of an ensemble.
+      activation: name of a function of ``flax.linen``.
     """
 
     hidden_sizes: Sequence[int]
     layer_norm: bool = False
     dtype: str = "float32"
+    activation: str = "relu"
 
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
@@ -47,8 +49,9 @@ class Critic(nn.Module):
             x = jnp.concatenate([observation, action], axis=-1) @ kernel
         else:
             x = action @ kernel[size:] + (observation @ kernel[:size])[None]
-        x = mlp.hidden(x + jnp.broadcast_to(bias, x.shape), self.layer_norm)
-        x = mlp.MLP(rest, self.layer_norm, self.dtype)(x)
+        x = x + jnp.broadcast_to(bias, x.shape)
+        x = mlp.hidden(x, self.layer_norm, self.activation)
+        x = mlp.MLP(rest, self.layer_norm, self.dtype, self.activation)(x)
         return nn.Dense(1, dtype="float32")(x)[..., 0]
 
 

@@ -1,4 +1,4 @@
-"""A mixture density network with state-independent scales."""
+"""A mixture density network."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class MixtureNetwork(nn.Module):
 
     Means pass through tanh; the density itself is not squashed. The log-stds are free
     parameters, clipped, so that their gradient is zero outside the bounds (Eq. 49).
+    Or they depend on the state, as in LOM.
 
     Attributes:
       hidden_sizes: widths of the trunk.
@@ -24,6 +25,7 @@ class MixtureNetwork(nn.Module):
       action_size: A.
       log_std_min: lower bound of every log-std.
       log_std_max: upper bound.
+      state_dependent_scales: whether the log-stds are outputs of the network.
     """
 
     hidden_sizes: Sequence[int]
@@ -31,6 +33,7 @@ class MixtureNetwork(nn.Module):
     action_size: int
     log_std_min: float
     log_std_max: float
+    state_dependent_scales: bool = False
 
     @nn.compact
     def __call__(self, observation: Array) -> mixture.Mixture:
@@ -49,7 +52,12 @@ class MixtureNetwork(nn.Module):
         low, high = self.log_std_min, self.log_std_max
         start = -1.0 if low < -1.0 < high else (low + high) / 2
         constant = nn.initializers.constant(start)
-        rho = self.param("log_stds", constant, shape, jnp.float32)
+        if self.state_dependent_scales:
+            size = self.num_components * self.action_size
+            rho = linear.head(size, bias_init=constant)(trunk)
+            rho = rho.reshape(*batch_shape, *shape)
+        else:
+            rho = self.param("log_stds", constant, shape, jnp.float32)
         log_stds = jnp.clip(rho, low, high)
         return mixture.Mixture(
             logits=logits,

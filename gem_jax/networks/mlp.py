@@ -11,22 +11,25 @@ from gem_jax.types import Array
 
 
 class MLP(nn.Module):
-    """Dense layers with ReLU after each; `[..., in]` to `[..., hidden_sizes[-1]]`.
+    """Dense layers, nonlinear after each; `[..., in]` to `[..., hidden_sizes[-1]]`.
 
     Attributes:
       hidden_sizes: width of each layer.
       layer_norm: standardize each layer's output, without learned scale or shift.
       dtype: of the products; parameters stay as they are.
+      activation: name of a function of ``flax.linen``.
     """
 
     hidden_sizes: Sequence[int]
     layer_norm: bool = False
     dtype: str = "float32"
+    activation: str = "relu"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for size in self.hidden_sizes:
-            x = hidden(nn.Dense(size, dtype=self.dtype)(x), self.layer_norm)
+            x = nn.Dense(size, dtype=self.dtype)(x)
+            x = hidden(x, self.layer_norm, self.activation)
         return x
 
 
@@ -41,9 +44,9 @@ class Head(nn.Module):
         return linear.head(self.outputs)(MLP(self.hidden_sizes)(x))
 
 
-def hidden(x: Array, layer_norm: bool) -> Array:
+def hidden(x: Array, layer_norm: bool, activation: str = "relu") -> Array:
     """What follows the linear part of a hidden layer."""
-    x = nn.relu(x)
+    x = getattr(nn, activation)(x)
     if layer_norm:
         x = nn.LayerNorm(use_bias=False, use_scale=False)(x)
     return x

@@ -124,8 +124,7 @@ def mode_component(mixture: Mixture) -> Array:
 
 def mode_mean(mixture: Mixture) -> Array:
     """mu_{k*}, the mean of the heaviest component, `[..., A]` (Eq. 6, 77)."""
-    index = mode_component(mixture)[..., None, None]
-    return jnp.take_along_axis(mixture.means, index, axis=-2)[..., 0, :]
+    return component(mixture, mode_component(mixture))[0]
 
 
 def mean(mixture: Mixture) -> Array:
@@ -141,6 +140,19 @@ def only_mode(mixture: Mixture) -> Mixture:
     components = jnp.arange(mixture.logits.shape[-1], dtype=index.dtype)
     keep = components == index
     return mixture._replace(logits=jnp.where(keep, 0.0, -jnp.inf))
+
+
+def component(mixture: Mixture, index: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation `[..., A]` of the component ``index`` `[...]`."""
+    _check(mixture)
+    shape = mixture.means.shape
+    _shapes.fits("index", index, shape[:-2], f"mixture.means {shape}")
+    place = index[..., None, None]
+    mean, log_std = (
+        jnp.take_along_axis(values, place, axis=-2)[..., 0, :]
+        for values in (mixture.means, mixture.log_stds)
+    )
+    return mean, jnp.exp(log_std)
 
 
 def sample(

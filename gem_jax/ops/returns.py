@@ -33,6 +33,29 @@ def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
     return jax.lax.scan(add, zero, (reward, stop), reverse=True)[1]
 
 
+def planned(
+    reward: Array, terminal: Array, last: Array, next_value: Array, discount: float
+) -> Array:
+    """R_i = r_i + discount max(R_{i+1}, V_{i+1}), all `[D]` (SfBC, section 3.2).
+
+    The better of going on as the trajectory does and of what the policy is worth there.
+    After a terminal nothing follows; after the ``last`` step of a trajectory V does.
+    """
+    _shapes.axes("reward", reward, "[D]")
+    _shapes.same(reward=reward, terminal=terminal, last=last, next_value=next_value)
+    _shapes.scalar(discount=discount)
+
+    def add(later: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
+        r, ends, cut, v = step
+        best = jnp.where(cut, v, jnp.maximum(later, v))
+        total = r + discount * jnp.where(ends, 0.0, best)
+        return total, total
+
+    zero = jnp.zeros((), reward.dtype)
+    rows = reward, terminal, last, next_value
+    return jax.lax.scan(add, zero, rows, reverse=True)[1]
+
+
 def n_step(
     reward: Array, stop: Array, discount: float, n: int
 ) -> tuple[Array, Array, Array]:

@@ -207,19 +207,13 @@ def resuming_inside_each_phase_is_bit_exact(case: Case, folder: pathlib.Path) ->
         _assert_equal(rest[-1].state, end.state)
 
 
-def a_seed_beside_another_equals_the_seed_alone(
+def neither_other_seeds_nor_steps_per_dispatch_matter(
     case: Case, folder: pathlib.Path
 ) -> None:
     del folder
-    together = _train(case.algorithm, [3, 0])[-1].state
-    alone = _whole_run(case.name)[-1].state
-    _assert_close(jax.tree.map(lambda leaf: leaf[1:], together), alone)
-
-
-def steps_per_dispatch_do_not_matter(case: Case, folder: pathlib.Path) -> None:
-    del folder
-    phases_at_once = _train(case.algorithm, [0], steps_per_dispatch=100)[-1].state
-    _assert_close(phases_at_once, _whole_run(case.name)[-1].state)
+    chunks = _train(case.algorithm, [3, 0], steps_per_dispatch=100)
+    beside = jax.tree.map(lambda leaf: leaf[1:], chunks[-1].state)
+    _assert_close(beside, _whole_run(case.name)[-1].state)
 
 
 def bad_settings_name_the_field(case: Case, folder: pathlib.Path) -> None:
@@ -255,8 +249,7 @@ CHECKS: tuple[Callable[[Case, pathlib.Path], None], ...] = (
     acting_reads_neither_optimizers_nor_state_values,
     a_phase_changes_the_components_its_metrics_name,
     resuming_inside_each_phase_is_bit_exact,
-    a_seed_beside_another_equals_the_seed_alone,
-    steps_per_dispatch_do_not_matter,
+    neither_other_seeds_nor_steps_per_dispatch_matter,
     bad_settings_name_the_field,
     another_algorithms_config_is_refused,
 )

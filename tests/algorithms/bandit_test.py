@@ -72,6 +72,7 @@ def test_mixtures_are_those_of_the_responsible_cluster():
         num_components=2,
         num_critics=2,
         behavior_steps=1500,
+        num_steps=10,  # what is executed comes from the behavior
         candidates="behavior",
         num_candidates=8,
     )

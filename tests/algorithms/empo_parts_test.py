@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from gem_jax.algorithms.empo import choice_learner, policy_learner, value_learners
+from gem_jax.learners import sarsa
 from gem_jax.networks import bundle, gaussian, mlp
 from gem_jax.ops import gaussian as gaussian_ops
 from gem_jax.testing import fakes
@@ -126,7 +127,7 @@ def test_sarsa_and_its_target_by_hand(key):
     )
     data = fakes.random_transitions(key, 8)
     data = data._replace(terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0]))
-    _, extras = value_learners.next_actions(None, None, data)
+    _, extras = sarsa.next_actions(None, None, data)
     data = data._replace(extras={**data.extras, **extras})
     label = data.extras["episode"] % 2
     state = apart_from_target(learner.init(key))
@@ -262,7 +263,7 @@ def test_targets_stay_inside_trajectories():
     data = fakes.random_transitions(jax.random.key(0), 8)._replace(
         terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0])
     )
-    _, extras = value_learners.next_actions(None, None, data)
+    _, extras = sarsa.next_actions(None, None, data)
     # Trajectories of two steps; the first ends terminally, the others by time limit.
     np.testing.assert_array_equal(extras["has_target"], [1, 1, 1, 0, 1, 0, 1, 0])
     np.testing.assert_array_equal(extras["next_action"][0], data.action[1])

@@ -103,7 +103,8 @@ def test_improvement_starts_from_the_averaged_behaviors(trained):
     clusters = ends["value"].clusters
     behaviors = clusters.target_policies
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
-    state = improve.refresh(ends["value"], jax.random.key(0), data, 0)
+    refresh = jax.jit(improve.refresh)
+    state = refresh(ends["value"], jax.random.key(0), data, 0)
     jax.tree.map(np.testing.assert_array_equal, state.policy.params, behaviors)
     batch = improve.sample(jax.random.key(0), data, 300, 0)
     _, metrics = jax.jit(improve.update)(state, jax.random.key(1), batch, 0)
@@ -222,7 +223,7 @@ def test_standardized_advantages(key):
     config = dataclasses.replace(SMALL, standardize_advantage=True)
     algorithm = algorithms.make("empo", config, spec)
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
-    state = improve.refresh(algorithm.init(key), key, data, 0)
+    state = jax.jit(improve.refresh)(algorithm.init(key), key, data, 0)
     mean, deviation = state.advantage_scale
     assert deviation > 0 and (mean, deviation) != (0.0, 1.0)
     dataset = improve.sample(key, data, 800, 0)

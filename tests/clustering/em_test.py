@@ -67,8 +67,9 @@ def test_e_steps_look_at_the_averaged_policies():
     clusterer = clustering.make(settings, 3, 2, 6, 100)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
     expected = jax.tree.map(np.asarray, state.target_policies)
+    m_step = jax.jit(clusterer.m_step)
     for _ in range(3):
-        state, _ = clusterer.m_step(state, data)
+        state, _ = m_step(state, data)
         expected = jax.tree.map(
             lambda old, new: 0.75 * old + 0.25 * np.asarray(new),
             *(expected, state.policies.params),
@@ -163,6 +164,7 @@ def test_an_e_step_may_look_at_a_window_that_moves():
     clusterer = clustering.make(settings, 3, 2, 6, len(data.episode))
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
+    e_step = jax.jit(clusterer.e_step)
     lengths = np.bincount(data.episode)
     begin = np.cumsum(lengths) - lengths
     expected = np.full((6, 2), 0.5)
@@ -173,7 +175,7 @@ def test_an_e_step_may_look_at_a_window_that_moves():
         part = clustering.Trajectories(*(leaf[row] for leaf in data))
         fresh, _ = numpy_posterior(clusterer, params, part, lengths / 5)
         expected = 0.9 * expected + 0.1 * fresh
-        state = clusterer.e_step(state, data)
+        state = e_step(state, data)
         np.testing.assert_allclose(state.posterior, expected, rtol=1e-4)
     whole, _ = numpy_posterior(clusterer, params, data)
     found = clusterer.responsibilities(params, data)
@@ -205,9 +207,13 @@ def test_the_classifier_s_rate_may_fall_to_zero():
     clusterer = clustering.make(settings, 3, 2, 4, len(data.episode))
     state = clusterer.init(jax.random.key(0))
     moved = []
+
+    @jax.jit
+    def both_steps(state):
+        return clusterer.m_step(clusterer.classify_step(state, data)[0], data)[0]
+
     for _ in range(7):
-        old = state
-        state, _ = clusterer.m_step(clusterer.classify_step(old, data)[0], data)
+        old, state = state, both_steps(state)
         pairs = [(old.classifier, state.classifier), (old.policies, state.policies)]
         moved.append([_moved(one.params, other.params) for one, other in pairs])
     of_classifier, of_policies = np.array(moved).T
@@ -239,10 +245,11 @@ def test_m_step_is_weighted_cloning():
     state = dataclasses.replace(state, posterior=weight)
     _, density = numpy_posterior(clusterer, state.policies.params, data)
     each = np.asarray(weight)[np.asarray(data.episode)]
-    new, metrics = clusterer.m_step(state, data)
+    m_step = jax.jit(clusterer.m_step)
+    new, metrics = m_step(state, data)
     expected = -(each * density.T).sum(1).mean()
     np.testing.assert_allclose(metrics["policies/nll"], expected, rtol=1e-4)
-    assert clusterer.m_step(new, data)[1]["policies/nll"] < expected
+    assert m_step(new, data)[1]["policies/nll"] < expected
     jax.tree.map(np.testing.assert_array_equal, new.classifier, state.classifier)
 
 
@@ -256,7 +263,7 @@ def test_classifier_loss_is_the_divergence():
     )
     each = np.asarray(weight, np.float64)[np.asarray(data.episode)]
     log_p = np.log(np.where(each > 0, each, 1.0))
-    _, metrics = clusterer.classify_step(state, data)
+    _, metrics = jax.jit(clusterer.classify_step)(state, data)
     expected = (each * (log_p - log_q)).sum(1).mean()
     np.testing.assert_allclose(metrics["classifier/kl"], expected, rtol=1e-4)
 

@@ -1,13 +1,11 @@
 """The commands as a user runs them, with one dataset cache for all tests here."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
+import forked
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +29,7 @@ def spawn(environment):
         return subprocess.Popen(
             [sys.executable, "-m", f"experiments.{module}", *flags],
             env=environment | (extra_environment or {}),
-            cwd=ROOT,
+            cwd=forked.ROOT,
             text=True,
             **options,
         )
@@ -40,14 +38,11 @@ def spawn(environment):
 
 
 @pytest.fixture(scope="session")
-def run(spawn):
-    """Runs a command to its end."""
+def run(environment):
+    """Runs a command to its end: ``run(module, *flags)``."""
 
-    def finish(module, *flags, **options):
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = spawn(module, *flags, **pipes, **options)
-        out, err = process.communicate(timeout=600)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    def finish(module, *flags):
+        return forked.run(f"experiments.{module}", *flags, environment=environment)
 
     return finish
 

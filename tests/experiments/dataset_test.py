@@ -2,15 +2,11 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
-import subprocess
-import sys
 
+import forked
 import h5py
 import numpy as np
 import pytest
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -23,15 +19,7 @@ def command(tmp_path):
             "MINARI_DATASETS_PATH": str(tmp_path / "minari"),
             "D4RL_DATASET_DIR": str(tmp_path / "d4rl"),
         }
-        return subprocess.run(
-            [sys.executable, "-m", "experiments.dataset", *arguments],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return forked.run("experiments.dataset", *arguments, environment=environment)
 
     return run
 

@@ -2,7 +2,8 @@
 
 IQL, TD3+BC and BC: the public configurations behind the published tables (hopper-medium
 and -medium-replay have a deterministic actor, normalized returns and a slow target).
-EMPO: Table 4 of its paper. GEM: IQL's where its paper says none, and README's choices.
+EMPO: Table 4 of its paper. LOM and SfBC: their authors' implementations. GEM: IQL's
+where its paper says none, and README's choices.
 """
 
 from __future__ import annotations
@@ -46,6 +47,52 @@ PAPER = {
         policy_noise=0.2,
         noise_clip=0.5,
         actor_period=2,
+        normalize_observations=True,
+    ),
+    "lom": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        modes_batch_size=1024,
+        hidden_sizes=(256, 256),
+        learning_rate=1e-3,
+        critic_learning_rate=3e-4,
+        num_critics=1,
+        discount=0.99,
+        polyak=0.005,
+        target_period=2,
+        target_noise=0.0,
+        noise_clip=0.5,
+        num_components=5,
+        behavior_steps=200_000,
+        behavior_batch_size=512,
+        behavior_hidden_sizes=(512, 512),
+        behavior_learning_rate=1e-3,
+        log_std_min=-15.0,
+        log_std_max=0.0,
+        baseline="mode",
+        beta=5.0,
+        max_weight=50.0,
+        action_noise=0.0,
+        normalize_observations=True,
+    ),
+    "sfbc": dict(
+        num_steps=25_000,
+        batch_size=4096,
+        hidden_sizes=(256, 256),
+        learning_rate=1e-3,
+        discount=0.99,
+        generations=2,
+        planning_samples=16,
+        planning_alpha=20.0,
+        planning_batch_size=256,
+        behavior_steps=600_000,
+        behavior_batch_size=4096,
+        behavior_hidden_sizes=(512, 256, 128),
+        behavior_learning_rate=1e-4,
+        solver_steps=15,
+        num_candidates=32,
+        num_averaged=1,
+        alpha=100.0,
         normalize_observations=True,
     ),
     "gem": dict(
@@ -141,7 +188,53 @@ _IQL_FAMILY = {
     **dict.fromkeys(HOPPER_MEDIUM, dict(polyak=0.001)),
 }
 _DETERMINISTIC = dict(polyak=0.001, log_std_min=0.0, log_std_max=0.0)
+
+
+def _lom(critics, components, beta, noise, cap, smoothing=0.0):
+    return dict(
+        num_critics=critics,
+        num_components=components,
+        beta=beta,
+        action_noise=noise,
+        max_weight=cap,
+        target_noise=smoothing,
+    )
+
+
+_LOM = {
+    "halfcheetah-medium-v2": _lom(1, 2, 5.0, 0.4, 100.0, 0.2),
+    "hopper-medium-v2": _lom(3, 5, 5.0, 0.0, 50.0, 0.2),
+    "walker2d-medium-v2": _lom(1, 2, 5.0, 0.0, 50.0, 0.2),
+    "halfcheetah-medium-replay-v2": _lom(1, 5, 5.0, 0.4, 100.0, 0.2),
+    "hopper-medium-replay-v2": _lom(1, 5, 5.0, 0.0, 50.0, 0.2),
+    "walker2d-medium-replay-v2": _lom(1, 10, 5.0, 0.0, 50.0, 0.2),
+    "halfcheetah-full-replay-v2": _lom(1, 10, 5.0, 0.4, 100.0, 0.2),
+    "hopper-full-replay-v2": _lom(2, 10, 5.0, 0.0, 50.0, 0.2),
+    "walker2d-full-replay-v2": _lom(1, 10, 5.0, 0.0, 50.0, 0.2),
+    "halfcheetah-medium-expert-v2": _lom(2, 1, 0.1, 0.0, 50.0),
+    "hopper-medium-expert-v2": _lom(6, 2, 0.1, 0.0, 50.0),
+    "walker2d-medium-expert-v2": _lom(3, 5, 0.1, 0.2, 50.0),
+    "halfcheetah-expert-v2": _lom(1, 2, 0.1, 0.0, 50.0),
+    "hopper-expert-v2": _lom(1, 2, 0.1, 0.0, 50.0),
+    "walker2d-expert-v2": _lom(1, 5, 0.1, 0.2, 50.0),
+    "navigation": dict(
+        hidden_sizes=(64, 64, 64), behavior_hidden_sizes=(64, 64, 64), discount=0.999
+    ),
+}
 WHERE = {
+    "lom": _LOM,
+    "sfbc": {
+        "locomotion": dict(num_averaged=4),
+        **dict.fromkeys(
+            ("antmaze-large-play-v2", "antmaze-large-diverse-v2"),
+            dict(hidden_sizes=(512, 256, 256)),
+        ),
+        "navigation": dict(
+            hidden_sizes=(64, 64, 64),
+            behavior_hidden_sizes=(64, 64, 64),
+            discount=0.999,
+        ),
+    },
     "bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
     "td3_bc": {"navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999)},
     "gem": _IQL_FAMILY,
@@ -201,7 +294,21 @@ _EMPO_LAPTOP_NAVIGATION = dict(
     window_start=0,
     window_stop=0,
 )
+_LOM_SMALLER = dict(
+    modes_batch_size=256, behavior_batch_size=256, behavior_hidden_sizes=(256, 256)
+)
+_SFBC_SMALLER = dict(
+    batch_size=256,
+    behavior_batch_size=256,
+    behavior_learning_rate=3e-4,
+    planning_samples=4,
+    solver_steps=10,
+)
 FEWER = {
+    ("lom", "laptop"): _LOM_SMALLER | dict(behavior_steps=30_000),
+    ("sfbc", "laptop"): _SFBC_SMALLER | dict(behavior_steps=30_000),
+    ("sfbc", "smoke"): _SFBC_SMALLER | dict(behavior_steps=300),
+    ("lom", "smoke"): _LOM_SMALLER | dict(behavior_steps=300),
     ("bc", "laptop"): {},
     ("bc", "smoke"): {},
     ("td3_bc", "laptop"): {},
@@ -292,6 +399,10 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
+    if (algo, suite) == ("lom", "navigation"):  # no wider than under ``paper``
+        expected |= where[suite]
+    if algo == "sfbc":  # two generations share the gradient steps
+        expected |= {"num_steps": expected["num_steps"] // 2}
     if (algo, suite, preset) == ("empo", "navigation", "laptop"):
         expected |= _EMPO_LAPTOP_NAVIGATION
     return expected

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import subprocess
 import time
 
 import h5py
@@ -173,17 +174,19 @@ def test_a_workdir_that_cannot_be_made_is_refused(run, tiny, tmp_path):
     assert blocked.read_text() == "kept"
 
 
-def test_a_full_disk_leaves_earlier_files_whole(run, tiny, finished, tmp_path):
+def test_a_full_disk_leaves_earlier_files_whole(spawn, tiny, finished, tmp_path):
     del finished  # has made the data, which would not fit either
     workdir = tmp_path / "run"
     limit = 12_000  # bytes a file: settings fit, a checkpoint does not
-    result = run(
+    process = spawn(
         "train",
         *tiny,
         f"--workdir={workdir}",
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
-    assert result.returncode == 2, result.stderr
-    (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2, errors
+    (line,) = [row for row in errors.splitlines() if "error:" in row]
     assert "cannot write" in line and "free space" in line
     assert json.loads((workdir / "config.json").read_text())["algo"] == "gem"

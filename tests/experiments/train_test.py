@@ -8,7 +8,6 @@ import subprocess
 import time
 
 import numpy as np
-import pytest
 
 import gem_jax
 from gem_jax.training import rundir
@@ -53,36 +52,34 @@ def test_a_run_leaves_its_files(finished):
     assert "experiments.train" in config["command"] and config["versions"]["jax"]
 
 
-@pytest.mark.parametrize(
-    ("how", "seen"),
-    [
-        (signal.SIGKILL, "metrics.jsonl"),  # with no checkpoint, or the first
-        (signal.SIGKILL, "checkpoints/60"),  # in the middle of a phase
-        (signal.SIGTERM, "checkpoints/60"),
-        (signal.SIGINT, "checkpoints/60"),
-    ],
-)
-def test_kill_and_resume_equals_never_killed(
-    run, spawn, tiny, finished, tmp_path, how, seen
+def test_killed_again_and_again_equals_never_killed(
+    run, spawn, tiny, finished, tmp_path
 ):
     workdir = tmp_path / "run"
     flags = [*tiny, f"--workdir={workdir}", "--num_seeds=2"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = spawn("train", *flags, **pipes)
-    wait_for(workdir / seen, process)
-    process.send_signal(how)
-    output, _ = process.communicate(timeout=300)
-    if how == signal.SIGKILL:
-        assert process.returncode == -signal.SIGKILL
-    else:
-        assert process.returncode == 128 + how, output
-        assert "the same command continues" in output
-    assert not (workdir / "summary.json").exists()
+    killings = (
+        (signal.SIGKILL, "metrics.jsonl"),  # with no checkpoint, or the first
+        (signal.SIGTERM, "checkpoints/60"),  # in the middle of a phase
+        (signal.SIGKILL, "checkpoints/90"),
+        (signal.SIGINT, "checkpoints/120"),  # at the last evaluation
+    )
+    for how, seen in killings:
+        assert not (workdir / seen).exists()
+        process = spawn("train", *flags, **pipes)
+        wait_for(workdir / seen, process)
+        process.send_signal(how)
+        output, _ = process.communicate(timeout=300)
+        if how == signal.SIGKILL:
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == 128 + how, output
+            assert "the same command continues" in output
+        assert not (workdir / "summary.json").exists()
 
     result = run("train", *flags)
     assert result.returncode == 0, result.stderr
-    if seen.startswith("checkpoints"):
-        assert "continuing from update 60" in result.stdout
+    assert "continuing from update 120" in result.stdout
     assert leaf_hashes(workdir) == leaf_hashes(finished)
     for name in ("metrics.jsonl", "eval.jsonl"):
         resumed, whole = (rundir.read_lines(d / name) for d in (workdir, finished))

@@ -245,7 +245,7 @@ def test_more_candidates_hurt_without_support_and_not_with_it(key):
             action = inference.select(candidates, total).action
             return -(action[0] ** 2)  # the truth: stay at 0
 
-        return float(jax.vmap(one)(jax.random.split(key, 300)).mean())
+        return float(jax.jit(jax.vmap(one))(jax.random.split(key, 300)).mean())
 
     assert mean_true_value(64, 0.0) < mean_true_value(1, 0.0) - 0.3
     assert mean_true_value(64, 1.0) > mean_true_value(64, 0.0) + 0.5

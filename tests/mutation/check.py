@@ -54,6 +54,16 @@ TESTS = {
         "tests/algorithms/td3_bc_oracle_test.py",
         "tests/algorithms/td3_bc_test.py",
     ],
+    "gem_jax/algorithms/lom.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/lom_oracle_test.py",
+        "tests/algorithms/lom_test.py",
+    ],
+    "gem_jax/algorithms/sfbc/*": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/sfbc_oracle_test.py",
+        "tests/algorithms/sfbc_test.py",
+    ],
     "gem_jax/algorithms/bc.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
@@ -62,6 +72,15 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
     ],
+    "gem_jax/learners/mode_values.py": [
+        "tests/algorithms/lom_oracle_test.py",
+        "tests/algorithms/lom_test.py",
+    ],
+    "gem_jax/learners/sarsa.py": [
+        "tests/algorithms/lom_oracle_test.py",
+        "tests/algorithms/empo_parts_test.py",
+    ],
+    "gem_jax/learners/diffusion_policy.py": ["tests/algorithms/sfbc_oracle_test.py"],
     "gem_jax/learners/held_out.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/batch_metrics.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/*": [

@@ -9,7 +9,15 @@ import jax.numpy as jnp
 import pytest
 
 from gem_jax import ops
-from gem_jax.ops import gaussian, mixture, normalize, returns, schedule, value
+from gem_jax.ops import (
+    diffusion,
+    gaussian,
+    mixture,
+    normalize,
+    returns,
+    schedule,
+    value,
+)
 
 B, C, D, E, K, A = 4, 5, 6, 2, 3, 2
 
@@ -60,6 +68,14 @@ WRONG_STEPS = {
 
 # Arguments that are right, and for each argument shapes that are not.
 CASES = {
+    diffusion.noised: (
+        {"action": zeros(B, A), "noise": zeros(B, A), "t": zeros(B)},
+        {
+            "action": [zeros(B, 1), zeros(A)],
+            "noise": [zeros(B, 1), zeros(A)],
+            "t": [zeros(B, 1), zeros(), zeros(1)],
+        },
+    ),
     gaussian.log_prob: (
         {"gaussian": gaussians(), "action": zeros(B, A)},
         {
@@ -83,6 +99,10 @@ CASES = {
             "actions": [zeros(C, 1), zeros(A), zeros(B, C, A)],
             "mixture.logits": [mixtures()],
         },
+    ),
+    mixture.component: (
+        {"mixture": mixtures(), "index": jnp.zeros(B, jnp.int32)},
+        {**OTHER_MIXTURES, "index": [jnp.zeros(K, jnp.int32), jnp.int32(0)]},
     ),
     mixture.gating_entropy: MIXTURE_ALONE,
     mixture.mode_component: MIXTURE_ALONE,
@@ -110,6 +130,19 @@ CASES = {
         {"episode": [zeros(D, 1), zeros()]},
     ),
     returns.monte_carlo: (STEPS, WRONG_STEPS),
+    returns.planned: (
+        {
+            **{name: zeros(D) for name in ("reward", "next_value")},
+            **{name: flags(D) for name in ("terminal", "last")},
+            "discount": 0.9,
+        },
+        {
+            "reward": [zeros(D, 1), zeros()],
+            "next_value": [zeros(D, 1), zeros(1)],
+            **{name: [flags(D, 1), flags(1)] for name in ("terminal", "last")},
+            "discount": [zeros(D)],
+        },
+    ),
     returns.n_step: ({**STEPS, "n": 3}, WRONG_STEPS),
     schedule.cosine: (
         {"t": zeros(B), "start": 3.0, "end": zeros(B), "horizon": zeros(1)},
@@ -151,6 +184,9 @@ CASES = {
 }
 # Functions of each element by itself, and those that take no array.
 ANY_SHAPE = {
+    "log_alpha": {"t"},
+    "alpha_sigma": {"t"},
+    "dpm_solver": {"start"},
     "at_least_float32": {"values"},
     "expectile_loss": {"residual"},
     "advantage_weight": {"advantage"},

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gem_jax import clustering, errors
+from gem_jax import clustering
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms.empo import (
     choice_learner,
@@ -26,6 +26,7 @@ from gem_jax.algorithms.empo import (
 from gem_jax.algorithms.empo.config import Config as Config
 from gem_jax.algorithms.empo.phases import make_phases, num_chunks
 from gem_jax.algorithms.empo.state import Parts, State
+from gem_jax.learners import sarsa
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
 # Sizes for the contract test.
@@ -100,17 +101,11 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
         if config.num_clusters == 1:
             log("note: with one cluster nothing is chosen; num_steps has no effect")
-        episode = np.asarray(dataset.extras["episode"])
-        followed = np.any(np.diff(episode) == 0)
-        if not followed and not np.any(dataset.terminal):
-            raise errors.UserError(
-                "no step is followed by another or ends its episode as a terminal, so "
-                "there is nothing to learn values from; are the episodes' ends right?"
-            )
+        sarsa.require_targets(dataset)
         clustering.check(
             np.asarray(dataset.observation),
             np.asarray(dataset.action),
-            episode,
+            np.asarray(dataset.extras["episode"]),
             config.num_clusters,
             log,
         )

@@ -13,6 +13,7 @@ from gem_jax.algorithms.empo import policy_learner, value_learners
 from gem_jax.algorithms.empo import state as empo_state
 from gem_jax.algorithms.empo.config import Config
 from gem_jax.algorithms.empo.state import Parts, State
+from gem_jax.learners import sarsa
 from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
 
 _STATISTICS_ROWS = 65_536  # from which the advantage's mean and deviation are taken
@@ -119,7 +120,7 @@ def _critic_phase(config: Config, parts: Parts) -> Phase:
         return dataclasses.replace(state, critic=critic), metrics
 
     steps = config.critic_steps
-    prepare = value_learners.next_actions
+    prepare = sarsa.next_actions
     return Phase("critic", steps, config.batch_size, update, prepare, assign, steps)
 
 

@@ -33,7 +33,7 @@ class SarsaLearner(NamedTuple):
     """Attributes:
     init: key to state.
     update: (state, batch, label `[B]`, step) to (state, metrics); the batch needs what
-      ``next_actions`` attaches.
+      ``learners.sarsa.next_actions`` attaches.
     apply: (params, observation, action, label) to Q `[B]`.
     """
 
@@ -58,19 +58,6 @@ class ValueLearner(NamedTuple):
 def pick(values: Array, label: Array) -> Array:
     """The value of each row's own cluster, `[B, K]` to `[B]`."""
     return jnp.take_along_axis(values, label[:, None], axis=1)[:, 0]
-
-
-def next_actions(
-    state: Any, key: PRNGKey, dataset: Transition
-) -> tuple[Any, Mapping[str, Array]]:
-    """A ``prepare``: the action after each step, and 0 where there is neither a next
-    action of the same trajectory nor a terminal that makes it needless."""
-    del key
-    cut = returns.last_steps(dataset.extras["episode"]) & (dataset.terminal == 0.0)
-    return state, {
-        "next_action": jnp.roll(dataset.action, -1, axis=0),
-        "has_target": (~cut).astype(jnp.float32),
-    }
 
 
 def discounted_returns(

@@ -19,7 +19,9 @@ def start(algorithm):
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))  # compiles nothing
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     parts = {}
-    for seed, name in enumerate(("actor", "behavior", "critic", "values"), _SEED):
+    for seed, name in enumerate(
+        ("actor", "behavior", "critic", "values", "modes"), _SEED
+    ):
         if hasattr(state, name):
             parts[name] = _drawn(getattr(state, name), seed)
     state = dataclasses.replace(state, **parts)

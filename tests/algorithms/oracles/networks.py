@@ -58,12 +58,38 @@ def smallest(q):
 
 
 def mixture(params, observation, low, high):
-    """log pi `[B, K]`, means `[B, K, A]` and log-std `[K, A]`."""
+    """log pi `[B, K]`, means `[B, K, A]` and log-std `[K, A]`, or `[B, K, A]`."""
     x = trunk(params["MLP_0"], observation)
-    log_std = clipped(params["log_stds"], low, high)
-    components, size = log_std.shape
     heads = [params[name] for name in sorted(params) if name.startswith("Dense")]
+    if "log_stds" in params:
+        raw = params["log_stds"]
+        components = len(raw)
+    else:
+        *heads, scales = heads
+        components = len(heads[0]["bias"]) if len(heads) > 1 else 1
+        raw = dense(scales, x).reshape(len(x), components, -1)
     logits = dense(heads[0], x) if components > 1 else np.zeros((len(x), 1))
     log_weight = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    means = np.tanh(dense(heads[-1], x)).reshape(-1, components, size)
-    return log_weight, means, log_std
+    means = np.tanh(dense(heads[-1], x)).reshape(len(x), components, -1)
+    return log_weight, means, clipped(raw, low, high)
+
+
+def score(params, observation, action, time):
+    """The noise in actions `[B, A]` at times `[B]`."""
+    angles = time[:, None] * np.geomspace(1.0, 200.0, 16)
+    embedded = [np.concatenate([np.sin(angles), np.cos(angles)], 1), observation]
+    layers = [params[f"Dense_{i}"] for i in range(len(params))]
+    embedded = [silu(dense(layers.pop(0), x)) for x in embedded]
+    context, head = np.concatenate(embedded, 1), layers.pop()
+    widths = [layer["kernel"].shape[1] for layer in layers[::2]]
+    half, seen, x = (len(widths) + 1) // 2, [], action
+    for i, (shift, layer) in enumerate(zip(layers[::2], layers[1::2], strict=True)):
+        if i >= half:
+            x = np.concatenate([x, seen[2 * half - 2 - i]], 1)
+        x = silu(dense(layer, x) + context @ shift["kernel"])
+        seen.append(x)
+    return dense(head, np.concatenate([x, action], 1))
+
+
+def silu(x):
+    return 0.5 * x * (1 + np.tanh(0.5 * x))

@@ -1,0 +1,42 @@
+"""SfBC: the settings of the authors' implementation.
+
+python -m experiments.train --algo=sfbc --env=walker2d-medium-expert-v2 --preset=paper
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from gem_jax.algorithms import sfbc
+from gem_jax.configs import shared
+from gem_jax.data.tasks import Task
+
+_FEWER: dict[str, dict[str, Any]] = {
+    "laptop": dict(behavior_steps=30_000),
+    "smoke": dict(behavior_steps=300),
+}
+_SMALLER: dict[str, Any] = dict(
+    batch_size=256,
+    behavior_batch_size=256,
+    behavior_learning_rate=3e-4,
+    planning_samples=4,
+    solver_steps=10,
+)
+
+
+def get_config(task: Task, preset: str) -> sfbc.Config:
+    """The settings for one task under one preset."""
+    settings: dict[str, Any] = {}
+    if task.suite == "locomotion":
+        settings["num_averaged"] = 4
+    if task.world == "large" and task.suite == "antmaze":
+        settings["hidden_sizes"] = (512, 256, 256)
+    if task.suite == "navigation":
+        settings |= dict(hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES, discount=0.999)
+        settings["behavior_hidden_sizes"] = shared.NAVIGATION_HIDDEN_SIZES
+    if preset != "paper":
+        settings |= _SMALLER | _FEWER[preset]
+        steps = shared.num_steps(task, preset)
+        settings["num_steps"] = steps // 2  # of each of two generations
+    return dataclasses.replace(sfbc.Config(), **settings)

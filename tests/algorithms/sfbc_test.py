@@ -1,0 +1,129 @@
+"""SfBC: generations of returns, acting by values, and what it refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax import algorithms, errors
+from gem_jax.algorithms import sfbc
+from gem_jax.testing import fakes
+from gem_jax.training import loop
+
+
+def tiny(**changes):
+    config = algorithms.tiny_config("sfbc", **changes)
+    return sfbc.make(config, fakes.SPEC)
+
+
+def test_generations_alternate_planning_and_values():
+    names = [phase.name for phase in tiny(generations=3).phases]
+    assert names[:2] == ["behavior", "critic_1"]
+    assert names[2:] == ["planning_2", "critic_2", "planning_3", "critic_3"]
+    assert len(tiny(generations=1).phases) == 2
+    (passes,) = {phase.num_steps for phase in tiny().phases if "plan" in phase.name}
+    assert passes == 64 // 16  # every state once
+
+
+def test_the_first_generation_learns_returns_and_the_next_what_planning_promises():
+    algorithm = tiny(discount=0.5)
+    data = fakes.random_transitions(jax.random.key(0))
+    state = algorithm.init(jax.random.key(1))
+    first, planning, second = algorithm.phases[1:]
+    state = jax.jit(first.refresh)(state, jax.random.key(2), data, 0)
+    later, expected = 0.0, np.zeros(64)
+    for i in reversed(range(64)):
+        ends = i % 16 == 15 or data.terminal[i] > 0
+        later = data.reward[i] + 0.5 * (0.0 if ends else later)
+        expected[i] = later
+    np.testing.assert_allclose(state.returns, expected, rtol=1e-5, atol=1e-6)
+    scale = expected.mean(), expected.std()
+    np.testing.assert_allclose(state.scale, scale, rtol=1e-4)
+    # With values beyond all returns, every step that is not terminal plans with them.
+    state = state.replace(next_value=jnp.full(64, 100.0))
+    before = state.critic.params
+    state = jax.jit(second.refresh)(state, jax.random.key(3), data, 0)
+    promised = np.asarray(data.reward + 50.0 * (data.terminal == 0))
+    assert np.all(state.returns >= promised - 1e-4)
+    np.testing.assert_allclose(
+        np.asarray(state.returns)[15::16], promised[15::16], rtol=1e-5
+    )
+    moved = jax.tree.map(lambda a, b: np.any(a != b), before, state.critic.params)
+    assert moved["params"]["kernel"]  # a fresh critic
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """On two modes of which one is rewarded."""
+    config = sfbc.Config(
+        num_steps=400,
+        batch_size=128,
+        hidden_sizes=(32, 32),
+        learning_rate=3e-3,
+        generations=1,
+        behavior_steps=1500,
+        behavior_batch_size=128,
+        behavior_hidden_sizes=(64, 32),
+        behavior_learning_rate=3e-3,
+        num_candidates=16,
+        solver_steps=10,
+    )
+    spec = fakes.BANDIT_SPEC._replace(num_transitions=512)
+    algorithm = sfbc.make(config, spec)
+    data = fakes.two_mode_bandit(jax.random.key(1))
+    data = data._replace(extras={"episode": jnp.arange(512)})
+    keys = loop.seed_keys([0])
+    state = loop.init(algorithm, keys)
+    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=1500):
+        state = chunk.state
+    params = algorithm.actor_params(loop.select_seed(state, 0).algorithm)
+
+    def act(**changes):
+        knobs = config.knobs().__class__(**vars(config.knobs()) | changes)
+        keys = jax.random.split(jax.random.key(2), 400)
+        observations = jax.random.normal(jax.random.key(3), (400, 1))
+        one = jax.vmap(lambda k, o: algorithm.act(params, k, o, 0, knobs).action)
+        return np.asarray(jax.jit(one)(keys, observations))[:, 0]
+
+    return act
+
+
+def test_without_values_it_acts_as_the_behavior(trained):
+    actions = trained(alpha=0.0)
+    near = [np.abs(actions - mode) < 0.2 for mode in (-0.7, 0.7)]
+    assert np.mean(near[0] | near[1]) > 0.9
+    assert 0.35 < near[1].mean() < 0.65
+
+
+def test_by_values_it_acts_as_the_rewarded_half_does(trained):
+    actions = trained(alpha=100.0)
+    assert np.mean(np.abs(actions - 0.7) < 0.25) > 0.97
+
+
+def test_draws_are_averaged(trained):
+    spread = [trained(alpha=0.0, num_averaged=m).std() for m in (1, 8, 16)]
+    assert spread[0] > 2 * spread[1] > 2 * spread[2]
+
+
+def test_what_it_cannot_learn_from_is_told():
+    data = fakes.random_transitions(jax.random.key(0))
+    with pytest.raises(errors.UserError, match=r'need dataset.extras\["episode"\]'):
+        tiny().check(data._replace(extras={}), print)
+    lines = []
+    tiny().check(data._replace(reward=jnp.ones(64)), lines.append)
+    assert "planning changes nothing" in lines[0]
+    with pytest.raises(ValueError, match="num_transitions"):
+        sfbc.make(sfbc.Config(), fakes.SPEC._replace(num_transitions=0))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("solver_steps", 0), ("num_candidates", 0), ("alpha", -1.0)),
+        *(("num_averaged", 33), ("generations", 0), ("planning_alpha", -1.0)),
+        ("planning_samples", 0),
+    ],
+)
+def test_bad_settings_name_the_field(field, value):
+    with pytest.raises(ValueError, match=field):
+        sfbc.Config(**{field: value})
