@@ -15,7 +15,9 @@ def test_public_names():
         *("Knobs", "Mixture", "Sampler", "ScoreOutput", "Selection", "audit"),
         *("lambda_schedule", "map_chunks", "propose", "score", "select"),
     ]
-    assert algorithms.names() == ["bc", "empo", "gem", "iql", "lom", "sfbc", "td3_bc"]
+    assert algorithms.names() == [
+        *("bc", "empo", "gem", "ifql", "iql", "lom", "sfbc", "td3_bc"),
+    ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "load", "read"),
     ]

@@ -45,8 +45,8 @@ _KNOBS = {
     "num_candidates": flags.DEFINE_list(
         "num_candidates", ["0", "1", "64", "1024", "2048"], "N of candidate methods."
     ),
-    "num_steps": flags.DEFINE_list(
-        "num_steps", ["10", "20", "50", "100"], "T of iterative methods."
+    "sampling_steps": flags.DEFINE_list(
+        "sampling_steps", ["10", "20", "50", "100"], "T of iterative methods."
     ),
     "chunk_size": flags.DEFINE_list(
         "chunk_size", ["0"], "Candidates scored at a time; 0 suits the platform."

@@ -21,7 +21,7 @@ _SMALLER: dict[str, Any] = dict(
     behavior_batch_size=256,
     behavior_learning_rate=3e-4,
     planning_samples=4,
-    solver_steps=10,
+    sampling_steps=10,
 )
 
 

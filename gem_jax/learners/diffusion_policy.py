@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
 from gem_jax.learners.batch_metrics import PerTransition
+from gem_jax.learners.generative import GenerativeLearner
 from gem_jax.networks import bundle
 from gem_jax.networks.score import ScoreNetwork
 from gem_jax.ops import diffusion
@@ -20,27 +18,12 @@ from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 _LEAST_TIME = 1e-5  # of training
 
 
-class DiffusionLearner(NamedTuple):
-    """Attributes:
-    init: key to state.
-    update: (state, key, batch) to (state, metrics `[B]` ``loss``).
-    sample: (params, key, observation `[O]`, n, num_steps) to actions `[n, A]` inside
-      the box.
-    """
-
-    init: Callable[[PRNGKey], TrainState]
-    update: Callable[
-        [TrainState, PRNGKey, Transition], tuple[TrainState, PerTransition]
-    ]
-    sample: Callable[[Params, PRNGKey, Array, int, int], Array]
-
-
 def make_diffusion_learner(
     spec: EnvSpec,
     optimizer: optax.GradientTransformation,
     *,
     hidden_sizes: tuple[int, ...],
-) -> DiffusionLearner:
+) -> GenerativeLearner:
     """Minimizes the squared error of the noise predicted in x_t, t uniform in (0, 1].
 
     That is SfBC's E |sigma_t s(x_t, t, s) + z|^2, where the score is the noise over
@@ -78,4 +61,4 @@ def make_diffusion_learner(
         )
         return jnp.clip(found, -1.0, 1.0)
 
-    return DiffusionLearner(init, update, sample)
+    return GenerativeLearner(init, update, sample)

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax.numpy as jnp
 
-from gem_jax.networks import mlp
+from gem_jax.networks import mlp, pairs
 from gem_jax.types import Array
 
 
 class Critic(nn.Module):
     """Q(s, a).
-
-    Many actions of one state share the state's part of the first layer: the layer
-    multiplies state and actions separately and adds, which equals multiplying their
-    concatenation. For pairs one product of the concatenation is faster (1.4 times for
-    a whole gradient on a CPU).
 
     Attributes:
       hidden_sizes: width of each hidden layer.
@@ -35,24 +29,7 @@ class Critic(nn.Module):
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
         """Pairs `[B, O]`, `[B, A]` to `[B]`; one state `[O]`, `[C, A]` to `[C]`."""
-        width, *rest = self.hidden_sizes
-        size = observation.shape[-1]
-        shape = (size + action.shape[-1], width)
-        kernel = self.param(
-            "kernel", nn.initializers.lecun_normal(), shape, jnp.float32
-        )
-        bias = self.param("bias", nn.initializers.zeros, (width,), jnp.float32)
-        observation, action, kernel, bias = (
-            x.astype(self.dtype) for x in (observation, action, kernel, bias)
-        )
-        if action.ndim == observation.ndim:
-            x = jnp.concatenate([observation, action], axis=-1) @ kernel
-        else:
-            x = action @ kernel[size:] + (observation @ kernel[:size])[None]
-        x = x + jnp.broadcast_to(bias, x.shape)
-        x = mlp.hidden(x, self.layer_norm, self.activation)
-        x = mlp.MLP(rest, self.layer_norm, self.dtype, self.activation)(x)
-        return nn.Dense(1, dtype="float32")(x)[..., 0]
+        return pairs.perceptron(self, observation, action, 1)[..., 0]
 
 
 class Value(nn.Module):

@@ -60,7 +60,7 @@ class Step(NamedTuple):
     extrapolate: Array
 
 
-def dpm_solver_steps(num_steps: int) -> Step:
+def dpm_sampling_steps(num_steps: int) -> Step:
     """DPM-Solver++(2M) on steps even in log(alpha / sigma) (Lu et al., 2022).
 
     The first and the last step are of first order.
@@ -113,5 +113,5 @@ def dpm_solver(predict_noise: NoiseFn, start: Array, num_steps: int) -> Array:
         target = predicted + at.extrapolate * (predicted - last)
         return (at.keep * x + at.move * target, predicted), None
 
-    (x, _), _ = jax.lax.scan(step, (start, start), dpm_solver_steps(num_steps))
+    (x, _), _ = jax.lax.scan(step, (start, start), dpm_sampling_steps(num_steps))
     return x

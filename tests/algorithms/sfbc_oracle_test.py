@@ -16,7 +16,7 @@ CONFIG = sfbc.Config(
     behavior_learning_rate=0.005,
     planning_samples=3,
     planning_alpha=2.0,
-    solver_steps=4,
+    sampling_steps=4,
     discount=0.9,
 )
 ALGORITHM = sfbc.make(CONFIG, comparison.SPEC._replace(num_transitions=12))
@@ -87,10 +87,10 @@ def solve(params, observation, start):
     ends = np.array([1.0, 1e-3])
     alphas = np.exp(-0.25 * ends**2 * 19.9 - 0.05 * ends)
     ratios = np.log(alphas / np.sqrt(1 - alphas**2))
-    grid = np.linspace(*ratios, CONFIG.solver_steps + 1)
+    grid = np.linspace(*ratios, CONFIG.sampling_steps + 1)
     x, last = start, None
     observations = np.tile(observation, (len(x), 1))
-    for i in range(CONFIG.solver_steps):
+    for i in range(CONFIG.sampling_steps):
         (a, s), (a_next, s_next) = (
             (1 / np.sqrt(1 + np.exp(-2 * r)), 1 / np.sqrt(1 + np.exp(2 * r)))
             for r in grid[i : i + 2]
@@ -100,7 +100,7 @@ def solve(params, observation, start):
         noise = networks.score(params, observations, x, np.full(len(x), time))
         action = (x - s * noise) / a
         best = action
-        if 0 < i < CONFIG.solver_steps - 1:
+        if 0 < i < CONFIG.sampling_steps - 1:
             best = 1.5 * action - 0.5 * last
         h = grid[i + 1] - grid[i]
         x, last = s_next / s * x + a_next * (1 - np.exp(-h)) * best, action

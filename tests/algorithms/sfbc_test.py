@@ -66,7 +66,7 @@ def trained():
         behavior_hidden_sizes=(64, 32),
         behavior_learning_rate=3e-3,
         num_candidates=16,
-        solver_steps=10,
+        sampling_steps=10,
     )
     spec = fakes.BANDIT_SPEC._replace(num_transitions=512)
     algorithm = sfbc.make(config, spec)
@@ -119,7 +119,7 @@ def test_what_it_cannot_learn_from_is_told():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("solver_steps", 0), ("num_candidates", 0), ("alpha", -1.0)),
+        *(("sampling_steps", 0), ("num_candidates", 0), ("alpha", -1.0)),
         *(("num_averaged", 33), ("generations", 0), ("planning_alpha", -1.0)),
         ("planning_samples", 0),
     ],

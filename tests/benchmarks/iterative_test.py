@@ -27,7 +27,7 @@ class Knobs:
     """T and N."""
 
     num_candidates: int = dataclasses.field(default=1, metadata={"static": True})
-    num_steps: int = dataclasses.field(default=5, metadata={"static": True})
+    sampling_steps: int = dataclasses.field(default=5, metadata={"static": True})
 
     def validate(self):
         """Any will do."""
@@ -39,7 +39,7 @@ def make(config, spec):
     def act(params, key, observation, t, knobs):
         del observation, t
         tried = jax.random.normal(key, (knobs.num_candidates, spec.action_size))
-        for _ in range(knobs.num_steps):
+        for _ in range(knobs.sampling_steps):
             tried = tried * params
         return ActOutput(tried[0], {})
 
@@ -53,7 +53,7 @@ def settings(monkeypatch):
     module = types.SimpleNamespace(Config=Config, make=make, TINY={})
     monkeypatch.setitem(algorithms._registered, "fake", module)
     monkeypatch.setattr(configs, "get_config", lambda *_: Config())
-    knobs = {"num_candidates": [4, 8], "num_steps": [10, 20], "chunk_size": [0]}
+    knobs = {"num_candidates": [4, 8], "sampling_steps": [10, 20], "chunk_size": [0]}
     shared = {"preset": "smoke", "workdir": None, "calls": 2, "seconds": 0.0}
     return latency_settings.grid(
         ["fake"], knobs, batch_sizes=[3], env="maze2d-umaze-v1", **shared
@@ -65,7 +65,7 @@ def test_it_takes_its_own_knobs_and_has_no_bare_critics(settings):
         *((4, 10), (4, 20), (8, 10), (8, 20))
     ]
     policy, config = latency_measure.make_policy(settings[3])
-    assert policy.knobs == Knobs(num_candidates=8, num_steps=20)
+    assert policy.knobs == Knobs(num_candidates=8, sampling_steps=20)
     assert latency_measure.bare_critics(policy, config, settings[3], 10**12) == {}
     # Three rows of eight candidates with two numbers each, kept five times, and four.
     needed = candidate_memory.estimate(
@@ -79,6 +79,6 @@ def test_settings_that_differ_in_steps_are_lines_of_their_own(settings):
     rows = [dataclasses.asdict(setting) | sizes | {"p50": 1.0} for setting in settings]
     lines = latency_plot.draw(rows, "title").axes[0].get_lines()
     assert [(line.get_label(), list(line.get_xdata())) for line in lines] == [
-        ("fake, batch 3, num_steps 10", [4, 8]),
-        ("fake, batch 3, num_steps 20", [4, 8]),
+        ("fake, batch 3, sampling_steps 10", [4, 8]),
+        ("fake, batch 3, sampling_steps 20", [4, 8]),
     ]

@@ -93,7 +93,7 @@ def test_a_runs_own_weights_can_act(tmp_path):
         checkpoint.save(store, 0, state)
     (setting,) = latency_settings.grid(
         ["gem"],
-        {"num_candidates": [2], "num_steps": [10]},
+        {"num_candidates": [2], "sampling_steps": [10]},
         batch_sizes=[1],
         env="",
         preset="",

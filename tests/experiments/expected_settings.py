@@ -89,11 +89,25 @@ PAPER = {
         behavior_batch_size=4096,
         behavior_hidden_sizes=(512, 256, 128),
         behavior_learning_rate=1e-4,
-        solver_steps=15,
+        sampling_steps=15,
         num_candidates=32,
         num_averaged=1,
         alpha=100.0,
         normalize_observations=True,
+    ),
+    "ifql": dict(
+        num_steps=500_000,
+        batch_size=256,
+        hidden_sizes=(512, 512, 512, 512),
+        learning_rate=3e-4,
+        num_critics=2,
+        critic_layer_norm=True,
+        discount=0.99,
+        expectile=0.7,
+        polyak=0.005,
+        normalize_observations=True,
+        num_candidates=32,
+        sampling_steps=10,
     ),
     "gem": dict(
         num_steps=MILLION,
@@ -223,6 +237,11 @@ _LOM = {
 }
 WHERE = {
     "lom": _LOM,
+    "ifql": {
+        "antmaze": dict(expectile=0.9),
+        "navigation": dict(hidden_sizes=(64, 64, 64), expectile=0.9, discount=0.999),
+        "hopper-medium-expert-v2": dict(expectile=0.5),
+    },
     "sfbc": {
         "locomotion": dict(num_averaged=4),
         **dict.fromkeys(
@@ -302,10 +321,12 @@ _SFBC_SMALLER = dict(
     behavior_batch_size=256,
     behavior_learning_rate=3e-4,
     planning_samples=4,
-    solver_steps=10,
+    sampling_steps=10,
 )
 FEWER = {
     ("lom", "laptop"): _LOM_SMALLER | dict(behavior_steps=30_000),
+    ("ifql", "laptop"): dict(hidden_sizes=(256, 256)),
+    ("ifql", "smoke"): dict(hidden_sizes=(256, 256)),
     ("sfbc", "laptop"): _SFBC_SMALLER | dict(behavior_steps=30_000),
     ("sfbc", "smoke"): _SFBC_SMALLER | dict(behavior_steps=300),
     ("lom", "smoke"): _LOM_SMALLER | dict(behavior_steps=300),
@@ -399,7 +420,7 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
-    if (algo, suite) == ("lom", "navigation"):  # no wider than under ``paper``
+    if algo in ("lom", "ifql") and suite == "navigation":  # as under ``paper``
         expected |= where[suite]
     if algo == "sfbc":  # two generations share the gradient steps
         expected |= {"num_steps": expected["num_steps"] // 2}

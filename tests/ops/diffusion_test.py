@@ -24,7 +24,7 @@ def test_scales_preserve_the_variance():
 
 
 def test_steps_are_even_in_the_signal_to_noise_ratio():
-    steps = diffusion.dpm_solver_steps(7)
+    steps = diffusion.dpm_sampling_steps(7)
     alpha, sigma = diffusion.alpha_sigma(steps.t)
     np.testing.assert_allclose(steps.alpha, alpha, rtol=1e-4)
     np.testing.assert_allclose(steps.sigma, sigma, rtol=1e-4)

@@ -11,6 +11,7 @@ import pytest
 from gem_jax import ops
 from gem_jax.ops import (
     diffusion,
+    flow,
     gaussian,
     mixture,
     normalize,
@@ -68,6 +69,14 @@ WRONG_STEPS = {
 
 # Arguments that are right, and for each argument shapes that are not.
 CASES = {
+    flow.between: (
+        {"noise": zeros(B, A), "action": zeros(B, A), "t": zeros(B)},
+        {
+            "action": [zeros(B, 1), zeros(A)],
+            "noise": [zeros(B, 1), zeros(A)],
+            "t": [zeros(B, 1), zeros(), zeros(1)],
+        },
+    ),
     diffusion.noised: (
         {"action": zeros(B, A), "noise": zeros(B, A), "t": zeros(B)},
         {
@@ -187,6 +196,7 @@ ANY_SHAPE = {
     "log_alpha": {"t"},
     "alpha_sigma": {"t"},
     "dpm_solver": {"start"},
+    "euler": {"start"},
     "at_least_float32": {"values"},
     "expectile_loss": {"residual"},
     "advantage_weight": {"advantage"},

@@ -35,7 +35,7 @@ TINY: Mapping[str, Any] = dict(
     behavior_steps=4,
     behavior_batch_size=8,
     behavior_hidden_sizes=(16, 8),
-    solver_steps=3,
+    sampling_steps=3,
     num_candidates=5,
     num_averaged=2,
 )
@@ -69,7 +69,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
         def sampler(sampler_key: PRNGKey, n: int) -> Array:
             return parts.behavior.sample(
-                params.behavior, sampler_key, observation, n, knobs.solver_steps
+                params.behavior, sampler_key, observation, n, knobs.sampling_steps
             )
 
         candidates = inference.propose(

@@ -21,14 +21,14 @@ class Knobs:
     Attributes:
       num_candidates: N, samples of the behavior (static).
       num_averaged: how many are drawn by their values and averaged (static).
-      solver_steps: T, evaluations of the behavior's network a sample (static).
+      sampling_steps: T, evaluations of the behavior's network a sample (static).
       alpha: inverse temperature of the draw, over values in standard deviations of the
         data's; 0 draws from the behavior, a large one takes the best.
     """
 
     num_candidates: int = dataclasses.field(default=32, metadata=_STATIC)
     num_averaged: int = dataclasses.field(default=1, metadata=_STATIC)
-    solver_steps: int = dataclasses.field(default=15, metadata=_STATIC)
+    sampling_steps: int = dataclasses.field(default=15, metadata=_STATIC)
     alpha: Array | float = 100.0
 
     def validate(self) -> None:
@@ -37,7 +37,7 @@ class Knobs:
         Raises:
           ValueError: a knob is out of range.
         """
-        for name in ("num_candidates", "num_averaged", "solver_steps"):
+        for name in ("num_candidates", "num_averaged", "sampling_steps"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(
@@ -71,7 +71,7 @@ class Config:
       behavior_batch_size: transitions a step of it.
       behavior_hidden_sizes: widths of the narrowing half of its network.
       behavior_learning_rate: of Adam.
-      solver_steps: T, see ``Knobs`` for this and what follows.
+      sampling_steps: T, see ``Knobs`` for this and what follows.
       num_candidates: N.
       num_averaged: how many are drawn and averaged.
       alpha: inverse temperature of the draw.
@@ -91,7 +91,7 @@ class Config:
     behavior_batch_size: int = 4096
     behavior_hidden_sizes: tuple[int, ...] = (512, 256, 128)
     behavior_learning_rate: float = 1e-4
-    solver_steps: int = 15
+    sampling_steps: int = 15
     num_candidates: int = 32
     num_averaged: int = 1
     alpha: float = 100.0

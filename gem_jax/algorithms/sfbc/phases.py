@@ -131,7 +131,7 @@ def _make_plan(config: Config, parts: Parts) -> UpdateFn:
             key,
             observation,
             config.planning_samples,
-            config.solver_steps,
+            config.sampling_steps,
         )
         q = parts.critic.apply(state.critic.params, observation, actions)
         return jnp.sum(jax.nn.softmax(config.planning_alpha * q) * q)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import flax.struct
 import optax
 
-from gem_jax.learners import diffusion_policy
+from gem_jax.learners import generative
 from gem_jax.networks import bundle
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, Params, PRNGKey
@@ -42,7 +42,7 @@ class ActorParams(NamedTuple):
 class Parts(NamedTuple):
     """The behavior's learner, and the critic's network with its optimizer."""
 
-    behavior: diffusion_policy.DiffusionLearner
+    behavior: generative.GenerativeLearner
     critic: bundle.Network
     init_critic: Callable[[PRNGKey], TrainState]
     optimizer: optax.GradientTransformation

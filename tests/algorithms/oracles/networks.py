@@ -93,3 +93,8 @@ def score(params, observation, action, time):
 
 def silu(x):
     return 0.5 * x * (1 + np.tanh(0.5 * x))
+
+
+def gelu(x):
+    """The approximation by tanh, flax's default."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))

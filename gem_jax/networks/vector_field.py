@@ -1,0 +1,41 @@
+"""Where a flow moves an action, as a function of the state, the action and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from gem_jax.networks import pairs
+from gem_jax.types import Array
+
+
+class VectorField(nn.Module):
+    """A velocity in action space.
+
+    Attributes:
+      hidden_sizes: width of each hidden layer.
+      action_size: A.
+      layer_norm: standardize their outputs.
+      dtype: of the hidden layers.
+      activation: name of a function of ``flax.linen``.
+    """
+
+    hidden_sizes: Sequence[int]
+    action_size: int
+    layer_norm: bool = False
+    dtype: str = "float32"
+    activation: str = "gelu"
+
+    @nn.compact
+    def __call__(self, observation: Array, action: Array, time: Array) -> Array:
+        """Velocities `[..., A]`.
+
+        Args:
+          observation: `[B, O]`, or `[O]` for actions `[C, A]` of one state.
+          action: `[B, A]` or `[C, A]`.
+          time: `[B]`, or `[]` for those of one state.
+        """
+        context = jnp.concatenate([observation, time[..., None]], axis=-1)
+        return pairs.perceptron(self, context, action, self.action_size)
