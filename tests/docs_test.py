@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from gem_jax import algorithms, inference, policy
+from gem_jax import algorithms, policy
 from gem_jax.testing import contract, fakes
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -242,7 +242,7 @@ def source_of(module):
     raise AssertionError(f"no module {module} that could be run")
 
 
-def defined_flags(source):
+def defined_flags(source, words):
     """Name to the kind of definition, of the flags in the text of a command."""
     found = {}
     for node in ast.walk(ast.parse(source)):
@@ -251,9 +251,17 @@ def defined_flags(source):
             if isinstance(name, ast.Constant):
                 found[name.value] = ast.unparse(node.func).rpartition("DEFINE_")[2]
     if "knob_flags.define" in source:
-        knobs = (field.name for field in dataclasses.fields(inference.Knobs))
-        found |= dict.fromkeys(knobs, "knob")
+        found |= dict.fromkeys(knob_names(words), "knob")
     return found
+
+
+def knob_names(words):
+    """Knobs of the algorithm that the run folder of a command names, or of GEM."""
+    (folder,) = [w for w in words if w.startswith("--workdir=")] or [""]
+    (algo,) = set(folder.split("/")) & set(algorithms.names()) or {"gem"}
+    config = algorithms.tiny_config(algo)
+    knobs = algorithms.make(algo, config, fakes.SPEC).knobs
+    return [field.name for field in dataclasses.fields(knobs)]
 
 
 def config_fields(words):
@@ -269,7 +277,7 @@ def config_fields(words):
 def require_flags(words, place):
     source = source_of(words[0]).read_text()
     assert '__name__ == "__main__"' in source, f"{place}: {words[0]} is no command"
-    known = defined_flags(source)
+    known = defined_flags(source, words)
     for word in words[1:]:
         if not word.startswith("--"):
             continue

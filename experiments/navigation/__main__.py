@@ -28,6 +28,10 @@ _WORKDIR = flags.DEFINE_string("workdir", "runs/navigation", "For runs and resul
 _PRESET = flags.DEFINE_enum("preset", None, presets.PRESETS, "By default the device's.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a method.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
+_METHODS = flags.DEFINE_multi_enum(
+    *("method", list(navigation_table.METHODS), list(navigation_table.METHODS)),
+    "Of the table, all by default; say it once for each.",
+)
 _EPISODES = flags.DEFINE_integer("episodes", 10, "Rollouts a seed.", lower_bound=1)
 
 
@@ -40,11 +44,13 @@ def main(argv: list[str]) -> None:
     runs = {
         title: make_run(title, task, preset, folder)
         for title in navigation_table.METHODS
+        if title in _METHODS.value
     }
     for title, run in runs.items():
         print(f"{title}: {run.workdir}", flush=True)
         runner.train(run)
-    options = runs["BC"].data
+    first = next(iter(runs.values()))
+    options = first.data
     dataset = data.load(
         task.name, num_transitions=options.num_transitions, repair=options.repair
     )
@@ -55,20 +61,22 @@ def main(argv: list[str]) -> None:
     table = {
         "dataset": dataset.provenance.to_dict(),
         "preset": preset,
-        "seeds": list(runs["BC"].seeds),
+        "seeds": list(first.seeds),
         "episodes": _EPISODES.value,
         "methods": navigation_table.summarize(outcomes),
     }
     rundir.write_json(folder / "table.json", table)
     print(navigation_table.format_table(outcomes))
-    epochs = navigation_clustering.measure(
-        folder / "clustering.json", dataset, runs["EMPO, K = 2"].config
-    )
     rollouts = {title: outcome.rollouts for title, outcome in outcomes.items()}
     origin = f"{task.name}, data: {dataset.provenance.source}, preset: {preset}"
     navigation_figures.trajectories(folder / "trajectories.png", rollouts, origin)
-    navigation_figures.clustering(folder / "clustering.png", epochs, origin)
-    navigation_figures.choice(folder / "choice.png", rollouts["EMPO, K = 2"], origin)
+    if chosen := runs.get("EMPO, K = 2"):
+        epochs = navigation_clustering.measure(
+            folder / "clustering.json", dataset, chosen.config
+        )
+        navigation_figures.clustering(folder / "clustering.png", epochs, origin)
+        rollout = rollouts["EMPO, K = 2"]
+        navigation_figures.choice(folder / "choice.png", rollout, origin)
     print(f"table and figures are in {folder}")
 
 

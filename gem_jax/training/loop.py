@@ -21,6 +21,10 @@ from gem_jax.ops import normalize
 from gem_jax.training import admission
 from gem_jax.types import Array, Metrics, PolicyParams, PRNGKey, Transition
 
+# Phases whose compiled functions are kept, so that the same algorithm, trained again or
+# further, compiles no more.
+_KEPT = 16
+
 
 class State(NamedTuple):
     """Attributes:
@@ -170,6 +174,7 @@ def _repeated(tree: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], count, axis=0), tree)
 
 
+@functools.lru_cache(_KEPT)
 def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Metrics]]:
     """The jitted ``(state, keys, dataset, extras, length) -> (state, metrics)``.
 
@@ -223,6 +228,7 @@ def _next(step: Array) -> Array:
     return step + jnp.ones((), step.dtype)
 
 
+@functools.lru_cache(_KEPT)
 def make_refresh(
     phase: Phase, phase_start: int
 ) -> Callable[[State, PRNGKey, Transition], State]:
@@ -258,14 +264,7 @@ def _run_phase(
 ) -> Generator[Chunk, None, State]:
     """One phase from its ``done``-th update on; returns the state at its end."""
 
-    def prepare(
-        state: State, key: PRNGKey, dataset: Transition
-    ) -> tuple[State, Mapping[str, Array]]:
-        new, extras = phase.prepare(state.algorithm, _named(key).prepare, dataset)
-        return state._replace(algorithm=new), extras
-
-    prepare_seeds = jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
-    state, extras = prepare_seeds(state, keys, dataset)
+    state, extras = _make_prepare(phase)(state, keys, dataset)
     run_chunk = make_chunk(phase, phase_start)
     run_refresh = make_refresh(phase, phase_start) if phase.refresh else None
     while done < phase.num_steps:
@@ -285,6 +284,19 @@ def _run_phase(
             metrics=metrics,
         )
     return state
+
+
+@functools.lru_cache(_KEPT)
+def _make_prepare(phase: Phase) -> Callable[..., tuple[State, Mapping[str, Array]]]:
+    """The jitted ``phase.prepare`` of every seed."""
+
+    def prepare(
+        state: State, key: PRNGKey, dataset: Transition
+    ) -> tuple[State, Mapping[str, Array]]:
+        new, extras = phase.prepare(state.algorithm, _named(key).prepare, dataset)
+        return state._replace(algorithm=new), extras
+
+    return jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
 
 
 class _Keys(NamedTuple):

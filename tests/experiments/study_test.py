@@ -121,14 +121,15 @@ def test_the_table_by_hand():
 
 def test_a_study_trains_once_for_knobs_and_continues(run, tmp_path):
     output = tmp_path / "study"
-    flags = [f"--plan={written(tmp_path, PLAN)}", f"--output={output}"]
+    one_idea = PLAN.split("[ideas.cautious")[0]
+    flags = [f"--plan={written(tmp_path, one_idea)}", f"--output={output}"]
     result = run("study", *flags)
     assert result.returncode == 0, result.stderr
     table = (output / "table.md").read_text()
     assert table in result.stdout
     assert len(list((output / "runs" / "maze2d-umaze-v1").iterdir())) == 1
     scores = (output / "scores.csv").read_text()
-    assert len(scores.splitlines()) == 1 + 4 * 2  # variants, seeds
+    assert len(scores.splitlines()) == 1 + 2 * 2  # variants, seeds
     lines = scores.splitlines(keepends=True)
     (output / "scores.csv").write_text("".join(lines[:-1]) + lines[-1][:10])
     again = run("study", *flags)
