@@ -16,7 +16,7 @@ def test_public_names():
         *("lambda_schedule", "map_chunks", "propose", "score", "select"),
     ]
     assert algorithms.names() == [
-        *("bc", "empo", "gem", "ifql", "iql", "lom", "sfbc", "td3_bc"),
+        *("bc", "empo", "gem", "idql", "ifql", "iql", "lom", "sfbc", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "load", "read"),

@@ -1,54 +1,21 @@
 """IFQL (Park et al., 2025): the best of N samples of a flow, by an IQL critic.
 
-The flow version of IDQL (Hansen-Estruch et al., 2023): a generative model clones the
-behavior, implicit Q-learning judges its samples, and nothing else is trained.
+The flow version of IDQL.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import flax.struct
-import jax
-import jax.numpy as jnp
 import optax
 
-from gem_jax import inference
-from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.learners import batch_metrics, checks, expectile_value, flow_policy
-from gem_jax.train_state import TrainState
-from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
-
-_STATIC = {"static": True}  # what register_dataclass looks for
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Knobs:
-    """How to choose an action; changing a field recompiles.
-
-    Attributes:
-      num_candidates: N, samples of the behavior (static).
-      sampling_steps: T, Euler steps of each (static).
-    """
-
-    num_candidates: int = dataclasses.field(default=32, metadata=_STATIC)
-    sampling_steps: int = dataclasses.field(default=10, metadata=_STATIC)
-
-    def validate(self) -> None:
-        """Checks concrete knobs.
-
-        Raises:
-          ValueError: a knob is out of range.
-        """
-        for name in ("num_candidates", "sampling_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, got {value!r}"
-                )
+from gem_jax.algorithm import Algorithm
+from gem_jax.algorithms import _best_sample
+from gem_jax.algorithms._best_sample import Knobs as Knobs
+from gem_jax.learners import checks, expectile_value, flow_policy
+from gem_jax.types import EnvSpec
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,11 +55,7 @@ class Config:
         checks.positive(self, "num_steps", "batch_size", "learning_rate")
         checks.positive(self, "num_critics")
         checks.fraction(self, "discount", "expectile", "polyak")
-        self.knobs().validate()
-
-    def knobs(self) -> Knobs:
-        """The knobs of acting."""
-        return Knobs(self.num_candidates, self.sampling_steps)
+        Knobs(self.num_candidates, self.sampling_steps).validate()
 
 
 # Sizes for the contract test.
@@ -105,69 +68,14 @@ TINY: Mapping[str, Any] = dict(
 )
 
 
-@flax.struct.dataclass
-class State:
-    """Attributes:
-    behavior: the flow.
-    values: critics and value.
-    """
-
-    behavior: TrainState
-    values: expectile_value.ValueState
-
-
-class ActorParams(NamedTuple):
-    """What acting reads."""
-
-    behavior: Params
-    critic: Params
-
-
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    behavior = flow_policy.make_flow_learner(
-        spec, optax.adam(config.learning_rate), hidden_sizes=config.hidden_sizes
-    )
-    values = expectile_value.make_value_learner(config, spec)
-
-    def init(key: PRNGKey) -> State:
-        behavior_key, value_key = jax.random.split(key)
-        return State(behavior.init(behavior_key), values.init(value_key))
-
-    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
-        del step
-        new_values, _, metrics = values.update(state.values, batch)
-        new_behavior, rows = behavior.update(state.behavior, key, batch)
-        metrics = {**metrics, "behavior/loss": rows["loss"]}
-        return State(new_behavior, new_values), batch_metrics.means(metrics)
-
-    def act(
-        params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Knobs
-    ) -> ActOutput:
-        del t
-
-        def sampler(sampler_key: PRNGKey, n: int) -> Array:
-            return behavior.sample(
-                params.behavior, sampler_key, observation, n, knobs.sampling_steps
-            )
-
-        candidates = inference.propose(key, sampler, knobs.num_candidates, anchor=None)
-        q = jnp.min(values.apply(params.critic, observation, candidates), axis=0)
-        selection = inference.select(candidates, q)
-        audit = {
-            "q_above_mean": q[selection.best_index] - jnp.mean(q),
-            "bad_candidates": selection.bad_share,
-            "bad_set": selection.all_bad.astype(jnp.float32),
-        }
-        return ActOutput(selection.action, audit)
-
-    return Algorithm(
+    return _best_sample.make(
+        config,
         spec,
-        init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
-        lambda state: ActorParams(state.behavior.params, state.values.critic.params),
-        act,
-        knobs=config.knobs(),
-        normalize_observations=config.normalize_observations,
-        n_step_discount=config.discount,
+        flow_policy.make_flow_learner(
+            spec, optax.adam(config.learning_rate), hidden_sizes=config.hidden_sizes
+        ),
+        expectile_value.make_value_learner(config, spec),
+        lambda values: values.critic.params,
     )

@@ -61,4 +61,4 @@ def make_diffusion_learner(
         )
         return jnp.clip(found, -1.0, 1.0)
 
-    return GenerativeLearner(init, update, sample)
+    return GenerativeLearner(init, update, lambda state: state.params, sample)

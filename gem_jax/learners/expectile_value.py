@@ -47,7 +47,11 @@ class ValueLearner(NamedTuple):
 
 
 def make_value_learner(
-    config: Any, spec: EnvSpec, *, own_targets: bool = False
+    config: Any,
+    spec: EnvSpec,
+    *,
+    own_targets: bool = False,
+    loss: Callable[[Array], Array] | None = None,
 ) -> ValueLearner:
     """Implicit Q-learning's critic on an ensemble (GEM Eq. 60-66).
 
@@ -61,7 +65,9 @@ def make_value_learner(
         ``learning_rate``, ``discount``, ``expectile`` and ``polyak``.
       spec: sizes of the environment.
       own_targets: E values instead of one on the minimum.
+      loss: of V, of the residual Q - V elementwise; by default the expectile's.
     """
+    of_residual = loss or (lambda u: value_ops.expectile_loss(u, config.expectile))
 
     def critics(dtype: str) -> bundle.Network:
         module = critic.Critic(config.hidden_sizes, config.critic_layer_norm, dtype)
@@ -89,7 +95,7 @@ def make_value_learner(
         v = value_net.apply(params, observation)
         residual = target_q - v  # u of Eq. 66; also the advantage of Eq. 40
         chex.assert_equal_shape([target_q, v])  # no broadcasting
-        losses = value_ops.expectile_loss(residual, config.expectile)  # Eq. 65
+        losses = of_residual(residual)  # Eq. 65
         return jnp.mean(losses), (losses, residual, v)
 
     def critic_loss(params: Params, batch: Transition, target: Array):

@@ -57,4 +57,4 @@ def make_flow_learner(
         )
         return jnp.clip(found, -1.0, 1.0)
 
-    return GenerativeLearner(init, update, sample)
+    return GenerativeLearner(init, update, lambda state: state.params, sample)

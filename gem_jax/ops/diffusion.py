@@ -1,4 +1,4 @@
-"""The variance-preserving diffusion of actions, and a fast way back (SfBC, section 4).
+"""The variance-preserving diffusion of actions, and ways back (SfBC, IDQL).
 
 ``x_t = alpha_t a + sigma_t z`` with ``alpha_t^2 + sigma_t^2 = 1``; t runs from 0, the
 action, to 1, noise. The noise level beta(t) is linear in t.
@@ -13,30 +13,31 @@ import jax
 import jax.numpy as jnp
 
 from gem_jax.ops import _shapes
-from gem_jax.types import Array
+from gem_jax.types import Array, PRNGKey
 
 NoiseFn = Callable[[Array, Array], Array]
 
 BETA_MIN, BETA_MAX = 0.1, 20.0
+DDPM_BETA_MAX = 10.0  # of diffusions in a few steps, as IDQL has them
 LEAST_TIME = 1e-3  # where sampling ends: sigma is 0.01 there
 
 
-def log_alpha(t: Array) -> Array:
+def log_alpha(t: Array, beta_max: float = BETA_MAX) -> Array:
     """-t^2 (beta_1 - beta_0) / 4 - t beta_0 / 2, elementwise."""
-    return -0.25 * t**2 * (BETA_MAX - BETA_MIN) - 0.5 * t * BETA_MIN
+    return -0.25 * t**2 * (beta_max - BETA_MIN) - 0.5 * t * BETA_MIN
 
 
-def alpha_sigma(t: Array) -> tuple[Array, Array]:
+def alpha_sigma(t: Array, beta_max: float = BETA_MAX) -> tuple[Array, Array]:
     """Scale of the action and of the noise at time t, elementwise."""
-    log_scale = log_alpha(t)
+    log_scale = log_alpha(t, beta_max)
     return jnp.exp(log_scale), jnp.sqrt(-jnp.expm1(2.0 * log_scale))
 
 
-def noised(action: Array, noise: Array, t: Array) -> Array:
+def noised(action: Array, noise: Array, t: Array, beta_max: float = BETA_MAX) -> Array:
     """x_t `[..., A]` of an action and noise `[..., A]` at times `[...]`."""
     _shapes.same(action=action, noise=noise)
     _shapes.fits("t", t, action.shape[:-1], f"action {action.shape}")
-    alpha, sigma = (scale[..., None] for scale in alpha_sigma(t))
+    alpha, sigma = (scale[..., None] for scale in alpha_sigma(t, beta_max))
     return alpha * action + sigma * noise
 
 
@@ -115,3 +116,37 @@ def dpm_solver(predict_noise: NoiseFn, start: Array, num_steps: int) -> Array:
 
     (x, _), _ = jax.lax.scan(step, (start, start), dpm_sampling_steps(num_steps))
     return x
+
+
+def ddpm(predict_noise: NoiseFn, key: PRNGKey, start: Array, num_steps: int) -> Array:
+    """Samples backwards from noise to actions at times 1, (T - 1) / T to 1 / T.
+
+    Each step draws from the posterior between x and the predicted action, which is
+    clipped to the action box (Ho et al., 2020, Eq. 7, with the larger variance). With
+    ``DDPM_BETA_MAX`` the variances are those of IDQL's schedule.
+
+    Args:
+      predict_noise: (x `[..., A]`, t `[]`) to the noise in x, of the same shape.
+      key: consumed.
+      start: `[..., A]` standard normal.
+      num_steps: T, static.
+
+    Returns:
+      `[..., A]` in [-1, 1].
+    """
+    times = jnp.arange(num_steps, -1, -1, dtype=jnp.float32) / num_steps
+    kept = jnp.exp(2.0 * log_alpha(times, DDPM_BETA_MAX))  # alpha^2
+
+    def step(x: Array, at: tuple[Array, ...]) -> tuple[Array, None]:
+        t, here, after, step_key = at
+        share = here / after  # of alpha^2, kept in this step
+        noise = jnp.sqrt(1.0 - here) * predict_noise(x, t)
+        action = jnp.clip((x - noise) / jnp.sqrt(here), -1.0, 1.0)
+        of_action = jnp.sqrt(after) * (1.0 - share) / (1.0 - here)
+        of_x = jnp.sqrt(share) * (1.0 - after) / (1.0 - here)
+        spread = jnp.where(after < 1.0, jnp.sqrt(1.0 - share), 0.0)  # none at the end
+        drawn = jax.random.normal(step_key, x.shape, x.dtype)
+        return of_action * action + of_x * x + spread * drawn, None
+
+    keys = jax.random.split(key, num_steps)
+    return jax.lax.scan(step, start, (times[:-1], kept[:-1], kept[1:], keys))[0]

@@ -32,6 +32,20 @@ def expectile_loss(residual: Array, expectile: float) -> Array:
     return weight * residual**2
 
 
+def quantile_loss(residual: Array, quantile: float) -> Array:
+    """|tau - 1{u < 0}| |u| elementwise (IDQL, section 4.2)."""
+    _shapes.scalar(quantile=quantile)
+    weight = jnp.where(residual < 0.0, 1.0 - quantile, quantile)
+    return weight * jnp.abs(residual)
+
+
+def exponential_loss(residual: Array, temperature: float) -> Array:
+    """exp(u / T) - u / T elementwise, u / T at most 5 (IDQL, section 4.2)."""
+    _shapes.scalar(temperature=temperature)
+    scaled = residual / temperature
+    return jnp.exp(jnp.minimum(scaled, 5.0)) - scaled
+
+
 def lower_confidence_bound(q_values: Array, kappa: Array | float) -> Array:
     """mean_e Q_e - kappa std_e Q_e with the population std (Eq. 3, 8, 9).
 

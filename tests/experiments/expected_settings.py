@@ -95,6 +95,26 @@ PAPER = {
         alpha=100.0,
         normalize_observations=True,
     ),
+    "idql": dict(
+        num_steps=3_000_000,
+        batch_size=512,
+        hidden_sizes=(256, 256),
+        learning_rate=3e-4,
+        num_critics=2,
+        critic_layer_norm=False,
+        discount=0.99,
+        objective="expectile",
+        expectile=0.7,
+        value_temperature=1.0,
+        polyak=0.005,
+        behavior_width=256,
+        behavior_blocks=3,
+        behavior_dropout=0.1,
+        averaging_rate=0.001,
+        normalize_observations=True,
+        num_candidates=64,
+        sampling_steps=5,
+    ),
     "ifql": dict(
         num_steps=500_000,
         batch_size=256,
@@ -237,6 +257,10 @@ _LOM = {
 }
 WHERE = {
     "lom": _LOM,
+    "idql": {
+        "antmaze": dict(expectile=0.9),
+        "navigation": dict(hidden_sizes=(64, 64, 64), expectile=0.9, discount=0.999),
+    },
     "ifql": {
         "antmaze": dict(expectile=0.9),
         "navigation": dict(hidden_sizes=(64, 64, 64), expectile=0.9, discount=0.999),
@@ -325,6 +349,8 @@ _SFBC_SMALLER = dict(
 )
 FEWER = {
     ("lom", "laptop"): _LOM_SMALLER | dict(behavior_steps=30_000),
+    ("idql", "laptop"): dict(batch_size=256, critic_layer_norm=True),
+    ("idql", "smoke"): dict(batch_size=256, critic_layer_norm=True),
     ("ifql", "laptop"): dict(hidden_sizes=(256, 256)),
     ("ifql", "smoke"): dict(hidden_sizes=(256, 256)),
     ("sfbc", "laptop"): _SFBC_SMALLER | dict(behavior_steps=30_000),

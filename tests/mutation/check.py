@@ -64,6 +64,14 @@ TESTS = {
         "tests/algorithms/sfbc_oracle_test.py",
         "tests/algorithms/sfbc_test.py",
     ],
+    "gem_jax/algorithms/idql.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/idql_test.py",
+    ],
+    "gem_jax/algorithms/_best_sample.py": [
+        "tests/algorithms/idql_test.py",
+        "tests/algorithms/ifql_test.py",
+    ],
     "gem_jax/algorithms/ifql.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/ifql_test.py",
@@ -85,6 +93,7 @@ TESTS = {
         "tests/algorithms/empo_parts_test.py",
     ],
     "gem_jax/learners/diffusion_policy.py": ["tests/algorithms/sfbc_oracle_test.py"],
+    "gem_jax/learners/ddpm_policy.py": ["tests/algorithms/idql_test.py"],
     "gem_jax/learners/flow_policy.py": ["tests/algorithms/ifql_test.py"],
     "gem_jax/learners/held_out.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/batch_metrics.py": ["tests/algorithms/held_out_test.py"],

@@ -172,6 +172,14 @@ CASES = {
         {"residual": zeros(B), "expectile": 0.7},
         {"expectile": [zeros(B), zeros(B, 1)]},
     ),
+    value.quantile_loss: (
+        {"residual": zeros(B), "quantile": 0.7},
+        {"quantile": [zeros(B), zeros(B, 1)]},
+    ),
+    value.exponential_loss: (
+        {"residual": zeros(B), "temperature": 2.0},
+        {"temperature": [zeros(B), zeros(B, 1)]},
+    ),
     value.lower_confidence_bound: (
         {"q_values": zeros(E, B, C), "kappa": zeros(B, 1)},
         {
@@ -193,12 +201,16 @@ CASES = {
 }
 # Functions of each element by itself, and those that take no array.
 ANY_SHAPE = {
-    "log_alpha": {"t"},
-    "alpha_sigma": {"t"},
+    "log_alpha": {"t", "beta_max"},
+    "alpha_sigma": {"t", "beta_max"},
+    "noised": {"beta_max"},
     "dpm_solver": {"start"},
+    "ddpm": {"start"},
     "euler": {"start"},
     "at_least_float32": {"values"},
     "expectile_loss": {"residual"},
+    "quantile_loss": {"residual"},
+    "exponential_loss": {"residual"},
     "advantage_weight": {"advantage"},
     "is_capped": {"advantage"},
     "cosine": {"t"},

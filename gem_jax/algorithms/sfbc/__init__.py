@@ -102,7 +102,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         spec,
         init,
         make_phases(config, spec, parts),
-        lambda state: ActorParams(state.behavior.params, state.critic.params),
+        lambda state: ActorParams(
+            parts.behavior.deployed(state.behavior), state.critic.params
+        ),
         act,
         knobs=config.knobs(),
         check=check,

@@ -127,7 +127,7 @@ def _make_plan(config: Config, parts: Parts) -> UpdateFn:
 
     def value(state: State, key: PRNGKey, observation: Array) -> Array:
         actions = parts.behavior.sample(
-            state.behavior.params,
+            parts.behavior.deployed(state.behavior),
             key,
             observation,
             config.planning_samples,

@@ -1,0 +1,130 @@
+"""What IDQL and IFQL share: clone the behavior, execute its best sample.
+
+A generative model clones the behavior, implicit Q-learning judges its samples
+(Hansen-Estruch et al., 2023), and nothing else is trained.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from gem_jax import inference
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.learners import batch_metrics, expectile_value, generative
+from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+_STATIC = {"static": True}  # what register_dataclass looks for
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Knobs:
+    """How to choose an action; changing a field recompiles.
+
+    Attributes:
+      num_candidates: N, samples of the behavior (static).
+      sampling_steps: T, steps of each (static).
+    """
+
+    num_candidates: int = dataclasses.field(default=32, metadata=_STATIC)
+    sampling_steps: int = dataclasses.field(default=10, metadata=_STATIC)
+
+    def validate(self) -> None:
+        """Checks concrete knobs.
+
+        Raises:
+          ValueError: a knob is out of range.
+        """
+        for name in ("num_candidates", "sampling_steps"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"{name} must be a whole number of at least 1, got {value!r}"
+                )
+
+
+@flax.struct.dataclass
+class State:
+    """Attributes:
+    behavior: the generative model.
+    values: critics and value.
+    """
+
+    behavior: Any
+    values: expectile_value.ValueState
+
+
+class ActorParams(NamedTuple):
+    """What acting reads."""
+
+    behavior: Params
+    critic: Params
+
+
+def make(
+    config: Any,
+    spec: EnvSpec,
+    behavior: generative.GenerativeLearner,
+    values: expectile_value.ValueLearner,
+    deployed: Callable[[expectile_value.ValueState], Params],
+) -> Algorithm:
+    """Trains both on the same batches.
+
+    Args:
+      config: with ``num_steps``, ``batch_size``, ``discount``, ``num_candidates``,
+        ``sampling_steps`` and ``normalize_observations``.
+      spec: sizes of the environment.
+      behavior: the generative model.
+      values: critics and value.
+      deployed: the critics that choose.
+    """
+
+    def init(key: PRNGKey) -> State:
+        behavior_key, value_key = jax.random.split(key)
+        return State(behavior.init(behavior_key), values.init(value_key))
+
+    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+        del step
+        new_values, _, metrics = values.update(state.values, batch)
+        new_behavior, rows = behavior.update(state.behavior, key, batch)
+        metrics = {**metrics, "behavior/loss": rows["loss"]}
+        return State(new_behavior, new_values), batch_metrics.means(metrics)
+
+    def act(
+        params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Knobs
+    ) -> ActOutput:
+        del t
+
+        def sampler(sampler_key: PRNGKey, n: int) -> Array:
+            return behavior.sample(
+                params.behavior, sampler_key, observation, n, knobs.sampling_steps
+            )
+
+        candidates = inference.propose(key, sampler, knobs.num_candidates, anchor=None)
+        q = jnp.min(values.apply(params.critic, observation, candidates), axis=0)
+        selection = inference.select(candidates, q)
+        audit = {
+            "q_above_mean": q[selection.best_index] - jnp.mean(q),
+            "bad_candidates": selection.bad_share,
+            "bad_set": selection.all_bad.astype(jnp.float32),
+        }
+        return ActOutput(selection.action, audit)
+
+    return Algorithm(
+        spec,
+        init,
+        (Phase("policy", config.num_steps, config.batch_size, update),),
+        lambda state: ActorParams(
+            behavior.deployed(state.behavior), deployed(state.values)
+        ),
+        act,
+        knobs=Knobs(config.num_candidates, config.sampling_steps),
+        normalize_observations=config.normalize_observations,
+        n_step_discount=config.discount,
+    )

@@ -1,0 +1,173 @@
+"""IDQL: its diffusion against float64 NumPy, its value losses, what it chooses."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracles import comparison, descent, learners, networks
+
+from gem_jax.algorithms import idql
+from gem_jax.learners import ddpm_policy
+from gem_jax.ops import value
+from gem_jax.testing import fakes
+from gem_jax.training import loop
+
+CONFIG = idql.Config(
+    num_steps=40,
+    hidden_sizes=(5, 4),
+    learning_rate=0.005,
+    discount=0.9,
+    expectile=0.8,
+    polyak=0.3,
+    behavior_width=4,
+    behavior_blocks=2,
+    behavior_dropout=0.0,
+    averaging_rate=0.25,
+    sampling_steps=4,
+)
+
+
+def behavior(params, observation, action, time):
+    """The residual network, `[B, A]`."""
+    angles = time[:, None] * np.geomspace(1.0, 200.0, 16)
+    x = np.concatenate([np.sin(angles), np.cos(angles)], 1)
+    layers = [params[f"Dense_{i}"] for i in range(9)]
+    x = networks.dense(layers[1], networks.silu(networks.dense(layers[0], x)))
+    context = np.concatenate([observation, x], 1)
+    x = networks.dense(layers[3], action) + context @ layers[2]["kernel"]
+    for i in range(2):
+        norm = params[f"LayerNorm_{i}"]
+        y = x - x.mean(1, keepdims=True)
+        y = y / np.sqrt((y**2).mean(1, keepdims=True) + 1e-6)
+        y = y * norm["scale"] + norm["bias"]
+        y = networks.silu(networks.dense(layers[4 + 2 * i], y))
+        x = x + networks.dense(layers[5 + 2 * i], y)
+    return networks.dense(layers[8], networks.silu(x))
+
+
+def test_updates():
+    algorithm = idql.make(CONFIG, comparison.SPEC)
+    state = comparison.start(algorithm)
+    # LayerNorm would raise the rounding of large products.
+    smaller = jax.tree.map(
+        lambda leaf: 0.3 * leaf,
+        (state.behavior.trained.params, state.behavior.average),
+    )
+    trained = state.behavior.trained._replace(params=smaller[0])
+    state = dataclasses.replace(
+        state, behavior=ddpm_policy.Averaged(trained, smaller[1])
+    )
+    average = descent.float64(state.behavior.average)
+    settings = dict(discount=0.9, expectile=0.8, polyak=0.3)
+    values = learners.Values(state.values, layer_norm=False, rate=0.005, **settings)
+    oracle = descent.Adam(state.behavior.trained.params)
+    update = jax.jit(algorithm.phases[0].update)
+    for step in range(3):
+        rows, key = comparison.batch(step), jax.random.key(step)
+        noise_key, time_key, _ = jax.random.split(key, 3)
+        noise = np.asarray(jax.random.normal(noise_key, (12, 2)), np.float64)
+        time = np.asarray(jax.random.randint(time_key, (12,), 1, 5), np.float64) / 4
+        kept = np.exp(-0.1 * time - 0.5 * 9.9 * time**2)[:, None]
+        wide = comparison.widened(rows)
+        x = np.sqrt(kept) * wide.action + np.sqrt(1 - kept) * noise
+
+        def loss(params, wide=wide, x=x, time=time, noise=noise):
+            error = behavior(params, wide.observation, x, time) - noise
+            return (error**2).sum(1).mean()
+
+        _, expected = values.step(wide)
+        expected["behavior/loss"] = loss(oracle.params)
+        oracle.descend(loss, descent.cosine_decay(0.005, step, 40, 0.0))
+        descent.polyak(average, oracle.params, 0.25)
+        state, metrics = update(state, key, rows, step)
+        comparison.assert_metrics(metrics, expected)
+        comparison.assert_learned(state.behavior.trained, oracle)
+        comparison.assert_params(state.behavior.average, average)
+        comparison.assert_learned(state.values.critic, values.critic)
+
+
+def test_dropout_is_for_training_alone(key):
+    config = dataclasses.replace(CONFIG, behavior_dropout=0.9)
+    algorithm = idql.make(config, fakes.SPEC)
+    state, batch = algorithm.init(key), fakes.random_transitions(key, 8)
+    update = jax.jit(algorithm.phases[0].update)
+    plain = jax.jit(idql.make(CONFIG, fakes.SPEC).phases[0].update)
+    losses = [f(state, key, batch, 0)[1]["behavior/loss"] for f in (update, plain)]
+    assert abs(losses[0] - losses[1]) > 1e-3
+    params = algorithm.actor_params(state)
+    inputs = params, key, jnp.ones(3), 0, algorithm.knobs
+    acts = [jax.jit(idql.make(c, fakes.SPEC).act)(*inputs) for c in (config, CONFIG)]
+    np.testing.assert_array_equal(acts[0].action, acts[1].action)
+
+
+def test_value_losses_by_hand():
+    residual = jnp.array([2.0, -2.0, 0.0])
+    np.testing.assert_allclose(
+        value.quantile_loss(residual, 0.8), [1.6, 0.4, 0.0], 1e-6
+    )
+    expected = np.exp([1.0, -1.0, 0.0]) - np.array([1.0, -1.0, 0.0])
+    np.testing.assert_allclose(value.exponential_loss(residual, 2.0), expected, 1e-6)
+    far = value.exponential_loss(jnp.array([1e4]), 1.0)
+    np.testing.assert_allclose(far, np.exp(5.0) - 1e4, rtol=1e-6)
+
+
+@pytest.mark.parametrize("objective", idql.OBJECTIVES)
+def test_minima_of_the_value_losses(objective):
+    """Of values 0, 0, 0 and 1: the expectile, the quantile and a soft maximum."""
+    q = jnp.array([0.0, 0.0, 0.0, 1.0])
+    grid = jnp.linspace(-0.5, 1.5, 2001)
+    config = dataclasses.replace(CONFIG, objective=objective, expectile=0.6)
+    loss = idql._objective(config)
+    found = grid[jnp.argmin(jax.vmap(lambda v: loss(q - v).sum())(grid))]
+    # 3 (1 - tau) v = tau (1 - v); a fourth is less than 1 - tau; exp(v) = mean exp(q).
+    expected = {
+        "expectile": 0.6 / (0.6 + 3 * 0.4),
+        "quantile": 0.0,
+        "exponential": np.log((3 + np.e) / 4),
+    }
+    np.testing.assert_allclose(found, expected[objective], atol=2e-3)
+
+
+def test_it_executes_the_rewarded_mode():
+    config = idql.Config(
+        num_steps=1000,
+        batch_size=64,
+        hidden_sizes=(32, 32),
+        learning_rate=3e-3,
+        behavior_width=32,
+        averaging_rate=0.01,
+        num_candidates=16,
+    )
+    algorithm = idql.make(config, fakes.BANDIT_SPEC)
+    keys = loop.seed_keys([0])
+    data = fakes.two_mode_bandit(jax.random.key(1))
+    state = loop.init(algorithm, keys)
+    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=1000):
+        state = chunk.state
+    params = algorithm.actor_params(loop.select_seed(state, 0).algorithm)
+
+    def act(num_candidates):
+        knobs = idql.Knobs(num_candidates, 5)
+        keys = jax.random.split(jax.random.key(2), 400)
+        observations = jax.random.normal(jax.random.key(3), (400, 1))
+        one = jax.vmap(lambda k, o: algorithm.act(params, k, o, 0, knobs).action)
+        return np.asarray(jax.jit(one)(keys, observations))[:, 0]
+
+    one = act(1)
+    assert 0.35 < np.mean(one > 0) < 0.65
+    assert np.mean(np.abs(one) > 0.35) > 0.7  # five steps are coarse
+    assert np.mean(act(16) > 0.2) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        *(("num_candidates", 0), ("sampling_steps", 0), ("behavior_dropout", 1.0)),
+        *(("objective", "mode"), ("value_temperature", 0.0)),
+    ],
+)
+def test_bad_settings_name_the_field(field, bad):
+    with pytest.raises(ValueError, match=field):
+        idql.Config(**{field: bad})
