@@ -129,7 +129,7 @@ def prepare_nothing(
 
 
 class Phase(NamedTuple):
-    """A stretch of training with one kind of update.
+    """A stretch of training with one kind of update; its functions are hashable.
 
     ``step``, where a function takes it, counts the gradient steps of the phase.
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import harness
-from gem_jax import algorithms, configs, errors, policy, run_settings
+from gem_jax import algorithms, configs, policy, run_settings
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
 from gem_jax.runs import candidate_memory
@@ -49,8 +49,7 @@ def grid(
 ) -> list[Setting]:
     """Every method with every value of those knobs that it has, at every batch size.
 
-    Where a method takes only some of the values, as one without an anchor that needs a
-    candidate, the others are left out.
+    N = 0 is left out of methods that have no anchor.
 
     Args:
       methods: names of algorithms.
@@ -58,7 +57,7 @@ def grid(
       **shared: the other fields of ``Setting``, but ``batch_sizes`` for ``batch_size``.
 
     Raises:
-      UserError: a method, task or run does not exist, or a method takes no value.
+      UserError: a method, task or run does not exist, or a value is out of range.
     """
     settings = []
     batch_sizes = shared.pop("batch_sizes")
@@ -77,16 +76,16 @@ def grid(
 
 
 def _accepted(empty: Setting, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that the method takes."""
-    knobs, accepted, refusals = build(empty)[0].knobs, [], []
-    for chosen in asked:
-        try:
-            policy.change_knobs(knobs, chosen)
-            accepted.append(chosen)
-        except errors.UserError as error:
-            refusals.append(error)
-    if refusals and not accepted:
-        raise refusals[0]
+    """Those that the method can take."""
+    knobs = build(empty)[0].knobs
+    needs_samples = hasattr(knobs, "num_candidates") and not hasattr(knobs, "anchor")
+    accepted = [
+        chosen
+        for chosen in asked
+        if not (needs_samples and chosen.get("num_candidates") == 0)
+    ]
+    for chosen in accepted:
+        policy.change_knobs(knobs, chosen)
     return accepted
 
 

@@ -16,10 +16,9 @@ import jax.numpy as jnp
 
 from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithms import _sampled
 from gem_jax.learners import batch_metrics, expectile_value, generative
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
-
-_STATIC = {"static": True}  # what register_dataclass looks for
 
 
 @jax.tree_util.register_dataclass
@@ -29,11 +28,12 @@ class Knobs:
 
     Attributes:
       num_candidates: N, samples of the behavior (static).
-      sampling_steps: T, steps of each (static).
+      sampling_steps: T, steps of each (static). IDQL's network has seen the times of
+        its training alone: with another T it is asked between them.
     """
 
-    num_candidates: int = dataclasses.field(default=32, metadata=_STATIC)
-    sampling_steps: int = dataclasses.field(default=10, metadata=_STATIC)
+    num_candidates: int = dataclasses.field(default=32, metadata=_sampled.STATIC)
+    sampling_steps: int = dataclasses.field(default=10, metadata=_sampled.STATIC)
 
     def validate(self) -> None:
         """Checks concrete knobs.
@@ -41,12 +41,12 @@ class Knobs:
         Raises:
           ValueError: a knob is out of range.
         """
-        for name in ("num_candidates", "sampling_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, got {value!r}"
-                )
+        _sampled.require_counts(self, "num_candidates", "sampling_steps")
+
+    @property
+    def set_size(self) -> int:
+        """How many candidates there are."""
+        return self.num_candidates
 
 
 @flax.struct.dataclass
@@ -101,20 +101,12 @@ def make(
     ) -> ActOutput:
         del t
 
-        def sampler(sampler_key: PRNGKey, n: int) -> Array:
-            return behavior.sample(
-                params.behavior, sampler_key, observation, n, knobs.sampling_steps
-            )
-
-        candidates = inference.propose(key, sampler, knobs.num_candidates, anchor=None)
+        candidates = _sampled.propose(
+            behavior, params.behavior, key, observation, knobs
+        )
         q = jnp.min(values.apply(params.critic, observation, candidates), axis=0)
         selection = inference.select(candidates, q)
-        audit = {
-            "q_above_mean": q[selection.best_index] - jnp.mean(q),
-            "bad_candidates": selection.bad_share,
-            "bad_set": selection.all_bad.astype(jnp.float32),
-        }
-        return ActOutput(selection.action, audit)
+        return ActOutput(selection.action, _sampled.audit(q, selection))
 
     return Algorithm(
         spec,

@@ -20,7 +20,7 @@ OBJECTIVES = ("expectile", "quantile", "exponential")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """IDQL's settings; defaults are the reference's.
+    """IDQL's settings; defaults are the reference's, but for normalized states.
 
     Attributes:
       num_steps: gradient steps.
@@ -67,6 +67,10 @@ class Config:
         checks.widths(self, "hidden_sizes")
         checks.positive(self, "num_steps", "batch_size", "learning_rate")
         checks.positive(self, "num_critics", "behavior_width", "behavior_blocks")
+        if self.behavior_width < 2:
+            raise ValueError(
+                f"behavior_width must be at least 2, got {self.behavior_width!r}"
+            )
         checks.positive(self, "value_temperature")
         checks.fraction(self, "discount", "expectile", "polyak", "averaging_rate")
         if not 0 <= self.behavior_dropout < 1:
@@ -79,6 +83,11 @@ class Config:
                 f"{self.objective!r}"
             )
         Knobs(self.num_candidates, self.sampling_steps).validate()
+
+    @property
+    def floats_per_candidate(self) -> int:
+        """What a sample takes while its network is evaluated."""
+        return 2 * 4 * self.behavior_width
 
 
 # Sizes for the contract test.

@@ -57,6 +57,11 @@ class Config:
         checks.fraction(self, "discount", "expectile", "polyak")
         Knobs(self.num_candidates, self.sampling_steps).validate()
 
+    @property
+    def floats_per_candidate(self) -> int:
+        """What a sample takes while its network is evaluated."""
+        return 2 * max(self.hidden_sizes)
+
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(

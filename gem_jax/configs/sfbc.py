@@ -30,6 +30,8 @@ def get_config(task: Task, preset: str) -> sfbc.Config:
     settings: dict[str, Any] = {}
     if task.suite == "locomotion":
         settings["num_averaged"] = 4
+    if task.suite == "antmaze":  # 100 epochs of two million samples, not of one
+        settings["num_steps"] = 48_828
     if task.world == "large" and task.suite == "antmaze":
         settings["hidden_sizes"] = (512, 256, 256)
     if task.suite == "navigation":

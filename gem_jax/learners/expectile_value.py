@@ -1,4 +1,4 @@
-"""The IQL critic: ensemble, expectile value, target ensemble. Shared by GEM and IQL."""
+"""The IQL critic: ensemble, expectile value, target ensemble. Of the IQL family."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def make_flow_learner(
     *,
     hidden_sizes: tuple[int, ...],
 ) -> GenerativeLearner:
-    """Minimizes ``|v(s, x_t, t) - (a - z)|^2``, x_t between noise z and a, t uniform.
+    """Minimizes ``|v(s, x_t, t) - (a - z)|^2 / A``, x_t between noise z and a.
 
     As the behavior of FQL and IFQL (Park et al., 2025). Observations are normalized.
     """

@@ -29,7 +29,14 @@ class Critic(nn.Module):
     @nn.compact
     def __call__(self, observation: Array, action: Array) -> Array:
         """Pairs `[B, O]`, `[B, A]` to `[B]`; one state `[O]`, `[C, A]` to `[C]`."""
-        return pairs.perceptron(self, observation, action, 1)[..., 0]
+        q = pairs.perceptron(
+            *(self, observation, action, 1),
+            hidden_sizes=self.hidden_sizes,
+            layer_norm=self.layer_norm,
+            dtype=self.dtype,
+            activation=self.activation,
+        )
+        return q[..., 0]
 
 
 class Value(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -11,7 +11,17 @@ from gem_jax.networks import mlp
 from gem_jax.types import Array
 
 
-def perceptron(module: Any, observation: Array, action: Array, outputs: int) -> Array:
+def perceptron(
+    module: nn.Module,
+    observation: Array,
+    action: Array,
+    outputs: int,
+    *,
+    hidden_sizes: Sequence[int],
+    layer_norm: bool = False,
+    dtype: str = "float32",
+    activation: str = "relu",
+) -> Array:
     """For a module's compact method; `[..., P]`.
 
     Many actions of one state share the state's part of the first layer: the layer
@@ -20,24 +30,28 @@ def perceptron(module: Any, observation: Array, action: Array, outputs: int) -> 
     a whole gradient on a CPU).
 
     Args:
-      module: with ``hidden_sizes``, ``layer_norm``, ``dtype`` and ``activation``.
+      module: which gets the parameters.
       observation: `[B, O]`, or `[O]` for actions of one state.
       action: `[B, A]`, or `[C, A]`.
       outputs: P.
+      hidden_sizes: width of each hidden layer.
+      layer_norm: standardize their outputs.
+      dtype: of the hidden layers.
+      activation: name of a function of ``flax.linen``.
     """
-    width, *rest = module.hidden_sizes
+    width, *rest = hidden_sizes
     size = observation.shape[-1]
     shape = (size + action.shape[-1], width)
     kernel = module.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
     bias = module.param("bias", nn.initializers.zeros, (width,), jnp.float32)
     observation, action, kernel, bias = (
-        x.astype(module.dtype) for x in (observation, action, kernel, bias)
+        x.astype(dtype) for x in (observation, action, kernel, bias)
     )
     if action.ndim == observation.ndim:
         x = jnp.concatenate([observation, action], axis=-1) @ kernel
     else:
         x = action @ kernel[size:] + (observation @ kernel[:size])[None]
     x = x + jnp.broadcast_to(bias, x.shape)
-    x = mlp.hidden(x, module.layer_norm, module.activation)
-    x = mlp.MLP(rest, module.layer_norm, module.dtype, module.activation)(x)
+    x = mlp.hidden(x, layer_norm, activation)
+    x = mlp.MLP(rest, layer_norm, dtype, activation)(x)
     return nn.Dense(outputs, dtype="float32")(x)

@@ -12,21 +12,15 @@ from gem_jax.types import Array
 
 
 class VectorField(nn.Module):
-    """A velocity in action space.
+    """A velocity in action space, by layers with GELU.
 
     Attributes:
       hidden_sizes: width of each hidden layer.
       action_size: A.
-      layer_norm: standardize their outputs.
-      dtype: of the hidden layers.
-      activation: name of a function of ``flax.linen``.
     """
 
     hidden_sizes: Sequence[int]
     action_size: int
-    layer_norm: bool = False
-    dtype: str = "float32"
-    activation: str = "gelu"
 
     @nn.compact
     def __call__(self, observation: Array, action: Array, time: Array) -> Array:
@@ -38,4 +32,8 @@ class VectorField(nn.Module):
           time: `[B]`, or `[]` for those of one state.
         """
         context = jnp.concatenate([observation, time[..., None]], axis=-1)
-        return pairs.perceptron(self, context, action, self.action_size)
+        return pairs.perceptron(
+            *(self, context, action, self.action_size),
+            hidden_sizes=self.hidden_sizes,
+            activation="gelu",
+        )

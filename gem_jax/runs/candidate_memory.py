@@ -65,8 +65,9 @@ def require(
 def estimate(knobs: Any, config: Any, spec: EnvSpec, rows: int, *, on_cpu: bool) -> int:
     """Bytes: activations of a chunk, and what is kept of each candidate.
 
-    Of a method without an ensemble of critics only the latter is known; 0 for one
-    without candidates.
+    A method without chunks has all candidates at once. A configuration may say itself,
+    by ``floats_per_candidate``, what one takes beside critics. 0 for a method without
+    candidates.
     """
     if not hasattr(knobs, "num_candidates"):
         return 0
@@ -74,10 +75,11 @@ def estimate(knobs: Any, config: Any, spec: EnvSpec, rows: int, *, on_cpu: bool)
     automatic = chunks.CPU_CHUNK if on_cpu else chunks.ACCELERATOR_CHUNK
     if on_cpu:
         rows = min(rows, max(1, automatic // size))
-    asked = getattr(knobs, "chunk_size", 0)
+    asked = getattr(knobs, "chunk_size", size)
     chunk = min(size, asked or max(1, automatic // rows))
     critics = getattr(config, "num_critics", 0)
     layers = 2 * critics * max(config.hidden_sizes) if critics else 0
+    layers = max(layers, getattr(config, "floats_per_candidate", 0))
     # The candidate, its noise and random bits; its values, and a copy of them.
     kept = 5 * spec.action_size + 2 * critics + 4
     return _BYTES * rows * (chunk * layers + size * kept)

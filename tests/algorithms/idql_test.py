@@ -109,8 +109,9 @@ def test_value_losses_by_hand():
     )
     expected = np.exp([1.0, -1.0, 0.0]) - np.array([1.0, -1.0, 0.0])
     np.testing.assert_allclose(value.exponential_loss(residual, 2.0), expected, 1e-6)
-    far = value.exponential_loss(jnp.array([1e4]), 1.0)
-    np.testing.assert_allclose(far, np.exp(5.0) - 1e4, rtol=1e-6)
+    far, slope = jax.value_and_grad(value.exponential_loss)(jnp.float32(9.0), 1.0)
+    np.testing.assert_allclose(far, np.exp(5.0) * 5.0 - 9.0, rtol=1e-6)
+    np.testing.assert_allclose(slope, np.exp(5.0) - 1.0, rtol=1e-6)  # upwards still
 
 
 @pytest.mark.parametrize("objective", idql.OBJECTIVES)

@@ -76,7 +76,7 @@ PAPER = {
         normalize_observations=True,
     ),
     "sfbc": dict(
-        num_steps=25_000,
+        num_steps=24_414,  # 100 epochs of a million samples
         batch_size=4096,
         hidden_sizes=(256, 256),
         learning_rate=1e-3,
@@ -268,6 +268,7 @@ WHERE = {
     },
     "sfbc": {
         "locomotion": dict(num_averaged=4),
+        "antmaze": dict(num_steps=48_828),
         **dict.fromkeys(
             ("antmaze-large-play-v2", "antmaze-large-diverse-v2"),
             dict(hidden_sizes=(512, 256, 256)),

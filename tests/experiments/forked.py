@@ -27,9 +27,14 @@ def run(module, *flags, environment, timeout=600):
         )
         process.start()
         process.join(timeout)
-        out, err = (pathlib.Path(folder, name).read_text() for name in ("out", "err"))
-    if process.exitcode is None:
+        ended = process.exitcode is not None
         process.kill()
+        process.join()
+        out, err = (
+            path.read_text() if path.exists() else ""
+            for path in (pathlib.Path(folder, name) for name in ("out", "err"))
+        )
+    if not ended:
         raise subprocess.TimeoutExpired(module, timeout, out, err)
     return subprocess.CompletedProcess([module, *flags], process.exitcode, out, err)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from gem_jax import errors, inference, train_state
 from gem_jax.algorithm import Algorithm
+from gem_jax.algorithms import _sampled
 from gem_jax.algorithms.sfbc.config import Config as Config
 from gem_jax.algorithms.sfbc.config import Knobs as Knobs
 from gem_jax.algorithms.sfbc.phases import make_phases
@@ -39,6 +39,16 @@ TINY: Mapping[str, Any] = dict(
     num_candidates=5,
     num_averaged=2,
 )
+
+
+def data_options(config: Config) -> Mapping[str, Any]:
+    """Rewards as recorded, as in the source.
+
+    Where a time limit cuts an episode its return ends. With AntMaze's rewards less one
+    that would make the end of a failure worth as much as the goal.
+    """
+    del config
+    return {"reward_transform": "identity"}
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
@@ -67,13 +77,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         del t
         sample_key, draw_key = jax.random.split(key)
 
-        def sampler(sampler_key: PRNGKey, n: int) -> Array:
-            return parts.behavior.sample(
-                params.behavior, sampler_key, observation, n, knobs.sampling_steps
-            )
-
-        candidates = inference.propose(
-            sample_key, sampler, knobs.num_candidates, anchor=None
+        candidates = _sampled.propose(
+            parts.behavior, params.behavior, sample_key, observation, knobs
         )
         q = parts.critic.apply(params.critic, observation, candidates)
         # The highest of alpha Q plus Gumbel noise are a draw without replacement, by
@@ -82,21 +87,14 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         selection = inference.select(
             candidates, knobs.alpha * q + noise, top_m=knobs.num_averaged
         )
-        chosen = q[selection.best_index]
-        audit = {
-            "q_above_mean": chosen - jnp.mean(q),
-            "bad_candidates": selection.bad_share,
-            "bad_set": selection.all_bad.astype(jnp.float32),
-        }
-        return ActOutput(selection.action, audit)
+        return ActOutput(selection.action, _sampled.audit(q, selection))
 
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
+        del log
         if "episode" not in dataset.extras:
             raise errors.UserError(
                 'returns need dataset.extras["episode"], the trajectory of each step'
             )
-        if config.generations > 1 and np.ptp(np.asarray(dataset.reward)) == 0.0:
-            log("warning: all rewards are equal, so that planning changes nothing")
 
     return Algorithm(
         spec,

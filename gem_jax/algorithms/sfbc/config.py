@@ -7,10 +7,9 @@ import math
 
 import jax
 
+from gem_jax.algorithms import _sampled
 from gem_jax.learners import checks
 from gem_jax.types import Array
-
-_STATIC = {"static": True}  # what register_dataclass looks for
 
 
 @jax.tree_util.register_dataclass
@@ -26,9 +25,9 @@ class Knobs:
         data's; 0 draws from the behavior, a large one takes the best.
     """
 
-    num_candidates: int = dataclasses.field(default=32, metadata=_STATIC)
-    num_averaged: int = dataclasses.field(default=1, metadata=_STATIC)
-    sampling_steps: int = dataclasses.field(default=15, metadata=_STATIC)
+    num_candidates: int = dataclasses.field(default=32, metadata=_sampled.STATIC)
+    num_averaged: int = dataclasses.field(default=1, metadata=_sampled.STATIC)
+    sampling_steps: int = dataclasses.field(default=15, metadata=_sampled.STATIC)
     alpha: Array | float = 100.0
 
     def validate(self) -> None:
@@ -37,12 +36,8 @@ class Knobs:
         Raises:
           ValueError: a knob is out of range.
         """
-        for name in ("num_candidates", "num_averaged", "sampling_steps"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"{name} must be a whole number of at least 1, got {value!r}"
-                )
+        counts = ("num_candidates", "num_averaged", "sampling_steps")
+        _sampled.require_counts(self, *counts)
         if self.num_averaged > self.num_candidates:
             raise ValueError(
                 f"num_averaged must be at most num_candidates={self.num_candidates}, "
@@ -51,10 +46,17 @@ class Knobs:
         if not 0 <= self.alpha < math.inf:
             raise ValueError(f"alpha must be at least 0, got {self.alpha!r}")
 
+    @property
+    def set_size(self) -> int:
+        """How many candidates there are."""
+        return self.num_candidates
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """SfBC's settings; defaults are those of the authors' implementation.
+
+    But for states, which are normalized here.
 
     Attributes:
       num_steps: gradient steps of each generation of the critic.
@@ -78,7 +80,7 @@ class Config:
       normalize_observations: by the dataset's mean and standard deviation.
     """
 
-    num_steps: int = 25_000
+    num_steps: int = 24_414
     batch_size: int = 4096
     hidden_sizes: tuple[int, ...] = (256, 256)
     learning_rate: float = 1e-3
@@ -106,6 +108,11 @@ class Config:
         checks.fraction(self, "discount")
         checks.not_negative(self, "planning_alpha")
         self.knobs().validate()
+
+    @property
+    def floats_per_candidate(self) -> int:
+        """What a sample takes while its network is evaluated."""
+        return 2 * max(self.behavior_hidden_sizes)
 
     def knobs(self) -> Knobs:
         """The knobs of acting."""

@@ -17,6 +17,8 @@ from gem_jax.learners import batch_metrics
 from gem_jax.ops import returns
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
+_LEAST_SPREAD = 1e-4
+
 
 def make_phases(config: Config, spec: EnvSpec, parts: Parts) -> tuple[Phase, ...]:
     """The behavior; returns; then, K - 1 times, planning and what it promises."""
@@ -92,7 +94,10 @@ def _make_targets(config: Config, parts: Parts, *, first: bool) -> RefreshFn:
             found = returns.planned(
                 dataset.reward, terminal, last, state.next_value, config.discount
             )
-        scale = jnp.stack([jnp.mean(found), jnp.maximum(jnp.std(found), 1e-6)])
+        mean = jnp.mean(found)
+        # Returns that are equal but for rounding have no scale.
+        least = _LEAST_SPREAD * (1.0 + jnp.abs(mean))
+        scale = jnp.stack([mean, jnp.maximum(jnp.std(found), least)])
         return dataclasses.replace(
             state, critic=parts.init_critic(key), returns=found, scale=scale
         )
@@ -147,6 +152,8 @@ def _make_plan(config: Config, parts: Parts) -> UpdateFn:
         rows = jnp.where(batch.extras["weight"] > 0.0, rows, beyond)
         next_value = state.next_value.at[rows].set(found, mode="drop")
         new_state = dataclasses.replace(state, next_value=next_value)
-        return new_state, {"next_value/mean": jnp.mean(found)}
+        used = batch.extras["weight"] * (1.0 - batch.terminal)
+        mean = jnp.sum(used * found) / jnp.maximum(jnp.sum(used), 1.0)
+        return new_state, {"next_value/mean": mean}
 
     return plan

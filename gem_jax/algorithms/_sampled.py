@@ -1,0 +1,58 @@
+"""What methods that choose among samples of a generative model have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from gem_jax import inference
+from gem_jax.learners import generative
+from gem_jax.types import Array, Params, PRNGKey
+
+STATIC = {"static": True}  # what register_dataclass looks for
+
+
+def require_counts(knobs: Any, *names: str) -> None:
+    """Checks whole numbers of at least 1.
+
+    Raises:
+      ValueError: names the knob.
+    """
+    for name in names:
+        value = getattr(knobs, name)
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"{name} must be a whole number of at least 1, got {value!r}"
+            )
+
+
+def propose(
+    behavior: generative.GenerativeLearner,
+    params: Params,
+    key: PRNGKey,
+    observation: Array,
+    knobs: Any,
+) -> Array:
+    """N candidates `[N, A]` of one state, in T steps each."""
+
+    def sampler(sampler_key: PRNGKey, n: int) -> Array:
+        return behavior.sample(
+            params, sampler_key, observation, n, knobs.sampling_steps
+        )
+
+    return inference.propose(key, sampler, knobs.num_candidates, anchor=None)
+
+
+def audit(q: Array, selection: inference.Selection) -> Mapping[str, Array]:
+    """Of a choice by values `[N]`.
+
+    ``q_above_mean``: its value over the candidates' mean; ``bad_candidates``: share
+    that could not be scored or executed; ``bad_set``: 1 where that is all of them.
+    """
+    return {
+        "q_above_mean": q[selection.best_index] - jnp.mean(q),
+        "bad_candidates": selection.bad_share,
+        "bad_set": selection.all_bad.astype(jnp.float32),
+    }
