@@ -86,6 +86,9 @@ def test_updates():
         comparison.assert_learned(state.behavior.trained, oracle)
         comparison.assert_params(state.behavior.average, average)
         comparison.assert_learned(state.values.critic, values.critic)
+    acting = algorithm.actor_params(state)  # slow copies propose and choose
+    comparison.assert_params(acting.behavior, average)
+    comparison.assert_params(acting.critic, values.used_target)
 
 
 def test_dropout_is_for_training_alone(key):
