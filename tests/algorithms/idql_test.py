@@ -91,18 +91,15 @@ def test_updates():
     comparison.assert_params(acting.critic, values.used_target)
 
 
-def test_dropout_is_for_training_alone(key):
+def test_training_drops(key):
+    """Acting cannot: it has no key for it."""
     config = dataclasses.replace(CONFIG, behavior_dropout=0.9)
     algorithm = idql.make(config, fakes.SPEC)
-    state, batch = algorithm.init(key), fakes.random_transitions(key, 8)
+    state, batch = jax.jit(algorithm.init)(key), fakes.random_transitions(key, 8)
     update = jax.jit(algorithm.phases[0].update)
     plain = jax.jit(idql.make(CONFIG, fakes.SPEC).phases[0].update)
     losses = [f(state, key, batch, 0)[1]["behavior/loss"] for f in (update, plain)]
     assert abs(losses[0] - losses[1]) > 1e-3
-    params = algorithm.actor_params(state)
-    inputs = params, key, jnp.ones(3), 0, algorithm.knobs
-    acts = [jax.jit(idql.make(c, fakes.SPEC).act)(*inputs) for c in (config, CONFIG)]
-    np.testing.assert_array_equal(acts[0].action, acts[1].action)
 
 
 def test_value_losses_by_hand():
@@ -136,7 +133,7 @@ def test_minima_of_the_value_losses(objective):
 
 def test_it_executes_the_rewarded_mode():
     config = idql.Config(
-        num_steps=1000,
+        num_steps=600,
         batch_size=64,
         hidden_sizes=(32, 32),
         learning_rate=3e-3,
@@ -148,7 +145,7 @@ def test_it_executes_the_rewarded_mode():
     keys = loop.seed_keys([0])
     data = fakes.two_mode_bandit(jax.random.key(1))
     state = loop.init(algorithm, keys)
-    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=1000):
+    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=600):
         state = chunk.state
     params = algorithm.actor_params(loop.select_seed(state, 0).algorithm)
 
