@@ -13,7 +13,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # Most of a test's time is compilation, and its programs run for milliseconds. Without
-# optimization, and without the emitters of fused loops, it takes a third of the time.
+# optimization, and without the emitters of fused loops, it takes less.
 _quickly = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{_quickly} {os.environ.get('XLA_FLAGS', '')}".strip()
 
