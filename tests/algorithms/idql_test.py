@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import two_modes
 from oracles import comparison, descent, learners, networks
 
 from gem_jax.algorithms import idql
 from gem_jax.learners import ddpm_policy
 from gem_jax.ops import value
 from gem_jax.testing import fakes
-from gem_jax.training import loop
 
 CONFIG = idql.Config(
     num_steps=40,
@@ -142,19 +142,10 @@ def test_it_executes_the_rewarded_mode():
         num_candidates=16,
     )
     algorithm = idql.make(config, fakes.BANDIT_SPEC)
-    keys = loop.seed_keys([0])
-    data = fakes.two_mode_bandit(jax.random.key(1))
-    state = loop.init(algorithm, keys)
-    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=600):
-        state = chunk.state
-    params = algorithm.actor_params(loop.select_seed(state, 0).algorithm)
+    play = two_modes.train(algorithm)
 
     def act(num_candidates):
-        knobs = idql.Knobs(num_candidates, 5)
-        keys = jax.random.split(jax.random.key(2), 400)
-        observations = jax.random.normal(jax.random.key(3), (400, 1))
-        one = jax.vmap(lambda k, o: algorithm.act(params, k, o, 0, knobs).action)
-        return np.asarray(jax.jit(one)(keys, observations))[:, 0]
+        return play(idql.Knobs(num_candidates, 5))
 
     one = act(1)
     assert 0.35 < np.mean(one > 0) < 0.65

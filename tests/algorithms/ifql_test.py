@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import two_modes
 from oracles import comparison, descent, learners, networks
 
 from gem_jax.algorithms import ifql
 from gem_jax.ops import flow
 from gem_jax.testing import fakes
-from gem_jax.training import loop
 
 CONFIG = ifql.Config(
     hidden_sizes=(5, 4),
@@ -83,19 +83,10 @@ def trained():
         num_candidates=16,
     )
     algorithm = ifql.make(config, fakes.BANDIT_SPEC)
-    keys = loop.seed_keys([0])
-    data = fakes.two_mode_bandit(jax.random.key(1))
-    state = loop.init(algorithm, keys)
-    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=1500):
-        state = chunk.state
-    params = algorithm.actor_params(loop.select_seed(state, 0).algorithm)
+    play = two_modes.train(algorithm)
 
     def act(num_candidates):
-        knobs = ifql.Knobs(num_candidates)
-        keys = jax.random.split(jax.random.key(2), 400)
-        observations = jax.random.normal(jax.random.key(3), (400, 1))
-        one = jax.vmap(lambda k, o: algorithm.act(params, k, o, 0, knobs).action)
-        return np.asarray(jax.jit(one)(keys, observations))[:, 0]
+        return play(ifql.Knobs(num_candidates))
 
     return act
 

@@ -1,15 +1,17 @@
 """SfBC: generations of returns, acting by values, and what it refuses."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import two_modes
 
 from gem_jax import algorithms, errors
 from gem_jax.algorithms import sfbc
 from gem_jax.runs import presets
 from gem_jax.testing import fakes
-from gem_jax.training import loop
 
 
 def tiny(**changes):
@@ -71,20 +73,10 @@ def trained():
     )
     spec = fakes.BANDIT_SPEC._replace(num_transitions=512)
     algorithm = sfbc.make(config, spec)
-    data = fakes.two_mode_bandit(jax.random.key(1))
-    data = data._replace(extras={"episode": jnp.arange(512)})
-    keys = loop.seed_keys([0])
-    state = loop.init(algorithm, keys)
-    for chunk in loop.run(algorithm, keys, data, state, steps_per_dispatch=1500):
-        state = chunk.state
-    params = algorithm.actor_params(loop.select_seed(state, 0).algorithm)
+    play = two_modes.train(algorithm)
 
     def act(**changes):
-        knobs = config.knobs().__class__(**vars(config.knobs()) | changes)
-        keys = jax.random.split(jax.random.key(2), 400)
-        observations = jax.random.normal(jax.random.key(3), (400, 1))
-        one = jax.vmap(lambda k, o: algorithm.act(params, k, o, 0, knobs).action)
-        return np.asarray(jax.jit(one)(keys, observations))[:, 0]
+        return play(dataclasses.replace(config.knobs(), **changes))
 
     return act
 

@@ -6,6 +6,7 @@ Whole configurations are compared, so a setting that is new asks for its line th
 import dataclasses
 
 import expected_settings as expected
+import expected_tasks
 import pytest
 
 from gem_jax import algorithms, configs
@@ -17,8 +18,8 @@ ALGORITHMS = algorithms.names()
 
 def test_the_table_has_every_algorithm_task_and_preset():
     assert sorted(expected.PAPER) == ALGORITHMS
-    assert list(expected.TASKS) == list(tasks.table())
-    assert sorted(expected.NUM_TRANSITIONS) == sorted(presets.PRESETS)
+    assert list(expected_tasks.TASKS) == list(tasks.table())
+    assert sorted(expected_tasks.NUM_TRANSITIONS) == sorted(presets.PRESETS)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -52,11 +53,11 @@ def test_every_schedule_and_the_data(preset):
     for task in tasks.table().values():
         num_steps = expected.settings("iql", task.name, preset)["num_steps"]
         schedule = presets.schedule(preset, task, num_steps)
-        wanted = expected.CADENCE[preset, task.suite]
+        wanted = expected_tasks.CADENCE[preset, task.suite]
         assert dataclasses.astuple(schedule) == wanted, task.name
     options = presets.data_options(preset, "iql", None)
     assert dataclasses.asdict(options) == {
-        "num_transitions": expected.NUM_TRANSITIONS[preset],
+        "num_transitions": expected_tasks.NUM_TRANSITIONS[preset],
         "repair": (),  # nothing is mended unasked
         "reward_transform": None,  # the task's
         "best_share": 1.0,
@@ -64,10 +65,10 @@ def test_every_schedule_and_the_data(preset):
     }
 
 
-@pytest.mark.parametrize("name", expected.TASKS)
+@pytest.mark.parametrize("name", expected_tasks.TASKS)
 def test_every_task(name):
     task = tasks.get(name)
-    assert expected.TASKS[name] == (
+    assert expected_tasks.TASKS[name] == (
         task.suite,
         task.reward_transform,
         task.num_transitions,

@@ -130,13 +130,16 @@ def test_clustering_is_measured_once_and_drawn(dataset, outcomes, tmp_path):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_finished_runs_are_played(dataset, cache, tmp_path, monkeypatch):
+@pytest.mark.parametrize("algo", ["bc", "empo"])
+def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", cache)
     small = dict(hidden_sizes=(8,), num_steps=20, batch_size=2048)
+    if algo == "empo":
+        small |= dict(critic_steps=20)
     run = run_record.Run(
         task=TASK,
-        algo="bc",
-        config=dataclasses.replace(configs.get_config("bc", TASK, "smoke"), **small),
+        algo=algo,
+        config=dataclasses.replace(configs.get_config(algo, TASK, "smoke"), **small),
         source="local",
         preset="smoke",
         schedule=presets.Schedule(20, 20, 1, 1, 20),
@@ -151,7 +154,13 @@ def test_finished_runs_are_played(dataset, cache, tmp_path, monkeypatch):
     starts = outcome.rollouts.positions[:, :, 0].reshape(6, 2)
     assert len(np.unique(starts, axis=0)) == 6 and (starts <= 0.1).all()
     assert outcome.updates == rundir.read_json(run.workdir / rundir.SUMMARY)["steps"]
-    assert outcome.rand is None  # without clusters
+    if algo == "bc":
+        assert outcome.rand is None
+    else:
+        assert outcome.rand.shape == (2,) and set(outcome.rollouts.records) == {
+            "cluster"
+        }
+        assert ((0.0 <= outcome.rand) & (outcome.rand <= 1.0)).all()
 
 
 def test_an_interrupted_experiment_continues_to_its_table_and_figures(

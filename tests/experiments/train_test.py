@@ -75,6 +75,8 @@ def test_killed_again_and_again_equals_never_killed(
         else:
             assert process.returncode == 128 + how, output
             assert "the same command continues" in output
+        if how == signal.SIGINT:  # the last one, after those at 60 and at 90
+            assert "continuing from update 90" in output
         assert not (workdir / "summary.json").exists()
 
     result = run("train", *flags)

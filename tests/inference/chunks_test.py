@@ -24,7 +24,7 @@ def test_three_chunks_of_five_candidates_by_hand():
     np.testing.assert_array_equal(pair, [total, -total])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 40))
 def test_the_chunk_size_does_not_matter(size, chunk_size):
     candidates = jax.random.normal(jax.random.key(size), (size, 3))

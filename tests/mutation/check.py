@@ -92,6 +92,11 @@ TESTS = {
         "tests/algorithms/lom_oracle_test.py",
         "tests/algorithms/empo_parts_test.py",
     ],
+    "gem_jax/learners/generative.py": [
+        "tests/algorithms/sfbc_oracle_test.py",
+        "tests/algorithms/sfbc_test.py",
+        "tests/algorithms/ifql_test.py",
+    ],
     "gem_jax/learners/diffusion_policy.py": ["tests/algorithms/sfbc_oracle_test.py"],
     "gem_jax/learners/ddpm_policy.py": ["tests/algorithms/idql_test.py"],
     "gem_jax/learners/flow_policy.py": ["tests/algorithms/ifql_test.py"],
