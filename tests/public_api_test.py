@@ -16,7 +16,8 @@ def test_public_names():
         *("lambda_schedule", "map_chunks", "propose", "score", "select"),
     ]
     assert algorithms.names() == [
-        *("bc", "empo", "gem", "idql", "ifql", "iql", "lom", "sfbc", "td3_bc"),
+        *("bc", "diffusion_ql", "empo", "fql", "gem", "idql", "ifql", "iql", "lom"),
+        *("sfbc", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "load", "read"),

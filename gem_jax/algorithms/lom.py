@@ -19,6 +19,7 @@ import optax
 from gem_jax import errors, train_state
 from gem_jax.algorithm import Algorithm, Phase, act_by
 from gem_jax.learners import batch_metrics, checks, mixture_policy, mode_values, sarsa
+from gem_jax.learners.q_ensemble import QState
 from gem_jax.networks import bundle, deterministic
 from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
@@ -131,7 +132,7 @@ class State:
     """
 
     behavior: TrainState
-    values: sarsa.SarsaState
+    values: QState
     modes: TrainState
     actor: TrainState
 

@@ -13,18 +13,11 @@ import optax
 
 from gem_jax import train_state
 from gem_jax.algorithm import Algorithm, Phase, act_by
-from gem_jax.learners import checks
-from gem_jax.networks import bundle, critic, deterministic
-from gem_jax.ops import value as value_ops
+from gem_jax.learners import batch_metrics, checks, q_ensemble
+from gem_jax.learners.q_ensemble import QState
+from gem_jax.networks import bundle, deterministic
 from gem_jax.train_state import TrainState
-from gem_jax.types import (
-    DISCOUNT,
-    Array,
-    EnvSpec,
-    Params,
-    PRNGKey,
-    Transition,
-)
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,21 +86,24 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     policy = bundle.from_module(
         deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
     )
-    critics = bundle.ensemble(
-        bundle.from_module(critic.Critic(config.hidden_sizes)), config.num_critics
-    )
     optimizer = optax.adam(config.learning_rate)
+    critics = q_ensemble.make_q_learner(
+        spec,
+        optimizer,
+        hidden_sizes=config.hidden_sizes,
+        num_critics=config.num_critics,
+        discount=config.discount,
+    )
 
     def init(key: PRNGKey) -> State:
         actor_key, critic_key = jax.random.split(key)
-        observation = jnp.zeros(spec.observation_size)
-        actor = policy.init(actor_key, observation)
-        q = critics.init(critic_key, observation, jnp.zeros(spec.action_size))
+        actor = policy.init(actor_key, jnp.zeros(spec.observation_size))
+        q = critics.init(critic_key)
         return State(
             actor=train_state.create(actor, optimizer),
             target_actor=jax.tree.map(jnp.copy, actor),
-            critic=train_state.create(q, optimizer),
-            target_critic=jax.tree.map(jnp.copy, q),
+            critic=q.critic,
+            target_critic=q.target_critic,
         )
 
     def target(state: State, key: PRNGKey, batch: Transition) -> Array:
@@ -118,13 +114,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         action = policy.apply(state.target_actor, batch.next_observation) + noise
         action = jnp.clip(action, -1.0, 1.0)
         q = critics.apply(state.target_critic, batch.next_observation, action)
-        next_value = jnp.min(q, axis=0)
-        discount = batch.extras.get(DISCOUNT, config.discount)
-        return value_ops.td_target(batch.reward, batch.terminal, next_value, discount)
-
-    def critic_loss(params: Params, batch: Transition, y: Array) -> Any:
-        q = critics.apply(params, batch.observation, batch.action)
-        return jnp.mean((q - y[None]) ** 2), jnp.mean(q)
+        return critics.target(batch, jnp.min(q, axis=0))
 
     def actor_loss(params: Params, q_params: Params, batch: Transition) -> Array:
         action = policy.apply(params, batch.observation)
@@ -133,33 +123,28 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         return jnp.mean((action - batch.action) ** 2) - scale * jnp.mean(q)
 
     def update(state: State, key: PRNGKey, batch: Transition, step: Array):
-        (q_error, q), grads = jax.value_and_grad(critic_loss, has_aux=True)(
-            state.critic.params, batch, target(state, key, batch)
+        due = step % config.actor_period == 0
+        rate = jnp.where(due, config.polyak, 0.0)
+        new_q, metrics = critics.update(
+            QState(state.critic, state.target_critic),
+            batch,
+            target(state, key, batch),
+            rate,
         )
-        new_critic = train_state.apply_gradients(state.critic, grads, optimizer)
         error, grads = jax.value_and_grad(actor_loss)(
-            state.actor.params, new_critic.params, batch
+            state.actor.params, new_q.critic.params, batch
         )
         moved = train_state.apply_gradients(state.actor, grads, optimizer)
-        due = step % config.actor_period == 0
         new_actor = jax.tree.map(
             lambda new, old: jnp.where(due, new, old), moved, state.actor
         )
-        rate = jnp.where(due, config.polyak, 0.0)
-        new_state = dataclasses.replace(
-            state,
+        new_state = State(
             actor=new_actor,
             target_actor=train_state.polyak(state.target_actor, new_actor.params, rate),
-            critic=new_critic,
-            target_critic=train_state.polyak(
-                state.target_critic, new_critic.params, rate
-            ),
+            critic=new_q.critic,
+            target_critic=new_q.target_critic,
         )
-        return new_state, {
-            "critic/loss": q_error,
-            "critic/q": q,
-            "actor/loss": error,
-        }
+        return new_state, {**batch_metrics.means(metrics), "actor/loss": error}
 
     phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(

@@ -28,6 +28,25 @@ class Averaged(NamedTuple):
     average: Params
 
 
+def noise_errors(
+    predict: diffusion.NoiseFn, key: PRNGKey, action: Array, num_steps: int
+) -> Array:
+    """Squared errors `[B, A]` of the noise predicted at one of T times for each action.
+
+    Args:
+      predict: (x `[B, A]`, time `[B]`) to the noise in x.
+      key: consumed.
+      action: `[B, A]`.
+      num_steps: T; times are 1/T, 2/T to 1.
+    """
+    noise_key, time_key = jax.random.split(key)
+    noise = jax.random.normal(noise_key, action.shape, jnp.float32)
+    number = jax.random.randint(time_key, action.shape[:-1], 1, num_steps + 1)
+    time = number.astype(jnp.float32) / num_steps
+    x = diffusion.noised(action, noise, time, diffusion.DDPM_BETA_MAX)
+    return (predict(x, time) - noise) ** 2
+
+
 def make_ddpm_learner(
     spec: EnvSpec,
     optimizer: optax.GradientTransformation,
@@ -64,19 +83,18 @@ def make_ddpm_learner(
     def update(
         state: Averaged, key: PRNGKey, batch: Transition
     ) -> tuple[Averaged, PerTransition]:
-        noise_key, time_key, dropout_key = jax.random.split(key, 3)
-        noise = jax.random.normal(noise_key, batch.action.shape, jnp.float32)
-        number = jax.random.randint(time_key, batch.reward.shape, 1, num_steps + 1)
-        time = number.astype(jnp.float32) / num_steps
-        x = diffusion.noised(batch.action, noise, time, diffusion.DDPM_BETA_MAX)
+        noise_key, dropout_key = jax.random.split(key)
 
         def mean_loss(params: Params):
-            predicted = network.apply(
-                *(params, batch.observation, x, time),
-                training=True,
-                rngs={"dropout": dropout_key},
-            )
-            losses = jnp.sum((predicted - noise) ** 2, axis=-1)
+            def predict(x: Array, time: Array) -> Array:
+                return network.apply(
+                    *(params, batch.observation, x, time),
+                    training=True,
+                    rngs={"dropout": dropout_key},
+                )
+
+            errors = noise_errors(predict, noise_key, batch.action, num_steps)
+            losses = jnp.sum(errors, axis=-1)
             return jnp.mean(losses), {"loss": losses}
 
         grads, metrics = jax.grad(mean_loss, has_aux=True)(state.trained.params)

@@ -14,6 +14,11 @@ from gem_jax.ops import flow
 from gem_jax.types import Array, EnvSpec
 
 
+def make_field(spec: EnvSpec, hidden_sizes: tuple[int, ...]) -> bundle.Network:
+    """(params, observation, x, time) to velocities; without a time to actions."""
+    return bundle.from_module(VectorField(hidden_sizes, spec.action_size))
+
+
 def make_flow_learner(
     spec: EnvSpec,
     optimizer: optax.GradientTransformation,
@@ -34,7 +39,7 @@ def make_flow_learner(
     return generative.make_learner(
         spec,
         optimizer,
-        bundle.from_module(VectorField(hidden_sizes, spec.action_size)),
+        make_field(spec, hidden_sizes),
         losses=losses,
         solve=flow.euler,
     )

@@ -5,30 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gem_jax import errors, train_state
+from gem_jax import errors
+from gem_jax.learners import q_ensemble
 from gem_jax.learners.batch_metrics import PerTransition
-from gem_jax.networks import bundle, critic
+from gem_jax.learners.q_ensemble import QState
 from gem_jax.ops import returns
-from gem_jax.ops import value as value_ops
-from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
-
-
-@flax.struct.dataclass
-class SarsaState:
-    """Attributes:
-    critic: E members, leading axis on every leaf.
-    target_critic: their slow copy.
-    """
-
-    critic: TrainState
-    target_critic: Params
 
 
 class SarsaLearner(NamedTuple):
@@ -40,10 +27,8 @@ class SarsaLearner(NamedTuple):
       many actions.
     """
 
-    init: Callable[[PRNGKey], SarsaState]
-    update: Callable[
-        [SarsaState, PRNGKey, Transition, Array], tuple[SarsaState, PerTransition]
-    ]
+    init: Callable[[PRNGKey], QState]
+    update: Callable[[QState, PRNGKey, Transition, Array], tuple[QState, PerTransition]]
     apply: Callable[[Params, Array, Array], Array]
 
 
@@ -104,37 +89,24 @@ def make_sarsa_learner(
       target_noise: standard deviation of noise on a', which smooths the target.
       noise_clip: bound of that noise.
     """
-    network = bundle.ensemble(
-        bundle.from_module(critic.Critic(hidden_sizes)), num_critics
+    learner = q_ensemble.make_q_learner(
+        spec,
+        optimizer,
+        hidden_sizes=hidden_sizes,
+        num_critics=num_critics,
+        discount=discount,
     )
 
-    def init(key: PRNGKey) -> SarsaState:
-        observation = jnp.zeros(spec.observation_size)
-        params = network.init(key, observation, jnp.zeros(spec.action_size))
-        copy = jax.tree.map(jnp.copy, params)
-        return SarsaState(train_state.create(params, optimizer), copy)
-
-    def target(params: Params, key: PRNGKey, batch: Transition) -> Array:
+    def next_value(params: Params, key: PRNGKey, batch: Transition) -> Array:
         action = batch.extras["next_action"]
         noise = target_noise * jax.random.normal(key, action.shape, jnp.float32)
         action = action + jnp.clip(noise, -noise_clip, noise_clip)
         action = jnp.clip(action, -1.0, 1.0)
-        q = network.apply(params, batch.next_observation, action)
-        next_value = jnp.min(q, axis=0)
-        return value_ops.td_target(batch.reward, batch.terminal, next_value, discount)
+        return jnp.min(learner.apply(params, batch.next_observation, action), axis=0)
 
-    def loss(params: Params, batch: Transition, y: Array):
-        q = network.apply(params, batch.observation, batch.action)
-        squares = batch.extras["has_target"][None] * (q - y[None]) ** 2
-        return jnp.mean(squares), (jnp.mean(squares, axis=0), jnp.mean(q, axis=0))
-
-    def update(state: SarsaState, key: PRNGKey, batch: Transition, step: Array):
-        y = target(state.target_critic, key, batch)
-        grads, (losses, q) = jax.grad(loss, has_aux=True)(state.critic.params, batch, y)
-        new_critic = train_state.apply_gradients(state.critic, grads, optimizer)
+    def update(state: QState, key: PRNGKey, batch: Transition, step: Array):
+        y = learner.target(batch, next_value(state.target_critic, key, batch))
         rate = jnp.where((step + 1) % target_period == 0, polyak, 0.0)
-        target_critic = train_state.polyak(state.target_critic, new_critic.params, rate)
-        metrics = {"critic/loss": losses, "critic/q": q}
-        return SarsaState(new_critic, target_critic), metrics
+        return learner.update(state, batch, y, rate, batch.extras["has_target"])
 
-    return SarsaLearner(init, update, network.apply)
+    return SarsaLearner(learner.init, update, learner.apply)

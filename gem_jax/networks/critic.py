@@ -18,7 +18,7 @@ class Critic(nn.Module):
       layer_norm: standardize their outputs.
       dtype: of the hidden layers. The last layer is float32: values far from 0, rounded
         to bfloat16, would lose the differences between the members of an ensemble.
-      activation: name of a function of ``flax.linen``.
+      activation: name of a function of ``jax.nn``.
     """
 
     hidden_sizes: Sequence[int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import flax.linen as nn
+import jax
 
 from gem_jax.networks import linear
 from gem_jax.types import Array
@@ -17,7 +18,7 @@ class MLP(nn.Module):
       hidden_sizes: width of each layer.
       layer_norm: standardize each layer's output, without learned scale or shift.
       dtype: of the products; parameters stay as they are.
-      activation: name of a function of ``flax.linen``.
+      activation: name of a function of ``jax.nn``.
     """
 
     hidden_sizes: Sequence[int]
@@ -46,7 +47,7 @@ class Head(nn.Module):
 
 def hidden(x: Array, layer_norm: bool, activation: str = "relu") -> Array:
     """What follows the linear part of a hidden layer."""
-    x = getattr(nn, activation)(x)
+    x = getattr(jax.nn, activation)(x)
     if layer_norm:
         x = nn.LayerNorm(use_bias=False, use_scale=False)(x)
     return x

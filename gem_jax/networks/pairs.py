@@ -37,7 +37,7 @@ def perceptron(
       hidden_sizes: width of each hidden layer.
       layer_norm: standardize their outputs.
       dtype: of the hidden layers.
-      activation: name of a function of ``flax.linen``.
+      activation: name of a function of ``jax.nn``.
     """
     width, *rest = hidden_sizes
     size = observation.shape[-1]

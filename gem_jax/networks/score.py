@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 
 from gem_jax.networks import linear
 from gem_jax.types import Array
@@ -59,6 +60,7 @@ class ScoreNetwork(nn.Module):
 
 def fourier(time: Array) -> Array:
     """Sines and cosines of a time in [0, 1], `[...]` to `[..., 32]`."""
-    frequencies = jnp.geomspace(1.0, _HIGHEST, _FREQUENCIES, dtype=jnp.float32)
+    # In float64: an error of the highest frequency would be one of its whole angle.
+    frequencies = jnp.asarray(np.geomspace(1.0, _HIGHEST, _FREQUENCIES), jnp.float32)
     angles = time[..., None] * frequencies.reshape((1,) * time.ndim + (-1,))
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)

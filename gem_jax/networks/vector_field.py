@@ -23,15 +23,20 @@ class VectorField(nn.Module):
     action_size: int
 
     @nn.compact
-    def __call__(self, observation: Array, action: Array, time: Array) -> Array:
+    def __call__(
+        self, observation: Array, action: Array, time: Array | None = None
+    ) -> Array:
         """Velocities `[..., A]`.
 
         Args:
           observation: `[B, O]`, or `[O]` for actions `[C, A]` of one state.
           action: `[B, A]` or `[C, A]`.
-          time: `[B]`, or `[]` for those of one state.
+          time: `[B]`, or `[]` for those of one state; ``None`` for a map that takes
+            one step.
         """
-        context = jnp.concatenate([observation, time[..., None]], axis=-1)
+        context = observation
+        if time is not None:
+            context = jnp.concatenate([observation, time[..., None]], axis=-1)
         return pairs.perceptron(
             *(self, context, action, self.action_size),
             hidden_sizes=self.hidden_sizes,

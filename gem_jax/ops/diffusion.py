@@ -118,18 +118,27 @@ def dpm_solver(predict_noise: NoiseFn, start: Array, num_steps: int) -> Array:
     return x
 
 
-def ddpm(predict_noise: NoiseFn, key: PRNGKey, start: Array, num_steps: int) -> Array:
+def ddpm(
+    predict_noise: NoiseFn,
+    key: PRNGKey,
+    start: Array,
+    num_steps: int,
+    *,
+    posterior_variance: bool = False,
+) -> Array:
     """Samples backwards from noise to actions at times 1, (T - 1) / T to 1 / T.
 
     Each step draws from the posterior between x and the predicted action, which is
-    clipped to the action box (Ho et al., 2020, Eq. 7, with the larger variance). With
-    ``DDPM_BETA_MAX`` the variances are those of IDQL's schedule.
+    clipped to the action box (Ho et al., 2020, Eq. 7). With ``DDPM_BETA_MAX`` the
+    variances are those of IDQL's and Diffusion-QL's schedule.
 
     Args:
       predict_noise: (x `[..., A]`, t `[]`) to the noise in x, of the same shape.
       key: consumed.
       start: `[..., A]` standard normal.
       num_steps: T, static.
+      posterior_variance: take the posterior's own variance, as Diffusion-QL, and not
+        the larger one of the step itself, as IDQL.
 
     Returns:
       `[..., A]` in [-1, 1].
@@ -144,7 +153,10 @@ def ddpm(predict_noise: NoiseFn, key: PRNGKey, start: Array, num_steps: int) -> 
         action = jnp.clip((x - noise) / jnp.sqrt(here), -1.0, 1.0)
         of_action = jnp.sqrt(after) * (1.0 - share) / (1.0 - here)
         of_x = jnp.sqrt(share) * (1.0 - after) / (1.0 - here)
-        spread = jnp.where(after < 1.0, jnp.sqrt(1.0 - share), 0.0)  # none at the end
+        variance = 1.0 - share
+        if posterior_variance:
+            variance *= (1.0 - after) / (1.0 - here)
+        spread = jnp.where(after < 1.0, jnp.sqrt(variance), 0.0)  # none at the end
         drawn = jax.random.normal(step_key, x.shape, x.dtype)
         return of_action * action + of_x * x + spread * drawn, None
 

@@ -66,7 +66,7 @@ def test_updates():
     update = jax.jit(algorithm.phases[0].update)
     for step in range(3):
         rows, key = comparison.batch(step), jax.random.key(step)
-        noise_key, time_key, _ = jax.random.split(key, 3)
+        noise_key, time_key = jax.random.split(jax.random.split(key)[0])
         noise = np.asarray(jax.random.normal(noise_key, (12, 2)), np.float64)
         time = np.asarray(jax.random.randint(time_key, (12,), 1, 5), np.float64) / 4
         kept = np.exp(-0.1 * time - 0.5 * 9.9 * time**2)[:, None]

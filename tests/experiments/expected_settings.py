@@ -2,8 +2,8 @@
 
 IQL, TD3+BC and BC: the public configurations behind the published tables (hopper-medium
 and -medium-replay have a deterministic actor, normalized returns and a slow target).
-EMPO: Table 4 of its paper. LOM and SfBC: their authors' implementations. GEM: IQL's
-where its paper says none, and README's choices.
+EMPO: Table 4 of its paper. LOM, SfBC, FQL and Diffusion-QL: their authors'
+implementations. GEM: IQL's where its paper says none, and README's choices.
 """
 
 from __future__ import annotations
@@ -130,6 +130,40 @@ PAPER = {
         normalize_observations=True,
         num_candidates=32,
         sampling_steps=10,
+    ),
+    "fql": dict(
+        num_steps=500_000,
+        batch_size=256,
+        hidden_sizes=(512, 512, 512, 512),
+        learning_rate=3e-4,
+        num_critics=2,
+        critic_layer_norm=True,
+        target_reduction="mean",
+        discount=0.99,
+        polyak=0.005,
+        alpha=10.0,
+        flow_steps=10,
+        normalize_observations=True,
+        num_candidates=1,
+    ),
+    "diffusion_ql": dict(
+        num_steps=2_000_000,
+        batch_size=256,
+        hidden_sizes=(256, 256, 256),
+        learning_rate=3e-4,
+        critic_learning_rate=3e-4,
+        max_grad_norm=9.0,
+        discount=0.99,
+        polyak=0.005,
+        eta=1.0,
+        num_backup=1,
+        averaging_rate=0.005,
+        averaging_period=5,
+        averaging_start=1000,
+        normalize_observations=True,
+        num_candidates=50,
+        sampling_steps=5,
+        alpha=1.0,
     ),
     "gem": dict(
         num_steps=MILLION,
@@ -281,6 +315,30 @@ WHERE = {
             discount=0.999,
         ),
     },
+    "fql": {
+        "navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999),
+        "antmaze-large-play-v2": dict(alpha=3.0),
+        "antmaze-large-diverse-v2": dict(alpha=3.0),
+    },
+    "diffusion_ql": {
+        "navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999),
+        "antmaze": dict(num_steps=MILLION, num_backup=10),
+        "halfcheetah-medium-v2": dict(max_grad_norm=9.0),
+        "hopper-medium-v2": dict(max_grad_norm=9.0),
+        "walker2d-medium-v2": dict(max_grad_norm=1.0),
+        "halfcheetah-medium-replay-v2": dict(max_grad_norm=2.0),
+        "hopper-medium-replay-v2": dict(max_grad_norm=4.0),
+        "walker2d-medium-replay-v2": dict(max_grad_norm=4.0),
+        "halfcheetah-medium-expert-v2": dict(max_grad_norm=7.0),
+        "hopper-medium-expert-v2": dict(max_grad_norm=5.0),
+        "walker2d-medium-expert-v2": dict(max_grad_norm=5.0),
+        "antmaze-umaze-v2": dict(eta=0.5, max_grad_norm=2.0, num_backup=1),
+        "antmaze-umaze-diverse-v2": dict(eta=2.0, max_grad_norm=3.0),
+        "antmaze-medium-play-v2": dict(eta=2.0, max_grad_norm=2.0, learning_rate=1e-3),
+        "antmaze-medium-diverse-v2": dict(eta=3.0, max_grad_norm=1.0),
+        "antmaze-large-play-v2": dict(eta=4.5, max_grad_norm=10.0),
+        "antmaze-large-diverse-v2": dict(eta=3.5, max_grad_norm=7.0),
+    },
     "bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
     "td3_bc": {"navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999)},
     "gem": _IQL_FAMILY,
@@ -356,6 +414,10 @@ FEWER = {
     ("idql", "smoke"): dict(batch_size=256, critic_layer_norm=True),
     ("ifql", "laptop"): dict(hidden_sizes=(256, 256)),
     ("ifql", "smoke"): dict(hidden_sizes=(256, 256)),
+    ("fql", "laptop"): dict(hidden_sizes=(256, 256)),
+    ("fql", "smoke"): dict(hidden_sizes=(256, 256)),
+    ("diffusion_ql", "laptop"): {},
+    ("diffusion_ql", "smoke"): {},
     ("sfbc", "laptop"): _SFBC_SMALLER | dict(behavior_steps=30_000),
     ("sfbc", "smoke"): _SFBC_SMALLER | dict(behavior_steps=300),
     ("lom", "smoke"): _LOM_SMALLER | dict(behavior_steps=300),
@@ -381,7 +443,7 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
-    if algo in ("lom", "ifql") and suite == "navigation":  # as under ``paper``
+    if algo in ("lom", "ifql", "fql") and suite == "navigation":  # as under ``paper``
         expected |= where[suite]
     if algo == "sfbc":  # two generations share the gradient steps
         expected |= {"num_steps": expected["num_steps"] // 2}

@@ -76,6 +76,14 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/ifql_test.py",
     ],
+    "gem_jax/algorithms/fql.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/fql_test.py",
+    ],
+    "gem_jax/algorithms/diffusion_ql.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/diffusion_ql_test.py",
+    ],
     "gem_jax/algorithms/bc.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/iql_oracle_test.py",
@@ -88,6 +96,11 @@ TESTS = {
         "tests/algorithms/lom_oracle_test.py",
         "tests/algorithms/lom_test.py",
     ],
+    "gem_jax/learners/q_ensemble.py": [
+        "tests/algorithms/td3_bc_oracle_test.py",
+        "tests/algorithms/lom_oracle_test.py",
+        "tests/algorithms/fql_test.py",
+    ],
     "gem_jax/learners/sarsa.py": [
         "tests/algorithms/lom_oracle_test.py",
         "tests/algorithms/empo_parts_test.py",
@@ -98,7 +111,10 @@ TESTS = {
         "tests/algorithms/ifql_test.py",
     ],
     "gem_jax/learners/diffusion_policy.py": ["tests/algorithms/sfbc_oracle_test.py"],
-    "gem_jax/learners/ddpm_policy.py": ["tests/algorithms/idql_test.py"],
+    "gem_jax/learners/ddpm_policy.py": [
+        "tests/algorithms/idql_test.py",
+        "tests/algorithms/diffusion_ql_test.py",
+    ],
     "gem_jax/learners/flow_policy.py": ["tests/algorithms/ifql_test.py"],
     "gem_jax/learners/held_out.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/batch_metrics.py": ["tests/algorithms/held_out_test.py"],

@@ -26,7 +26,8 @@ def start(algorithm):
             parts[name] = _drawn(getattr(state, name), seed)
     state = dataclasses.replace(state, **parts)
     if hasattr(state, "values"):
-        return dataclasses.replace(state, values=_with_targets(state.values, "critic"))
+        values = _with_targets(state.values, "critic")
+        state = dataclasses.replace(state, values=values)
     return _with_targets(state, "critic", "actor")
 
 
@@ -85,7 +86,8 @@ def assert_params(params, expected):
 def assert_learned(state, adam):
     """Parameters, and moments, which alone show the gradient's scale."""
     assert_params(state.params, adam.params)
-    moments = state.opt_state[0]
+    nodes = jax.tree.leaves(state.opt_state, is_leaf=lambda node: hasattr(node, "mu"))
+    moments = next(node for node in nodes if hasattr(node, "mu"))
     for found, expected in ((moments.mu, adam.first), (moments.nu, adam.second)):
         largest = max(np.abs(leaf).max() for _, leaf in descent.leaves(expected))
         pairs = zip(

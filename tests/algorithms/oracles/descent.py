@@ -48,6 +48,7 @@ class Adam:
       params: moved in place.
       first: running mean of the gradients.
       second: running mean of their squares.
+      shrunk: whether the last gradient was beyond its bound.
     """
 
     def __init__(self, params):
@@ -56,8 +57,12 @@ class Adam:
         self.second = mapped(np.zeros_like, self.params)
         self.count = 0
 
-    def descend(self, loss, rate):
+    def descend(self, loss, rate, max_norm=np.inf):
         grads = gradient(loss, self.params)
+        norm = np.sqrt(sum((leaf**2).sum() for _, leaf in leaves(grads)))
+        self.shrunk = norm > max_norm
+        if self.shrunk:
+            grads = mapped(lambda leaf: leaf * max_norm / norm, grads)
         self.count += 1
         trees = (self.params, self.first, self.second, grads)
         for (_, p), (_, m), (_, v), (_, g) in zip(*map(leaves, trees), strict=True):

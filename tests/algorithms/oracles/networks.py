@@ -13,17 +13,21 @@ def dense(params, x):
     return x @ params["kernel"] + params["bias"]
 
 
-def hidden(x, layer_norm):
-    x = np.where(x.real > 0, x, 0)
+def relu(x):
+    return np.where(x.real > 0, x, 0)
+
+
+def hidden(x, layer_norm, activation=relu):
+    x = activation(x)
     if not layer_norm:
         return x
     x = x - x.mean(-1, keepdims=True)
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
 
 
-def trunk(params, x, layer_norm=False):
+def trunk(params, x, layer_norm=False, activation=relu):
     for name in sorted(params):
-        x = hidden(dense(params[name], x), layer_norm)
+        x = hidden(dense(params[name], x), layer_norm, activation)
     return x
 
 
@@ -37,7 +41,15 @@ def value(params, observation):
     return dense(params["Dense_0"], trunk(params["MLP_0"], observation))[:, 0]
 
 
-def critics(params, observation, action, layer_norm=False):
+def pair(params, observation, action, layer_norm=False, activation=relu):
+    """A perceptron of state and action, `[B, P]`."""
+    x = dense(params, np.concatenate([observation, action], 1))
+    x = hidden(x, layer_norm, activation)
+    x = trunk(params["MLP_0"], x, layer_norm, activation)
+    return dense(params["Dense_0"], x)
+
+
+def critics(params, observation, action, layer_norm=False, activation=relu):
     """Q of every member, `[E, B]`; the leading axis of each parameter is `E`."""
 
     def member(params, e):
@@ -45,11 +57,9 @@ def critics(params, observation, action, layer_norm=False):
             return {name: member(branch, e) for name, branch in params.items()}
         return params[e]
 
-    def one(params):
-        x = hidden(dense(params, np.concatenate([observation, action], 1)), layer_norm)
-        return dense(params["Dense_0"], trunk(params["MLP_0"], x, layer_norm))[:, 0]
-
-    return np.stack([one(member(params, e)) for e in range(len(params["kernel"]))])
+    inputs = observation, action, layer_norm, activation
+    members = range(len(params["kernel"]))
+    return np.stack([pair(member(params, e), *inputs)[:, 0] for e in members])
 
 
 def smallest(q):
@@ -98,3 +108,7 @@ def silu(x):
 def gelu(x):
     """The approximation by tanh, flax's default."""
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def mish(x):
+    return x * np.tanh(np.log1p(np.exp(x)))
