@@ -21,6 +21,9 @@ from gem_jax.training import rundir
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
 _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
+_PROPOSER = flags.DEFINE_string(
+    "proposer", None, "Another run folder, whose policy proposes the candidates."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Append the results to this file.")
 
 
@@ -34,7 +37,9 @@ def parse(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> None:
     """Evaluates every seed and prints one line each."""
     cli.no_arguments(argv)
-    run = reevaluation.load(pathlib.Path(_WORKDIR.value), _CHECKPOINT.value)
+    run = reevaluation.load(
+        pathlib.Path(_WORKDIR.value), _CHECKPOINT.value, cli.folder(_PROPOSER.value)
+    )
     asked = knob_flags.given(run.policies[0].knobs)
     (rows,) = reevaluation.evaluate([run.with_knobs(asked)], _EPISODES.value)
     print(format_rows(run, rows))

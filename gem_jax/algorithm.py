@@ -21,6 +21,7 @@ from gem_jax.types import (
     EnvSpec,
     Metrics,
     Params,
+    PolicyParams,
     PRNGKey,
     Transition,
 )
@@ -92,6 +93,38 @@ class ActFn(Protocol):
     def __call__(
         self, params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput: ...
+
+
+class ProposeFn(Protocol):
+    """Samples `[n, A]` of what a policy acts by in one state, for another to judge.
+
+    The arguments are those of ``act``; ``n`` is static and at least 1. Samples need not
+    lie inside the box.
+    """
+
+    def __call__(
+        self, params: Params, key: PRNGKey, observation: Array, n: int, knobs: Any
+    ) -> Array: ...
+
+
+class Joint(NamedTuple):
+    """Parameters of a policy that chooses among another's actions.
+
+    Attributes:
+      scorer: of the one that chooses.
+      proposer: of the other.
+    """
+
+    scorer: PolicyParams
+    proposer: PolicyParams
+
+
+class Proposer(Protocol):
+    """Another policy's samples `[n, A]` for an observation `[O]` as it comes."""
+
+    def __call__(
+        self, params: PolicyParams, key: PRNGKey, observation: Array, t: Array, n: int
+    ) -> Array: ...
 
 
 class InitMemoryFn(Protocol):
@@ -191,6 +224,8 @@ class Algorithm(NamedTuple):
       init_memory: with ``observe``, for a policy that acts by what came before in the
         episode; ``None`` for most.
       observe: see ``init_memory``.
+      propose: gives samples to another algorithm's scorer; ``None`` for a policy of one
+        action.
     """
 
     spec: EnvSpec
@@ -204,6 +239,7 @@ class Algorithm(NamedTuple):
     n_step_discount: float | None = None
     init_memory: InitMemoryFn | None = None
     observe: ObserveFn | None = None
+    propose: ProposeFn | None = None
 
     @property
     def num_steps(self) -> int:

@@ -19,7 +19,8 @@ from gem_jax.training import interrupt
 from gem_jax.utils import programs
 
 _HELP = ("--help", "-help", "--helpfull", "-h", "-?")
-_PATHS = ("workdir", "output", "plot", "plan")  # flags, of whichever command has them
+# Flags, of whichever command has them.
+_PATHS = ("workdir", "output", "plot", "plan", "proposer")
 
 
 def run(
@@ -139,6 +140,11 @@ def folders(names: Sequence[str] | None) -> list[pathlib.Path]:
     if not names or not all(names):
         raise errors.UserError("no run given; name its folder, --workdir=FOLDER")
     return [pathlib.Path(name) for name in names]
+
+
+def folder(name: str | None) -> pathlib.Path | None:
+    """The folder of a flag that need not be given."""
+    return pathlib.Path(name) if name else None
 
 
 def _expand_paths() -> None:

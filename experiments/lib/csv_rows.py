@@ -48,10 +48,25 @@ def append(
     path: pathlib.Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Adds rows, after a header where there is no file yet, and folders for it."""
+    new = not path.exists()
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    rundir.append_text(path, _text(columns, rows, header=new))
+
+
+def write(
+    path: pathlib.Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """A whole file, in place of one that was there."""
+    rundir.write_text(path, _text(columns, rows, header=True))
+
+
+def _text(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, header: bool
+) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if header:
         writer.writeheader()
     writer.writerows(rows)
-    rundir.append_text(path, text.getvalue())
+    return text.getvalue()

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 import gem_jax
-from gem_jax import errors, run_settings
+from gem_jax import errors, proposing, run_settings
 from gem_jax.data import tasks
 from gem_jax.policy import Policy
 from gem_jax.runs import candidate_memory, candidate_time
@@ -28,10 +28,12 @@ class TrainedRun:
     Attributes:
       record: its ``config.json``.
       policies: one a seed, in the order of ``record["seeds"]``.
+      proposer: the ``config.json`` of the run that proposes, if it is another.
     """
 
     record: dict[str, Any]
     policies: tuple[Policy, ...]
+    proposer: dict[str, Any] | None = None
 
     def with_knobs(self, changes: Mapping[str, Any]) -> TrainedRun:
         """The same weights with other knobs.
@@ -47,28 +49,59 @@ class TrainedRun:
         names = ("env", "algo", "source")
         shared = {name: self.record[name] for name in names}
         shared["settings"] = rundir.settings_hash(self.record)
+        if self.proposer is not None:
+            shared["algo"] += f" behind {self.proposer['algo']}"
+            shared["settings"] += f"-{rundir.settings_hash(self.proposer)}"
         return [
             shared | {"step": policy.step, "seed": seed}
             for seed, policy in zip(self.record["seeds"], self.policies, strict=True)
         ]
 
 
-def load(workdir: pathlib.Path, checkpoint: int | None = None) -> TrainedRun:
+def load(
+    workdir: pathlib.Path,
+    checkpoint: int | None = None,
+    proposer: pathlib.Path | None = None,
+) -> TrainedRun:
     """Loads every seed of a run.
 
     Args:
       workdir: a run folder.
       checkpoint: a step; the newest when ``None``.
+      proposer: another run's folder, whose policies propose what this one's choose
+        among: seed by seed, or one for all.
 
     Raises:
-      UserError: there is no such run or checkpoint, or it is damaged.
+      UserError: there is no such run or checkpoint, or it is damaged, or the two runs
+        do not fit.
     """
     first = gem_jax.load(workdir, checkpoint)
     record = rundir.read_json(workdir / rundir.CONFIG)
     # The first one's step: a run that goes on meanwhile may write a newer one.
-    others = range(1, len(record["seeds"]))
-    rest = (gem_jax.load(workdir, first.step, seed) for seed in others)
+    if proposer is not None:
+        return _with_proposer(workdir, first.step, proposer, record)
+    rest = (
+        gem_jax.load(workdir, first.step, seed)
+        for seed in range(1, len(record["seeds"]))
+    )
     return TrainedRun(record, (first, *rest))
+
+
+def _with_proposer(
+    workdir: pathlib.Path, step: int, proposer: pathlib.Path, record: dict[str, Any]
+) -> TrainedRun:
+    other = rundir.require_format(rundir.read_json(proposer / rundir.CONFIG))
+    count, others = len(record["seeds"]), len(other["seeds"])
+    if others not in (1, count):
+        raise errors.UserError(
+            f"--proposer={proposer} has {others} seeds, and --workdir={workdir} "
+            f"{count}; it needs as many, or one"
+        )
+    joint = (
+        proposing.load(workdir, proposer, step, seed, seed if others > 1 else 0)
+        for seed in range(count)
+    )
+    return TrainedRun(record, tuple(joint), other)
 
 
 def require_one_task(runs: Sequence[TrainedRun]) -> None:

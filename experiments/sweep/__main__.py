@@ -29,6 +29,9 @@ _WORKDIR = flags.DEFINE_list("workdir", None, "Run folders of one task.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Whole episodes a seed.")
 _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not given.")
 _OUTPUT = flags.DEFINE_string("output", None, "Default: the first WORKDIR/sweep.csv.")
+_PROPOSER = flags.DEFINE_string(
+    "proposer", None, "Another run folder, whose policy proposes the candidates."
+)
 _ABLATIONS = flags.DEFINE_bool("ablations", False, "Also run the paper's ablations.")
 
 Setting = Mapping[str, Any]  # knobs that differ from the run's own
@@ -53,7 +56,10 @@ def main(argv: list[str]) -> None:
         raise errors.UserError(f"the algorithm of {folders[0]} has no knobs to sweep")
     ablations = _ablations(folders[0])
     settings = asked_settings(knob_flags.given_lists(knobs), ablations)
-    runs = [reevaluation.load(folder, _CHECKPOINT.value) for folder in folders]
+    proposer = cli.folder(_PROPOSER.value)
+    runs = [
+        reevaluation.load(folder, _CHECKPOINT.value, proposer) for folder in folders
+    ]
     reevaluation.require_one_task(runs)
     runs = [run.with_knobs(knob_flags.given_plain(knobs)) for run in runs]
     variants = distinct(runs, settings)

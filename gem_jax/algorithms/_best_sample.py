@@ -85,6 +85,8 @@ def make(
       deployed: the critics that choose.
     """
 
+    propose = _sampled.make_propose(behavior)
+
     def init(key: PRNGKey) -> State:
         behavior_key, value_key = jax.random.split(key)
         return State(behavior.init(behavior_key), values.init(value_key))
@@ -100,10 +102,7 @@ def make(
         params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Knobs
     ) -> ActOutput:
         del t
-
-        candidates = _sampled.propose(
-            behavior, params.behavior, key, observation, knobs
-        )
+        candidates = _sampled.candidates(propose, params, key, observation, knobs)
         q = jnp.min(values.apply(params.critic, observation, candidates), axis=0)
         selection = inference.select(candidates, q)
         return ActOutput(selection.action, _sampled.audit(q, selection))
@@ -119,4 +118,5 @@ def make(
         knobs=Knobs(config.num_candidates, config.sampling_steps),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        propose=propose,
     )

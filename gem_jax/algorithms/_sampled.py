@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from gem_jax import inference
+from gem_jax.algorithm import ProposeFn
 from gem_jax.learners import generative
 from gem_jax.types import Array, Params, PRNGKey
 
@@ -28,19 +29,26 @@ def require_counts(knobs: Any, *names: str) -> None:
             )
 
 
-def propose(
-    behavior: generative.GenerativeLearner,
-    params: Params,
-    key: PRNGKey,
-    observation: Array,
-    knobs: Any,
+def make_propose(behavior: generative.GenerativeLearner) -> ProposeFn:
+    """Samples of ``params.behavior``, in T steps each."""
+
+    def propose(
+        params: Any, key: PRNGKey, observation: Array, n: int, knobs: Any
+    ) -> Array:
+        return behavior.sample(
+            params.behavior, key, observation, n, knobs.sampling_steps
+        )
+
+    return propose
+
+
+def candidates(
+    propose: ProposeFn, params: Params, key: PRNGKey, observation: Array, knobs: Any
 ) -> Array:
-    """N candidates `[N, A]` of one state, in T steps each."""
+    """N candidates `[N, A]` of one state, inside the box."""
 
     def sampler(sampler_key: PRNGKey, n: int) -> Array:
-        return behavior.sample(
-            params, sampler_key, observation, n, knobs.sampling_steps
-        )
+        return propose(params, sampler_key, observation, n, knobs)
 
     return inference.propose(key, sampler, knobs.num_candidates, anchor=None)
 

@@ -245,17 +245,18 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         metrics = batch_metrics.means({**of_critic, **of_actor})
         return State(new_actor, target_actor, new_values), metrics
 
+    def propose(
+        params: ActorParams, key: PRNGKey, observation: Array, n: int, knobs: Knobs
+    ) -> Array:
+        return sample(params.actor, key, observation, n, knobs.sampling_steps)
+
     def act(
         params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Knobs
     ) -> ActOutput:
         del t
         sample_key, draw_key = jax.random.split(key)
-
-        def sampler(one_key: PRNGKey, n: int) -> Array:
-            return sample(params.actor, one_key, observation, n, knobs.sampling_steps)
-
-        candidates = inference.propose(
-            sample_key, sampler, knobs.num_candidates, anchor=None
+        candidates = _sampled.candidates(
+            propose, params, sample_key, observation, knobs
         )
         q = jnp.min(critics.apply(params.critic, observation, candidates), axis=0)
         selection = inference.select(
@@ -272,6 +273,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         knobs=Knobs(config.num_candidates, config.sampling_steps, config.alpha),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        propose=propose,
     )
 
 

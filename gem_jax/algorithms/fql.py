@@ -206,16 +206,18 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         metrics = {**of_critic, **of_actor, "behavior/loss": rows["loss"]}
         return State(new_behavior, new_actor, new_values), batch_metrics.means(metrics)
 
+    def propose(
+        params: ActorParams, key: PRNGKey, observation: Array, n: int, knobs: Knobs
+    ) -> Array:
+        del knobs
+        noise = jax.random.normal(key, (n, spec.action_size), jnp.float32)
+        return network.apply(params.actor, observation, noise)
+
     def act(
         params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Knobs
     ) -> ActOutput:
         del t
-
-        def sampler(sampler_key: PRNGKey, n: int) -> Array:
-            noise = jax.random.normal(sampler_key, (n, spec.action_size), jnp.float32)
-            return network.apply(params.actor, observation, noise)
-
-        candidates = inference.propose(key, sampler, knobs.num_candidates, anchor=None)
+        candidates = _sampled.candidates(propose, params, key, observation, knobs)
         q = jnp.mean(critics.apply(params.critic, observation, candidates), axis=0)
         selection = inference.select(candidates, q)
         return ActOutput(selection.action, _sampled.audit(q, selection))
@@ -229,4 +231,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         knobs=Knobs(config.num_candidates),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        propose=propose,
     )

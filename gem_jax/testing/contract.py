@@ -110,6 +110,8 @@ def arguments_are_named_as_in_the_protocol(case: Case, folder: pathlib.Path) -> 
             (algorithm.init_memory, protocol.InitMemoryFn),
             (algorithm.observe, protocol.ObserveFn),
         ]
+    if algorithm.propose:
+        pairs.append((algorithm.propose, protocol.ProposeFn))
     for function, kind in pairs:
         assert _names(function) == _names(kind.__call__)[1:]
     memory = ["memory"] if algorithm.observe else []
@@ -146,6 +148,23 @@ def acting_is_bounded_repeatable_and_blind_to_neighbours(
     _assert_equal((output, memory), act_on(observation))
     fewer, _ = act_on(observation[:3])
     np.testing.assert_allclose(fewer.action, output.action[:3], rtol=1e-5, atol=1e-6)
+
+
+def proposals_are_actions(case: Case, folder: pathlib.Path) -> None:
+    """Those of an algorithm that has samples to give."""
+    del folder
+    algorithm, key = case.algorithm, jax.random.key(0)
+    if algorithm.propose is None:
+        return
+    propose = jax.jit(algorithm.propose, static_argnums=3)
+    params = algorithm.actor_params(algorithm.init(key))
+    observation = jnp.zeros(algorithm.spec.observation_size)
+    knobs = algorithm.knobs
+    samples = propose(params, key, observation, 3, knobs)
+    assert samples.shape == (3, algorithm.spec.action_size)
+    assert np.isfinite(samples).all()
+    assert not np.array_equal(samples[0], samples[1])
+    _assert_equal(samples, propose(params, key, observation, 3, knobs))
 
 
 def knobs_have_defaults_that_tell_their_types(case: Case, folder: pathlib.Path) -> None:
@@ -245,6 +264,7 @@ CHECKS: tuple[Callable[[Case, pathlib.Path], None], ...] = (
     metrics_are_finite_scalars_with_names,
     arguments_are_named_as_in_the_protocol,
     acting_is_bounded_repeatable_and_blind_to_neighbours,
+    proposals_are_actions,
     knobs_have_defaults_that_tell_their_types,
     acting_reads_neither_optimizers_nor_state_values,
     a_phase_changes_the_components_its_metrics_name,

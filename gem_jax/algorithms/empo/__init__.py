@@ -98,6 +98,18 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         audit = {"cluster": cluster.astype(jnp.float32)}
         return ActOutput(jnp.clip(means[cluster], -1.0, 1.0), audit)
 
+    def propose(
+        params: ActorParams, key: PRNGKey, observation: Array, n: int, knobs: Any
+    ) -> Array:
+        """Each from the improved policy of a cluster, any that has trajectories."""
+        del knobs
+        cluster_key, noise_key = jax.random.split(key)
+        policy = parts.clusterer.policy(params.policy, observation)  # K of them
+        logits = jnp.where(params.occupied, 0.0, -jnp.inf)
+        cluster = jax.random.categorical(cluster_key, logits, shape=(n,))
+        noise = jax.random.normal(noise_key, (n, spec.action_size), jnp.float32)
+        return policy.mean[cluster] + jnp.exp(policy.log_std[cluster]) * noise
+
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
         if config.num_clusters == 1:
             log("note: with one cluster nothing is chosen; num_steps has no effect")
@@ -118,6 +130,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         act,
         check=check,
         normalize_observations=config.normalize_observations,
+        propose=propose,
     )
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import jax
 
-from gem_jax.algorithm import Algorithm, Phase, accept
-from gem_jax.algorithms.gem.acting import make_act
+from gem_jax import inference
+from gem_jax.algorithm import Algorithm, Joint, Phase, Proposer, accept
+from gem_jax.algorithms.gem.acting import make_act, make_decide, make_propose
 from gem_jax.algorithms.gem.config import Config as Config
 from gem_jax.algorithms.gem.state import ActorParams as ActorParams
 from gem_jax.algorithms.gem.state import Parts, State, make_parts
@@ -26,7 +27,7 @@ from gem_jax.algorithms.gem.updates import (
     make_fit_policy,
 )
 from gem_jax.learners import held_out, moments
-from gem_jax.types import EnvSpec, PRNGKey
+from gem_jax.types import ActOutput, Array, EnvSpec, PRNGKey
 
 # The paper's ablations of acting, as changes of knobs.
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -94,7 +95,34 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         check,
         config.normalize_observations,
         n_step_discount=config.discount,
+        propose=make_propose(parts),
     )
+
+
+def with_proposer(config: Config, spec: EnvSpec, proposer: Proposer) -> Algorithm:
+    """GEM whose candidates come from elsewhere; for acting, by ``Joint`` parameters.
+
+    Anchor, critics and behavior stay GEM's. The knobs that shape the samples of its own
+    mixtures, ``candidates``, ``temperature`` and ``denoise_steps``, have no effect.
+    """
+    decide = make_decide(make_parts(config, spec))
+
+    def act(
+        params: Joint,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+    ) -> ActOutput:
+        def sampler(sampler_key: PRNGKey, n: int) -> Array:
+            return proposer(params.proposer, sampler_key, observation, t, n)
+
+        own = params.scorer
+        return decide(
+            *(own.params, key, own.normalizer(observation), t, knobs, sampler)
+        )
+
+    return make(config, spec)._replace(act=act, propose=None)
 
 
 def _make_phases(

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from gem_jax import errors, inference
-from gem_jax.algorithm import ActFn
+from gem_jax.algorithm import ActFn, ProposeFn
 from gem_jax.algorithms.gem.state import ActorParams, Parts, Scales
 from gem_jax.learners import moments
 from gem_jax.ops import mixture, normalize
 from gem_jax.types import ActOutput, Array, PRNGKey
 
 
+class DecideFn(Protocol):
+    """``act`` with samples from elsewhere, or, without a sampler, GEM's own."""
+
+    def __call__(
+        self,
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+        sampler: inference.Sampler | None,
+    ) -> ActOutput: ...
+
+
 def make_act(parts: Parts) -> ActFn:
     """The anchor and N samples, the best of which is executed."""
+    decide = make_decide(parts)
 
     def act(
         params: ActorParams,
@@ -20,12 +37,50 @@ def make_act(parts: Parts) -> ActFn:
         t: Array,
         knobs: inference.Knobs,
     ) -> ActOutput:
+        return decide(params, key, observation, t, knobs, None)
+
+    return act
+
+
+def make_propose(parts: Parts) -> ProposeFn:
+    """Samples of the source that the knobs name."""
+
+    def propose(
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        n: int,
+        knobs: inference.Knobs,
+    ) -> Array:
+        p_actor = parts.actor.apply(params.actor, observation)
+        p_behavior = parts.behavior.apply(params.behavior, observation)
+        return inference.propose(
+            *(key, _source(p_actor, p_behavior, knobs), n),
+            anchor=None,
+            temperature=knobs.temperature,
+            denoise_steps=knobs.denoise_steps,
+        )
+
+    return propose
+
+
+def make_decide(parts: Parts) -> DecideFn:
+    """How GEM chooses, whoever proposes."""
+
+    def decide(
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+        sampler: inference.Sampler | None,
+    ) -> ActOutput:
         p_actor = parts.actor.apply(params.actor, observation)
         p_behavior = parts.behavior.apply(params.behavior, observation)
         followed = None
         if parts.gradient:
             followed = parts.gradient.apply(params.gradient, observation)
-        candidates = _propose(key, p_actor, p_behavior, followed, knobs)
+        candidates = _propose(key, p_actor, p_behavior, followed, knobs, sampler)
 
         def evaluate(chunk: Array) -> tuple[Array, Array]:
             q_values = parts.values.apply(
@@ -38,7 +93,7 @@ def make_act(parts: Parts) -> ActFn:
             candidates, q_values, support, p_behavior, params.scales, t, knobs
         )
 
-    return act
+    return decide
 
 
 def _propose(
@@ -47,13 +102,9 @@ def _propose(
     behavior: mixture.Mixture,
     gradient: Array | None,
     knobs: inference.Knobs,
+    sampler: inference.Sampler | None,
 ) -> Array:
     """The candidate set `[C, A]` that the static knobs ask for (Eq. 5-7)."""
-    sources = {
-        "actor": lambda: actor,
-        "actor_mode": lambda: mixture.only_mode(actor),
-        "behavior": lambda: behavior,
-    }
     anchors = {
         "mode": lambda: mixture.mode_mean(actor),
         "mean": lambda: mixture.mean(actor),
@@ -61,14 +112,29 @@ def _propose(
         "gradient": lambda: _required(gradient),
         "none": lambda: None,
     }
+    anchor = anchors[knobs.anchor]()
+    if sampler is not None:
+        return inference.propose(key, sampler, knobs.num_candidates, anchor=anchor)
     return inference.propose(
         key,
-        sources[knobs.candidates](),
+        _source(actor, behavior, knobs),
         knobs.num_candidates,
-        anchor=anchors[knobs.anchor](),
+        anchor=anchor,
         temperature=knobs.temperature,
         denoise_steps=knobs.denoise_steps,
     )
+
+
+def _source(
+    actor: mixture.Mixture, behavior: mixture.Mixture, knobs: inference.Knobs
+) -> mixture.Mixture:
+    """What all samples come from."""
+    sources = {
+        "actor": lambda: actor,
+        "actor_mode": lambda: mixture.only_mode(actor),
+        "behavior": lambda: behavior,
+    }
+    return sources[knobs.candidates]()
 
 
 def _required(gradient: Array | None) -> Array:

@@ -60,6 +60,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     if spec.num_transitions < 1:
         raise ValueError("SfBC needs num_transitions of the data")
     parts = _make_parts(config, spec)
+    propose = _sampled.make_propose(parts.behavior)
 
     def init(key: PRNGKey) -> State:
         behavior_key, critic_key = jax.random.split(key)
@@ -76,9 +77,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     ) -> ActOutput:
         del t
         sample_key, draw_key = jax.random.split(key)
-
-        candidates = _sampled.propose(
-            parts.behavior, params.behavior, sample_key, observation, knobs
+        candidates = _sampled.candidates(
+            propose, params, sample_key, observation, knobs
         )
         q = parts.critic.apply(params.critic, observation, candidates)
         # The highest of alpha Q plus Gumbel noise are a draw without replacement, by
@@ -107,6 +107,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         knobs=config.knobs(),
         check=check,
         normalize_observations=config.normalize_observations,
+        propose=propose,
     )
 
 
