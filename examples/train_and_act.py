@@ -19,7 +19,13 @@ def main() -> None:
     """A minute on two cores; with preset="laptop" a useful policy in half an hour."""
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "runs/example")
     policy = gem_jax.train(
-        TASK.name, "gem", source="local", preset="smoke", workdir=folder
+        TASK.name,
+        "gem",
+        source="local",
+        preset="smoke",
+        workdir=folder,
+        num_steps=300,
+        behavior_steps=100,
     )
     environment = envs.make(TASK.env_id)
     for num_candidates in (0, 64):

@@ -38,7 +38,9 @@ def main(argv: list[str]) -> None:
     """Evaluates every seed and prints one line each."""
     cli.no_arguments(argv)
     run = reevaluation.load(
-        pathlib.Path(_WORKDIR.value), _CHECKPOINT.value, cli.folder(_PROPOSER.value)
+        pathlib.Path(_WORKDIR.value),
+        _CHECKPOINT.value,
+        cli.folder("proposer", _PROPOSER.value),
     )
     asked = knob_flags.given(run.policies[0].knobs)
     (rows,) = reevaluation.evaluate([run.with_knobs(asked)], _EPISODES.value)

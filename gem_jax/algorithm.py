@@ -98,8 +98,8 @@ class ActFn(Protocol):
 class ProposeFn(Protocol):
     """Samples `[n, A]` of what a policy acts by in one state, for another to judge.
 
-    The arguments are those of ``act``; ``n`` is static and at least 1. Samples need not
-    lie inside the box.
+    Parameters, observation and knobs are those of ``act``; ``n`` is static and at least
+    1. Samples need not lie inside the box.
     """
 
     def __call__(
@@ -225,7 +225,7 @@ class Algorithm(NamedTuple):
         episode; ``None`` for most.
       observe: see ``init_memory``.
       propose: gives samples to another algorithm's scorer; ``None`` for a policy of one
-        action.
+        action. Who replaces ``act`` replaces it too.
     """
 
     spec: EnvSpec

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
-import jax.numpy as jnp
-
 from gem_jax import acting, algorithms, errors, policy, run_settings
-from gem_jax.algorithm import Algorithm, Joint, Proposer
+from gem_jax.algorithm import Joint, Proposer
 from gem_jax.ops import normalize
 from gem_jax.policy import Policy
 from gem_jax.training import rundir
 from gem_jax.types import Array, PolicyParams, PRNGKey
+
+# Knobs that shape samples of GEM's own mixtures.
+_OF_OWN_SAMPLES = ("candidates", "temperature", "denoise_steps")
 
 
 def load(
@@ -21,51 +23,68 @@ def load(
     proposer: os.PathLike[str] | str,
     step: int | None = None,
     seed: int = 0,
+    proposer_step: int | None = None,
     proposer_seed: int = 0,
 ) -> Policy:
-    """A run's policy with candidates of another run's.
+    """A run's policy that chooses among another run's actions.
 
-    The proposer is asked with its own knobs: a model for samples, a policy of one
-    action for that action, as often as candidates are wanted. Weights, statistics of
-    observations and settings stay each one's own.
+    A model is asked for samples, with its own knobs; a policy of one action for that,
+    as the one candidate. Weights, statistics of observations and settings stay each
+    one's own. The knobs of the policy that chooses are its run's; of those that shape
+    its own samples, ``candidates``, ``temperature`` and ``denoise_steps``, none counts.
 
     Args:
       workdir: of a run of an algorithm that scores candidates, as GEM.
       proposer: of a run of any algorithm without memory, on the same task.
       step: of ``workdir``'s checkpoint; the newest good one when ``None``.
       seed: which of its seeds, counted from 0.
-      proposer_seed: the same of ``proposer``, whose newest checkpoint is taken.
+      proposer_step: the same of ``proposer``.
+      proposer_seed: the same of ``proposer``.
 
     Raises:
       UserError: a run cannot be loaded, or the two do not fit.
     """
-    scorer = policy.load(workdir, step, seed)
-    other = policy.load(proposer, seed=proposer_seed)
-    folders = [pathlib.Path(folder).expanduser() for folder in (workdir, proposer)]
-    record, of_other = (rundir.read_json(folder / rundir.CONFIG) for folder in folders)
+    record, of_other = _record(workdir), _record(proposer)
     module = algorithms.lookup(record["algo"])
     if not hasattr(module, "with_proposer"):
         raise errors.UserError(
-            f"{record['algo']} cannot choose among another policy's actions; gem can"
-        )
-    if other.algorithm.observe is not None:
-        raise errors.UserError(
-            f"{of_other['algo']} cannot propose, since it acts by memory"
+            f"{record['algo']} cannot choose among another policy's actions; that "
+            "takes an algorithm with with_proposer, as gem"
         )
     if record["env"] != of_other["env"]:
         raise errors.UserError(
             f"the proposer {proposer} was trained on {of_other['env']}, and {workdir} "
             f"on {record['env']}; take runs of one task"
         )
+    scorer = policy.load(workdir, step, seed)
+    other = policy.load(proposer, proposer_step, proposer_seed)
+    if other.algorithm.observe is not None:
+        raise errors.UserError(
+            f"{of_other['algo']} cannot propose, since it acts by memory"
+        )
     config, spec = run_settings.settings(record)
-    sampler = _make_sampler(other.algorithm, other.knobs)
+    sampler = _make_sampler(of_other["algo"], other)
     algorithm = module.with_proposer(config, spec, sampler)
     as_it_comes = normalize.identity_normalizer(spec.observation_size)
     params = PolicyParams(as_it_comes, Joint(scorer.params, other.params))
-    return policy.bind(algorithm, params, scorer.step)
+    joint = policy.bind(algorithm, params, scorer.step)
+    if other.algorithm.propose is None and joint.knobs.num_candidates > 1:
+        return joint.with_knobs(num_candidates=1)
+    return joint
 
 
-def _make_sampler(algorithm: Algorithm, knobs: Any) -> Proposer:
+def _record(folder: os.PathLike[str] | str) -> dict[str, Any]:
+    path = pathlib.Path(folder).expanduser() / rundir.CONFIG
+    return rundir.require_format(rundir.read_json(path))
+
+
+def without_effect(knobs: Iterable[str]) -> list[str]:
+    """Those of the names that another run's proposals leave idle."""
+    return [name for name in knobs if name in _OF_OWN_SAMPLES]
+
+
+def _make_sampler(name: str, proposer: Policy) -> Proposer:
+    algorithm, knobs = proposer.algorithm, proposer.knobs
     propose, step = algorithm.propose, acting.make_step(algorithm)
 
     def sampler(
@@ -74,7 +93,9 @@ def _make_sampler(algorithm: Algorithm, knobs: Any) -> Proposer:
         if propose is not None:
             normalized = params.normalizer(observation)
             return propose(params.params, key, normalized, n, knobs)
+        if n > 1:  # copies would only make each other likely
+            raise errors.UserError(f"{name} proposes one action; take num_candidates=1")
         output, _ = step(params, key, (), acting.Seen(observation, t), knobs)
-        return jnp.broadcast_to(output.action, (n, *output.action.shape))
+        return output.action[None]
 
     return sampler

@@ -4,7 +4,9 @@ python -m experiments.gallery --output=gallery
 
 Actions have two dimensions; one of eight modes is rewarded. In the picture's third row
 one corrupted critic judges the samples of every method, alone (red) and with the
-behavior's density beside it (green). ``OUTPUT.csv`` has the shares of actions by mode.
+behavior's density beside it (green). ``OUTPUT.csv`` tells how many actions lie at the
+rewarded mode, at the rarest and the most frequent one, and at none. EMPO is not among
+the methods: its clusters are of trajectories, and here an episode has one step.
 """
 
 from __future__ import annotations
@@ -64,10 +66,14 @@ def main(argv: list[str]) -> None:
         for title, one in drawn.items()
         for name, actions in one._asdict().items()
     ]
-    picture = drawing.draw(drawn, np.asarray(data.action), output.with_suffix(".png"))
-    table = output.with_suffix(".csv")
+    picture, table = (output.with_name(output.name + end) for end in (".png", ".csv"))
+    drawing.draw(drawn, np.asarray(data.action), picture)
     csv_rows.write(table, _COLUMNS, rows)
     print(format_shares(rows))
+    for entry in entries:
+        if entry.whole:
+            shown = bandit.shows_all_modes(drawn[entry.title].proposed)
+            print(f"{entry.title}: shows {'all' if shown else 'not all'} modes")
     print(f"in {picture}, {table}")
 
 

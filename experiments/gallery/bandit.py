@@ -58,10 +58,17 @@ def error(action: Array) -> Array:
     return _ERROR_HEIGHT * jnp.exp(-0.5 * distance / _ERROR_WIDTH**2)
 
 
-def shares(actions: np.ndarray) -> Mapping[str, float]:
-    """Of actions `[n, 2]`: near each mode, and near none.
+def shows_all_modes(actions: np.ndarray) -> bool:
+    """Whether each mode has between half and twice its share of actions `[n, 2]`."""
+    found, even = shares(actions), 1.0 / NUM_MODES
+    return found["least"] >= even / 2 and found["most"] <= 2 * even
 
-    ``least`` and ``most`` are over modes, where equal shares would be 1/8.
+
+def shares(actions: np.ndarray) -> Mapping[str, float]:
+    """Of actions `[n, 2]`, how many lie where.
+
+    ``rewarded``: near the rewarded mode; ``least`` and ``most``: near the rarest and
+    the most frequent one, 1/8 if all were alike; ``off_modes``: near none.
     """
     distance = np.linalg.norm(actions[:, None] - centers(), axis=-1)
     at = [float(np.mean(distance[:, mode] < _NEAR)) for mode in range(NUM_MODES)]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.gallery import bandit
-from gem_jax import algorithms, inference
+from gem_jax import acting, algorithms, inference
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms.gem import state as gem_state
 from gem_jax.ops import mixture
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
       title: of it.
       algo: registered name.
       changes: of its settings.
-      whole: its samples should show every mode.
+      whole: a model of the whole behavior, whose samples should show every mode.
     """
 
     title: str
@@ -91,17 +91,17 @@ class Trained:
     params: PolicyParams
 
     def sample(self, key: PRNGKey, observation: Array, n: int) -> Array:
-        """`[n, 2]` of one state; a method that samples nothing repeats its action."""
-        observation = self.params.normalizer(observation)
+        """`[n, 2]` in one state; a method that samples nothing repeats its action."""
         if self.algorithm.propose is None:
             return jnp.broadcast_to(self.act(key, observation), (n, 2))
-        inputs = self.params.params, key, observation, n, self.algorithm.knobs
-        return self.algorithm.propose(*inputs)
+        state, knobs = self.params.normalizer(observation), self.algorithm.knobs
+        return self.algorithm.propose(self.params.params, key, state, n, knobs)
 
     def act(self, key: PRNGKey, observation: Array) -> Array:
-        """What it executes in one state, `[2]`; takes a normalized observation."""
-        inputs = self.params.params, key, observation, jnp.zeros(())
-        return self.algorithm.act(*inputs, self.algorithm.knobs).action
+        """What it executes in one state, `[2]`."""
+        seen = acting.Seen(observation, jnp.zeros(()))
+        step = acting.make_step(self.algorithm)
+        return step(self.params, key, (), seen, self.algorithm.knobs)[0].action
 
 
 def train(entry: Entry, data: Transition, num_steps: int, seed: int) -> Trained:
@@ -132,10 +132,7 @@ def proposals(trained: Trained, count: int) -> np.ndarray:
 def choices(trained: Trained, count: int) -> np.ndarray:
     """What it executes in each of ``count`` states, `[count, 2]`."""
 
-    def act(key: PRNGKey, observation: Array) -> Array:
-        return trained.act(key, trained.params.normalizer(observation))
-
-    return _in_states(act, count)
+    return _in_states(trained.act, count)
 
 
 def behind_a_corrupted_critic(
@@ -162,7 +159,7 @@ def behind_a_corrupted_critic(
         q = parts.values.apply(params.critic, state, candidates)
         density = parts.behavior.apply(params.behavior, state)
         scores = inference.score(
-            q + bandit.error(candidates),
+            q + bandit.error(candidates)[None],
             mixture.log_prob_of_set(density, candidates),
             kappa=1.0,
             lam=lam,

@@ -142,9 +142,15 @@ def folders(names: Sequence[str] | None) -> list[pathlib.Path]:
     return [pathlib.Path(name) for name in names]
 
 
-def folder(name: str | None) -> pathlib.Path | None:
-    """The folder of a flag that need not be given."""
-    return pathlib.Path(name) if name else None
+def folder(flag: str, name: str | None) -> pathlib.Path | None:
+    """The run folder of a flag that need not be given.
+
+    Raises:
+      UserError: it is given, and empty.
+    """
+    if name == "":
+        raise errors.UserError(f"--{flag} is empty; name a run folder, or leave it out")
+    return None if name is None else pathlib.Path(name)
 
 
 def _expand_paths() -> None:

@@ -22,25 +22,52 @@ _EPISODES_AT_A_TIME = 120  # of all settings together; fills one wave of environ
 
 
 @dataclasses.dataclass(frozen=True)
+class Proposer:
+    """A run whose policies propose what others choose among.
+
+    Attributes:
+      record: its ``config.json``.
+      step: of its checkpoint.
+      places: which of its seeds proposes for each policy, counted from 0.
+    """
+
+    record: dict[str, Any]
+    step: int
+    places: tuple[int, ...]
+
+    def names(self) -> list[str]:
+        """What tells it from others, for each policy."""
+        settings, seeds = rundir.settings_hash(self.record), self.record["seeds"]
+        return [f"{settings}-{self.step}-{seeds[place]}" for place in self.places]
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainedRun:
     """A run folder, loaded.
 
     Attributes:
       record: its ``config.json``.
       policies: one a seed, in the order of ``record["seeds"]``.
-      proposer: the ``config.json`` of the run that proposes, if it is another.
+      proposer: the run that proposes, if it is another.
     """
 
     record: dict[str, Any]
     policies: tuple[Policy, ...]
-    proposer: dict[str, Any] | None = None
+    proposer: Proposer | None = None
 
     def with_knobs(self, changes: Mapping[str, Any]) -> TrainedRun:
         """The same weights with other knobs.
 
         Raises:
-          UserError: the algorithm has no such knob, or a value is out of range.
+          UserError: the algorithm has no such knob, a value is out of range, or the
+            knob has no effect on another run's proposals.
         """
+        if self.proposer is not None:
+            for name in proposing.without_effect(changes):
+                raise errors.UserError(
+                    f"{name} shapes a policy's own samples and has no effect on those "
+                    "of --proposer; leave out one of them"
+                )
         changed = tuple(policy.with_knobs(**changes) for policy in self.policies)
         return dataclasses.replace(self, policies=changed)
 
@@ -48,13 +75,15 @@ class TrainedRun:
         """What tells the rows of this run from others, a seed each."""
         names = ("env", "algo", "source")
         shared = {name: self.record[name] for name in names}
-        shared["settings"] = rundir.settings_hash(self.record)
+        settings = [rundir.settings_hash(self.record)] * len(self.policies)
         if self.proposer is not None:
-            shared["algo"] += f" behind {self.proposer['algo']}"
-            shared["settings"] += f"-{rundir.settings_hash(self.proposer)}"
+            shared["algo"] += f" choosing among {self.proposer.record['algo']}"
+            pairs = zip(settings, self.proposer.names(), strict=True)
+            settings = [f"{own}-{other}" for own, other in pairs]
+        places = zip(self.record["seeds"], self.policies, settings, strict=True)
         return [
-            shared | {"step": policy.step, "seed": seed}
-            for seed, policy in zip(self.record["seeds"], self.policies, strict=True)
+            shared | {"settings": name, "step": policy.step, "seed": seed}
+            for seed, policy, name in places
         ]
 
 
@@ -88,20 +117,24 @@ def load(
 
 
 def _with_proposer(
-    workdir: pathlib.Path, step: int, proposer: pathlib.Path, record: dict[str, Any]
+    workdir: pathlib.Path, step: int, folder: pathlib.Path, record: dict[str, Any]
 ) -> TrainedRun:
-    other = rundir.require_format(rundir.read_json(proposer / rundir.CONFIG))
+    first = gem_jax.load(folder)
+    other = rundir.read_json(folder / rundir.CONFIG)
     count, others = len(record["seeds"]), len(other["seeds"])
     if others not in (1, count):
         raise errors.UserError(
-            f"--proposer={proposer} has {others} seeds, and --workdir={workdir} "
+            f"--proposer={folder} has {others} seeds, and --workdir={workdir} "
             f"{count}; it needs as many, or one"
         )
-    joint = (
-        proposing.load(workdir, proposer, step, seed, seed if others > 1 else 0)
-        for seed in range(count)
+    if other["identity"].get("dataset") != record["identity"].get("dataset"):
+        _print(f"note: {folder} and {workdir} were trained on different data")
+    places = tuple(range(count)) if others > 1 else (0,) * count
+    joint = tuple(
+        proposing.load(workdir, folder, step, seed, first.step, place)
+        for seed, place in enumerate(places)
     )
-    return TrainedRun(record, tuple(joint), other)
+    return TrainedRun(record, joint, Proposer(other, first.step, places))
 
 
 def require_one_task(runs: Sequence[TrainedRun]) -> None:
@@ -138,7 +171,7 @@ def evaluate(
     _require_memory(runs)
     _announce_time(runs, episodes)
     size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
-    for _, group in itertools.groupby(runs, lambda r: rundir.settings_hash(r.record)):
+    for _, group in itertools.groupby(runs, _programs):
         alike = list(group)
         task = tasks.get(alike[0].record["env"])
         algorithm = alike[0].policies[0].algorithm
@@ -153,6 +186,23 @@ def _require_memory(runs: Sequence[TrainedRun]) -> None:
         config, spec = run_settings.settings(run.record)
         knobs, rows = run.policies[0].knobs, evaluation.MAX_ENVS
         candidate_memory.require(knobs, config, spec, rows, free, on_cpu=on_cpu)
+        if run.proposer is None:
+            continue
+        config, _ = run_settings.settings(run.proposer.record)
+        at_once = dataclasses.replace(knobs, chunk_size=knobs.set_size)
+        needed = candidate_memory.estimate(at_once, config, spec, rows, on_cpu=on_cpu)
+        if needed > free:
+            raise errors.UserError(
+                f"to propose --num_candidates={knobs.num_candidates} takes about "
+                f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} are free; take fewer"
+            )
+
+
+def _programs(run: TrainedRun) -> Any:
+    """Runs that are equal in this share compiled programs."""
+    other = run.proposer
+    settings = rundir.settings_hash(run.record)
+    return settings, other and (rundir.settings_hash(other.record), other.step)
 
 
 def _announce_time(runs: Sequence[TrainedRun], episodes: int) -> None:
@@ -211,7 +261,9 @@ def _batches(runs: Sequence[TrainedRun], size: int) -> Iterator[tuple[TrainedRun
     """Neighbors whose knobs alone differ, in traced numbers; ``size`` at most."""
 
     def kind(run: TrainedRun) -> Any:
-        return run.record["seeds"], jax.tree.structure(run.policies[0].knobs)
+        proposers = run.proposer.names() if run.proposer else None
+        knobs = jax.tree.structure(run.policies[0].knobs)
+        return run.record["seeds"], proposers, knobs
 
     for _, alike in itertools.groupby(runs, kind):
         while batch := tuple(itertools.islice(alike, size)):

@@ -21,7 +21,7 @@ from absl import flags
 
 from experiments.lib import cli, evaluations, knob_flags, reevaluation
 from experiments.lib.reevaluation import TrainedRun
-from gem_jax import algorithms, errors
+from gem_jax import algorithms, errors, proposing
 from gem_jax.training import rundir
 from gem_jax.utils import progress
 
@@ -54,9 +54,15 @@ def main(argv: list[str]) -> None:
     knobs = knob_flags.of_run(str(folders[0]))
     if not knob_flags.names(knobs):
         raise errors.UserError(f"the algorithm of {folders[0]} has no knobs to sweep")
+    proposer = cli.folder("proposer", _PROPOSER.value)
     ablations = _ablations(folders[0])
+    if proposer is not None:
+        ablations = {
+            name: setting
+            for name, setting in ablations.items()
+            if not proposing.without_effect(setting)
+        }
     settings = asked_settings(knob_flags.given_lists(knobs), ablations)
-    proposer = cli.folder(_PROPOSER.value)
     runs = [
         reevaluation.load(folder, _CHECKPOINT.value, proposer) for folder in folders
     ]
@@ -64,7 +70,7 @@ def main(argv: list[str]) -> None:
     runs = [run.with_knobs(knob_flags.given_plain(knobs)) for run in runs]
     variants = distinct(runs, settings)
     table = evaluations.Table(
-        pathlib.Path(_OUTPUT.value or folders[0] / evaluations.SWEEP),
+        pathlib.Path(_OUTPUT.value or folders[0] / _default_name(runs[0])),
         _EPISODES.value,
         runs[0].policies[0],
     )
@@ -93,6 +99,13 @@ def main(argv: list[str]) -> None:
     print(report.format_results(results))
     drawn = figures.draw(results, table.path, ablations)
     print(f"in {', '.join(map(str, [table.path, *drawn]))}")
+
+
+def _default_name(run: TrainedRun) -> str:
+    """Of the table, and of the figures beside it."""
+    if run.proposer is None:
+        return evaluations.SWEEP
+    return f"sweep_among_{run.proposer.record['algo']}.csv"
 
 
 def _ablations(folder: pathlib.Path) -> Mapping[str, Setting]:

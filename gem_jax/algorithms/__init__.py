@@ -42,7 +42,7 @@ def register(name: str, module: Any) -> None:
       name: for ``--algo`` and for run folders.
       module: with ``Config``, a frozen dataclass whose every field has a default,
         ``make`` and ``TINY``; perhaps ``get_config(task, preset)``, its settings by
-        task.
+        task, and ``with_proposer``, see ``gem_jax.proposing``.
 
     Raises:
       TypeError: the module lacks one of these.

@@ -18,7 +18,10 @@ from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _sampled
 from gem_jax.learners import batch_metrics, expectile_value, generative
+from gem_jax.ops import value as value_ops
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
+
+RULES = ("best", "implicit")
 
 
 @jax.tree_util.register_dataclass
@@ -30,10 +33,13 @@ class Knobs:
       num_candidates: N, samples of the behavior (static).
       sampling_steps: T, steps of each (static). IDQL's network has seen the times of
         its training alone: with another T it is asked between them.
+      rule: ``"best"`` executes the sample of the highest value (static);
+        ``"implicit"`` draws one as the policy would that the value belongs to.
     """
 
     num_candidates: int = dataclasses.field(default=32, metadata=_sampled.STATIC)
     sampling_steps: int = dataclasses.field(default=10, metadata=_sampled.STATIC)
+    rule: str = dataclasses.field(default="best", metadata=_sampled.STATIC)
 
     def validate(self) -> None:
         """Checks concrete knobs.
@@ -42,6 +48,10 @@ class Knobs:
           ValueError: a knob is out of range.
         """
         _sampled.require_counts(self, "num_candidates", "sampling_steps")
+        if self.rule not in RULES:
+            raise ValueError(
+                f"rule must be one of {', '.join(RULES)}, got {self.rule!r}"
+            )
 
     @property
     def set_size(self) -> int:
@@ -73,6 +83,7 @@ def make(
     behavior: generative.GenerativeLearner,
     values: expectile_value.ValueLearner,
     deployed: Callable[[expectile_value.ValueState], Params],
+    value_loss: Callable[[Array], Array],
 ) -> Algorithm:
     """Trains both on the same batches.
 
@@ -83,6 +94,7 @@ def make(
       behavior: the generative model.
       values: critics and value.
       deployed: the critics that choose.
+      value_loss: what the value minimizes, elementwise in Q - V.
     """
 
     propose = _sampled.make_propose(behavior)
@@ -102,9 +114,18 @@ def make(
         params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Knobs
     ) -> ActOutput:
         del t
-        candidates = _sampled.candidates(propose, params, key, observation, knobs)
+        propose_key, draw_key = jax.random.split(key)
+        candidates = _sampled.candidates(
+            propose, params, propose_key, observation, knobs
+        )
         q = jnp.min(values.apply(params.critic, observation, candidates), axis=0)
-        selection = inference.select(candidates, q)
+        if knobs.rule == "implicit":
+            weight = value_ops.implicit_weight(value_loss, q)
+            selection = inference.select(
+                candidates, jnp.log(weight), temperature=1.0, key=draw_key
+            )
+        else:
+            selection = inference.select(candidates, q)
         return ActOutput(selection.action, _sampled.audit(q, selection))
 
     return Algorithm(

@@ -36,8 +36,8 @@ class Config:
       num_steps: gradient steps.
       batch_size: transitions a step.
       hidden_sizes: widths of every network.
-      learning_rate: of the policy's Adam, to 0 along a cosine.
-      critic_learning_rate: of the critics', the same.
+      learning_rate: of the policy's Adam.
+      critic_learning_rate: of the critics'.
       max_grad_norm: to which gradients of the policy, and of the critics, are scaled
         down.
       discount: of the return.
@@ -159,12 +159,12 @@ class ActorParams(NamedTuple):
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
     network = bundle.from_module(NoisePerceptron(config.hidden_sizes, spec.action_size))
-    optimizer = _make_optimizer(config, config.learning_rate, config.max_grad_norm)
+    optimizer = _make_optimizer(config.learning_rate, config.max_grad_norm)
     critics = q_ensemble.make_q_learner(
         spec,
         # The learner's loss is the mean of the two errors, the reference's their sum:
         # Adam makes no difference between these, a bound does.
-        _make_optimizer(config, config.critic_learning_rate, config.max_grad_norm / 2),
+        _make_optimizer(config.critic_learning_rate, config.max_grad_norm / 2),
         hidden_sizes=config.hidden_sizes,
         num_critics=config.num_critics,
         discount=config.discount,
@@ -277,8 +277,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     )
 
 
-def _make_optimizer(
-    config: Config, rate: float, max_norm: float
-) -> optax.GradientTransformation:
-    schedule = optax.cosine_decay_schedule(rate, config.num_steps)
-    return optax.chain(optax.clip_by_global_norm(max_norm), optax.adam(schedule))
+def _make_optimizer(rate: float, max_norm: float) -> optax.GradientTransformation:
+    return optax.chain(optax.clip_by_global_norm(max_norm), optax.adam(rate))

@@ -114,9 +114,10 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         num_steps=config.sampling_steps,
         averaging_rate=config.averaging_rate,
     )
-    values = expectile_value.make_value_learner(config, spec, loss=_objective(config))
+    loss = _objective(config)
+    values = expectile_value.make_value_learner(config, spec, loss=loss)
     return _best_sample.make(
-        config, spec, behavior, values, lambda values: values.target_critic
+        config, spec, behavior, values, lambda values: values.target_critic, loss
     )
 
 

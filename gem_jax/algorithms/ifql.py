@@ -15,6 +15,7 @@ from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _best_sample
 from gem_jax.algorithms._best_sample import Knobs as Knobs
 from gem_jax.learners import checks, expectile_value, flow_policy
+from gem_jax.ops import value as value_ops
 from gem_jax.types import EnvSpec
 
 
@@ -83,4 +84,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         ),
         expectile_value.make_value_learner(config, spec),
         lambda values: values.critic.params,
+        lambda residual: value_ops.expectile_loss(residual, config.expectile),
     )

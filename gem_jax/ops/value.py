@@ -6,10 +6,16 @@ raise ``ValueError``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 
 from gem_jax.ops import _shapes
 from gem_jax.types import Array
+
+_HALVINGS = 30  # of an interval, beyond which float32 sees no difference
+_LEAST_RESIDUAL = 1e-6
 
 
 def td_target(
@@ -45,6 +51,49 @@ def exponential_loss(residual: Array, temperature: float) -> Array:
     scaled = residual / temperature
     bounded = jnp.minimum(scaled, 5.0)
     return jnp.exp(bounded) * (1.0 + scaled - bounded) - scaled
+
+
+def minimizer(loss: Callable[[Array], Array], values: Array) -> Array:
+    """The v of least ``sum loss(values - v)``: mean, expectile, quantile and the like.
+
+    Args:
+      loss: convex, elementwise, with its minimum at 0.
+      values: `[N]`.
+
+    Returns:
+      `[]`, between the least and the greatest value, to float32's precision.
+    """
+    slope = jax.vmap(jax.grad(loss))
+
+    def halve(bounds: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
+        low, high = bounds
+        middle = 0.5 * (low + high)
+        above = jnp.sum(slope(values - middle)) > 0.0  # the minimum lies higher
+        return (jnp.where(above, middle, low), jnp.where(above, high, middle)), None
+
+    bounds = jnp.min(values), jnp.max(values)
+    (low, high), _ = jax.lax.scan(halve, bounds, None, length=_HALVINGS)
+    return 0.5 * (low + high)
+
+
+def implicit_weight(loss: Callable[[Array], Array], q: Array) -> Array:
+    """|f'(Q - V)| / |Q - V| of each action (IDQL, Eq. 8): the actor behind a value.
+
+    V is what the loss f makes of these actions' values, as samples of the behavior: a
+    mean under these weights is V.
+
+    Args:
+      loss: f, convex, elementwise, with its minimum at 0.
+      q: `[N]`.
+
+    Returns:
+      `[N]`, at least 0, not normalized.
+    """
+    residual = q - minimizer(loss, q)
+    # At V itself the limit from above.
+    near = jnp.abs(residual) < _LEAST_RESIDUAL
+    residual = jnp.where(near, _LEAST_RESIDUAL, residual)
+    return jax.vmap(jax.grad(loss))(residual) / residual
 
 
 def lower_confidence_bound(q_values: Array, kappa: Array | float) -> Array:

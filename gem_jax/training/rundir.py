@@ -55,7 +55,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
         content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise errors.UserError(
-            f"no {path.name} in {path.parent}; is --workdir a run folder?"
+            f"no {path.name} in {path.parent}; is it a run folder?"
         ) from None
     except OSError as error:
         raise errors.UserError(f"cannot read {path}: {error.strerror}") from None

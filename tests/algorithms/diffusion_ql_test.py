@@ -13,8 +13,8 @@ from gem_jax.algorithms import diffusion_ql
 from gem_jax.testing import fakes
 
 T = 2
+KEYS = (0, 1)  # without and with the critics swapped
 CONFIG = diffusion_ql.Config(
-    num_steps=40,
     hidden_sizes=(5, 4),
     learning_rate=0.005,
     critic_learning_rate=0.004,
@@ -104,8 +104,7 @@ class Oracle:
             return ((self.q(params, rows.observation, rows.action) - goal) ** 2).mean()
 
         metrics = {"critic/loss": critic_loss(self.critic.params)}
-        rate = descent.cosine_decay(0.004, self.critic.count, 40, 0.0)
-        self.critic.descend(critic_loss, rate, 0.2 / 2)
+        self.critic.descend(critic_loss, 0.004, 0.2 / 2)
 
         clone_key, sample_key, order_key = jax.random.split(actor_key, 3)
         noise_key, time_key = jax.random.split(clone_key)
@@ -136,8 +135,7 @@ class Oracle:
             "actor/cloning_loss": cloning,
             "actor/q": q,
         }
-        rate = descent.cosine_decay(0.005, self.actor.count, 40, 0.0)
-        self.actor.descend(actor_loss, rate, 0.2)
+        self.actor.descend(actor_loss, 0.005, 0.2)
         descent.polyak(self.target_critic, self.critic.params, 0.3)
         if step % 2 == 0 and step >= 1:
             descent.polyak(self.target_actor, self.actor.params, 0.25)
@@ -160,8 +158,9 @@ def test_updates():
     state = start(algorithm)
     oracle = Oracle(state)
     update = jax.jit(algorithm.phases[0].update)
-    for step in (0, 2):
-        rows, key = comparison.batch(step), jax.random.key(step)
+    for step, number in ((0, 0), (2, 1)):
+        rows, key = comparison.batch(step), jax.random.key(KEYS[number])
+        assert bool(jax.random.bernoulli(_ordering(key))) == bool(number)
         expected = oracle.step(comparison.widened(rows), key, step)
         state, metrics = update(state, key, rows, step)
         comparison.assert_metrics(metrics, expected)
@@ -170,6 +169,18 @@ def test_updates():
         comparison.assert_params(state.values.target_critic, oracle.target_critic)
         comparison.assert_params(state.target_actor, oracle.target_actor)
     assert oracle.actor.shrunk and oracle.critic.shrunk
+    # The slow copy moves at every other step, from step 1 on.
+    for step, moves in ((0, False), (1, False), (2, True), (3, False)):
+        after, _ = update(state, key, rows, step)
+        pairs = zip(
+            *map(jax.tree.leaves, (after.target_actor, state.target_actor)), strict=True
+        )
+        assert any((a != b).any() for a, b in pairs) == moves
+
+
+def _ordering(key):
+    """The key by which the two critics are swapped, of the one for an update."""
+    return jax.random.split(jax.random.split(key)[1], 3)[2]
 
 
 def test_acting_draws_one_of_its_samples_by_their_values():

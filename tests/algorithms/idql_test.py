@@ -15,7 +15,7 @@ from gem_jax.ops import value
 from gem_jax.testing import fakes
 
 CONFIG = idql.Config(
-    num_steps=40,
+    num_steps=4,
     hidden_sizes=(5, 4),
     learning_rate=0.005,
     discount=0.9,
@@ -79,7 +79,7 @@ def test_updates():
 
         _, expected = values.step(wide)
         expected["behavior/loss"] = loss(oracle.params)
-        oracle.descend(loss, descent.cosine_decay(0.005, step, 40, 0.0))
+        oracle.descend(loss, descent.cosine_decay(0.005, step, 4, 0.0))
         descent.polyak(average, oracle.params, 0.25)
         state, metrics = update(state, key, rows, step)
         comparison.assert_metrics(metrics, expected)
@@ -131,6 +131,28 @@ def test_minima_of_the_value_losses(objective):
     np.testing.assert_allclose(found, expected[objective], atol=2e-3)
 
 
+@pytest.mark.parametrize("objective", idql.OBJECTIVES)
+def test_implicit_weights_have_their_mean_at_the_value(objective):
+    """E_w[Q] = V: what makes the policy the value's own (IDQL, section 4.1)."""
+    q = jnp.array([0.3, -1.0, 2.0, 0.5, 0.9])
+    loss = idql._objective(dataclasses.replace(CONFIG, objective=objective))
+    weight = np.asarray(value.implicit_weight(loss, q), np.float64)
+    level = float(value.minimizer(loss, q))
+    assert (weight > 0).all()
+    # A quantile is one of the values, whose weight is nearly all there is.
+    tolerance = 1e-3 if objective == "quantile" else 1e-5
+    np.testing.assert_allclose((weight * q).sum() / weight.sum(), level, atol=tolerance)
+
+
+def test_implicit_weights_by_hand():
+    """Above the expectile weights are tau, below 1 - tau; equal values weigh alike."""
+    loss = idql._objective(dataclasses.replace(CONFIG, expectile=0.8))
+    weight = value.implicit_weight(loss, jnp.array([0.0, 0.0, 1.0]))
+    np.testing.assert_allclose(weight / weight[2], [0.25, 0.25, 1.0], rtol=1e-5)
+    same = value.implicit_weight(loss, jnp.full(4, 7.0))
+    np.testing.assert_allclose(same / same[0], 1.0, rtol=1e-5)
+
+
 def test_it_executes_the_rewarded_mode():
     config = idql.Config(
         num_steps=600,
@@ -144,13 +166,15 @@ def test_it_executes_the_rewarded_mode():
     algorithm = idql.make(config, fakes.BANDIT_SPEC)
     play = two_modes.train(algorithm)
 
-    def act(num_candidates):
-        return play(idql.Knobs(num_candidates, 5))
+    def act(num_candidates, rule="best"):
+        return play(idql.Knobs(num_candidates, 5, rule))
 
     one = act(1)
     assert 0.35 < np.mean(one > 0) < 0.65
     assert np.mean(np.abs(one) > 0.35) > 0.7  # five steps are coarse
     assert np.mean(act(16) > 0.2) > 0.95
+    # Weights 0.7 and 0.3 of two modes equally often.
+    assert 0.6 < np.mean(act(16, "implicit") > 0.2) < 0.8
 
 
 @pytest.mark.parametrize(
@@ -163,3 +187,8 @@ def test_it_executes_the_rewarded_mode():
 def test_bad_settings_name_the_field(field, bad):
     with pytest.raises(ValueError, match=field):
         idql.Config(**{field: bad})
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="rule must be one of best, implicit"):
+        idql.Knobs(rule="worst").validate()

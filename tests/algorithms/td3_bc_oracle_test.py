@@ -5,6 +5,7 @@ import numpy as np
 from oracles import comparison, descent, networks
 
 from gem_jax.algorithms import td3_bc
+from gem_jax.types import DISCOUNT
 
 
 class Oracle:
@@ -20,7 +21,8 @@ class Oracle:
         action = networks.policy(self.target_actor, rows.next_observation)
         action = np.clip(action + np.clip(noise, -0.3, 0.3), -1, 1)
         low = networks.critics(self.target_critic, rows.next_observation, action).min(0)
-        goal = rows.reward + 0.9 * np.where(rows.terminal, 0, low)
+        discount = rows.extras[DISCOUNT]
+        goal = rows.reward + discount * np.where(rows.terminal, 0, low)
 
         def critic_loss(params):
             q = networks.critics(params, rows.observation, rows.action)
@@ -65,6 +67,8 @@ def test_updates():
     update = jax.jit(algorithm.phases[0].update)
     for step in range(4):
         rows, key = comparison.batch(step), jax.random.key(step)
+        spans = np.arange(len(rows.reward)) % 3 + 1  # rewards in each target
+        rows = rows._replace(extras={DISCOUNT: np.float32(0.9) ** spans})
         noise = 0.4 * np.asarray(jax.random.normal(key, rows.action.shape), np.float64)
         assert (np.abs(noise) > 0.3).any() and (np.abs(noise) < 0.3).any()
         state, metrics = update(state, key, rows, step)

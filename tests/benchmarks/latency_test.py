@@ -43,12 +43,15 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--methods=gen"], "unknown --methods='gen'; choose one of bc, empo, gem,"),
-        (["--methods="], "unknown --methods=''; choose one of bc, empo, gem,"),
+        (
+            ["--methods=gen"],
+            "unknown --methods='gen'; choose one of bc, diffusion_ql, empo,",
+        ),
+        (["--methods="], "unknown --methods=''; choose one of bc, diffusion_ql, empo,"),
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),
-        (["--workdir=/nowhere"], "is --workdir a run folder"),
+        (["--workdir=/nowhere"], "is it a run folder"),
         (["--num_candidates=999999999999"], "candidates fit"),
         (["--critic_dtype=float8"], "critic_dtype must be one of"),
         (["extra"], "unexpected argument"),

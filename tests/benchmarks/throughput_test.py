@@ -35,7 +35,10 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--methods=gen"], "unknown --methods='gen'; choose one of bc, empo, gem,"),
+        (
+            ["--methods=gen"],
+            "unknown --methods='gen'; choose one of bc, diffusion_ql, empo,",
+        ),
         (["--envs=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--num_seeds=0"], "--num_seeds takes whole numbers from 1 on, got '0'"),
     ],

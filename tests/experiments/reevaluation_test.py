@@ -75,7 +75,7 @@ def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
 
 
 def test_bad_loads_and_observations_are_refused(finished, tmp_path):
-    with pytest.raises(errors.UserError, match="is --workdir a run folder"):
+    with pytest.raises(errors.UserError, match="is it a run folder"):
         gem_jax.load(tmp_path)
     (tmp_path / "config.json").write_text('{"algo": "gem", "format": 3}')
     with pytest.raises(errors.UserError, match="does not describe a run"):

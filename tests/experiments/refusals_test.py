@@ -16,7 +16,10 @@ from gem_jax.training import rundir
     ("flags", "named"),
     [
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
-        (["--env=maze2d-umaze-v1", "--algo=gen"], "choose one of bc, empo, gem"),
+        (
+            ["--env=maze2d-umaze-v1", "--algo=gen"],
+            "choose one of bc, diffusion_ql, empo",
+        ),
         (["--env=maze2d-umaze-v1", "--config.kapa=1"], "--config.kapa; gem has"),
         (["--env=maze2d-umaze-v1", "--sede=1"], "sede"),
         (["--env=maze2d-umaze-v1", "--preset=quick"], "paper, laptop, smoke"),

@@ -16,11 +16,17 @@ TESTS = {
         "tests/ops/returns_test.py",
         SHAPES,
     ],
+    "gem_jax/ops/diffusion.py": [
+        "tests/ops/diffusion_test.py",
+        "tests/algorithms/diffusion_ql_test.py",
+        SHAPES,
+    ],
     "gem_jax/ops/*": [
         "tests/ops/value_test.py",
         "tests/inference/bad_values_test.py",
         SHAPES,
     ],
+    "gem_jax/proposing.py": ["tests/experiments/proposing_test.py"],
     "gem_jax/inference/*": ["tests/inference", "tests/algorithms/gem_act_test.py"],
     "gem_jax/clustering/scores.py": ["tests/clustering/scores_test.py"],
     "gem_jax/clustering/settings.py": [
@@ -115,7 +121,10 @@ TESTS = {
         "tests/algorithms/idql_test.py",
         "tests/algorithms/diffusion_ql_test.py",
     ],
-    "gem_jax/learners/flow_policy.py": ["tests/algorithms/ifql_test.py"],
+    "gem_jax/learners/flow_policy.py": [
+        "tests/algorithms/ifql_test.py",
+        "tests/algorithms/fql_test.py",
+    ],
     "gem_jax/learners/held_out.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/batch_metrics.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/*": [

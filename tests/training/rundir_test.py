@@ -26,7 +26,7 @@ def test_numbers_that_json_lacks_are_null(tmp_path):
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
-    with pytest.raises(errors.UserError, match="is --workdir a run folder"):
+    with pytest.raises(errors.UserError, match="is it a run folder"):
         rundir.read_json(tmp_path / "config.json")
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(errors.UserError, match="config.json is not JSON"):

@@ -84,15 +84,19 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             occupied=jnp.isin(jnp.arange(config.num_clusters), state.label),
         )
 
+    def log_share(params: ActorParams, observation: Array) -> Array:
+        """The classifier's log-probabilities `[K]`; none where nothing was learned."""
+        log_prob = parts.clusterer.classify(params.classifier, observation)
+        return jnp.where(params.occupied, log_prob, -jnp.inf)
+
     def act(
         params: ActorParams, key: PRNGKey, observation: Array, t: Array, knobs: Any
     ) -> ActOutput:
         del key, t, knobs
         means = parts.clusterer.policy(params.policy, observation).mean  # [K, A]
-        log_prob = parts.clusterer.classify(params.classifier, observation)
         cluster = choice_learner.best_in_distribution(
             parts.choice.apply(params.choice, observation),
-            jnp.where(params.occupied, log_prob, -jnp.inf),  # Q_H of none is untrained
+            log_share(params, observation),
             config.support_ratio,
         )
         audit = {"cluster": cluster.astype(jnp.float32)}
@@ -101,11 +105,14 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def propose(
         params: ActorParams, key: PRNGKey, observation: Array, n: int, knobs: Any
     ) -> Array:
-        """Each from the improved policy of a cluster, any that has trajectories."""
+        """Each from the improved policy of a cluster, any that ``act`` may choose."""
         del knobs
         cluster_key, noise_key = jax.random.split(key)
         policy = parts.clusterer.policy(params.policy, observation)  # K of them
-        logits = jnp.where(params.occupied, 0.0, -jnp.inf)
+        admitted = choice_learner.in_distribution(
+            log_share(params, observation), config.support_ratio
+        )
+        logits = jnp.where(admitted, 0.0, -jnp.inf)
         cluster = jax.random.categorical(cluster_key, logits, shape=(n,))
         noise = jax.random.normal(noise_key, (n, spec.action_size), jnp.float32)
         return policy.mean[cluster] + jnp.exp(policy.log_std[cluster]) * noise

@@ -54,9 +54,13 @@ def best_in_distribution(q: Array, log_prob: Array, ratio: float) -> Array:
       log_prob: log q(z|s) of the classifier.
       ratio: b >= 1, so that ID(s) is never empty (erratum 6).
     """
+    return jnp.argmax(jnp.where(in_distribution(log_prob, ratio), q, -jnp.inf), axis=-1)
+
+
+def in_distribution(log_prob: Array, ratio: float) -> Array:
+    """Whether a cluster is in ID(s), `[..., K]`; see ``best_in_distribution``."""
     best = jnp.max(log_prob, axis=-1, keepdims=True)
-    inside = log_prob >= best - jnp.log(ratio)
-    return jnp.argmax(jnp.where(inside, q, -jnp.inf), axis=-1)
+    return log_prob >= best - jnp.log(ratio)
 
 
 def make_choice_learner(
