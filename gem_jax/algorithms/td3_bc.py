@@ -6,18 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
-from gem_jax import train_state
-from gem_jax.algorithm import Algorithm, Phase, act_by
-from gem_jax.learners import batch_metrics, checks, q_ensemble
-from gem_jax.learners.q_ensemble import QState
-from gem_jax.networks import bundle, deterministic
-from gem_jax.train_state import TrainState
-from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.algorithm import Algorithm
+from gem_jax.algorithms import _td3
+from gem_jax.learners import checks
+from gem_jax.types import Array, EnvSpec, Transition
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,93 +61,16 @@ TINY: Mapping[str, Any] = dict(
 )
 
 
-@flax.struct.dataclass
-class State:
-    """Attributes:
-    actor: the deterministic policy.
-    target_actor: its slow copy.
-    critic: the ensemble, leading axis `E`.
-    target_critic: its slow copy.
-    """
-
-    actor: TrainState
-    target_actor: Params
-    critic: TrainState
-    target_critic: Params
-
-
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    policy = bundle.from_module(
-        deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
-    )
-    optimizer = optax.adam(config.learning_rate)
-    critics = q_ensemble.make_q_learner(
-        spec,
-        optimizer,
-        hidden_sizes=config.hidden_sizes,
-        num_critics=config.num_critics,
-        discount=config.discount,
-    )
 
-    def init(key: PRNGKey) -> State:
-        actor_key, critic_key = jax.random.split(key)
-        actor = policy.init(actor_key, jnp.zeros(spec.observation_size))
-        q = critics.init(critic_key)
-        return State(
-            actor=train_state.create(actor, optimizer),
-            target_actor=jax.tree.map(jnp.copy, actor),
-            critic=q.critic,
-            target_critic=q.target_critic,
-        )
+    def actor_loss(action: Array, q: Array, batch: Transition):
+        """|pi(s) - a|^2 / A - alpha Q_0(s, pi(s)) / mean |Q_0|."""
+        first = q[0]
+        scale = config.alpha / jax.lax.stop_gradient(jnp.mean(jnp.abs(first)))
+        loss = jnp.mean((action - batch.action) ** 2) - scale * jnp.mean(first)
+        return loss, {"actor/loss": loss}
 
-    def target(state: State, key: PRNGKey, batch: Transition) -> Array:
-        """r + discount (1 - d) min Q(s', a'), a' smoothed by clipped noise."""
-        shape = batch.action.shape
-        noise = config.policy_noise * jax.random.normal(key, shape, jnp.float32)
-        noise = jnp.clip(noise, -config.noise_clip, config.noise_clip)
-        action = policy.apply(state.target_actor, batch.next_observation) + noise
-        action = jnp.clip(action, -1.0, 1.0)
-        q = critics.apply(state.target_critic, batch.next_observation, action)
-        return critics.target(batch, jnp.min(q, axis=0))
-
-    def actor_loss(params: Params, q_params: Params, batch: Transition) -> Array:
-        action = policy.apply(params, batch.observation)
-        q = critics.apply(q_params, batch.observation, action)[0]
-        scale = config.alpha / jax.lax.stop_gradient(jnp.mean(jnp.abs(q)))
-        return jnp.mean((action - batch.action) ** 2) - scale * jnp.mean(q)
-
-    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
-        due = step % config.actor_period == 0
-        rate = jnp.where(due, config.polyak, 0.0)
-        new_q, metrics = critics.update(
-            QState(state.critic, state.target_critic),
-            batch,
-            target(state, key, batch),
-            rate,
-        )
-        error, grads = jax.value_and_grad(actor_loss)(
-            state.actor.params, new_q.critic.params, batch
-        )
-        moved = train_state.apply_gradients(state.actor, grads, optimizer)
-        new_actor = jax.tree.map(
-            lambda new, old: jnp.where(due, new, old), moved, state.actor
-        )
-        new_state = State(
-            actor=new_actor,
-            target_actor=train_state.polyak(state.target_actor, new_actor.params, rate),
-            critic=new_q.critic,
-            target_critic=new_q.target_critic,
-        )
-        return new_state, {**batch_metrics.means(metrics), "actor/loss": error}
-
-    phase = Phase("policy", config.num_steps, config.batch_size, update)
-    return Algorithm(
-        spec,
-        init,
-        (phase,),
-        lambda state: state.actor.params,
-        act_by(policy.apply),
-        normalize_observations=config.normalize_observations,
-        n_step_discount=config.discount,
-    )
+    rate = config.learning_rate
+    algorithm = _td3.make(config, spec, actor_loss, actor_rate=rate, critic_rate=rate)
+    return algorithm._replace(n_step_discount=config.discount)
