@@ -17,7 +17,7 @@ def test_public_names():
     ]
     assert algorithms.names() == [
         *("bc", "diffusion_ql", "empo", "fql", "gem", "idql", "ifql", "iql", "lom"),
-        *("sfbc", "td3_bc"),
+        *("rebrac", "sfbc", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "load", "read"),

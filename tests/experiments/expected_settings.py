@@ -1,6 +1,6 @@
 """Every setting, written from the references and not from the code.
 
-IQL, TD3+BC and BC: the public configurations behind the published tables (hopper-medium
+IQL, TD3+BC, ReBRAC and BC: the public configurations behind the published tables (hopper-medium
 and -medium-replay have a deterministic actor, normalized returns and a slow target).
 EMPO: Table 4 of its paper. LOM, SfBC, FQL and Diffusion-QL: their authors'
 implementations. GEM: IQL's where its paper says none, and README's choices.
@@ -130,6 +130,24 @@ PAPER = {
         normalize_observations=True,
         num_candidates=32,
         sampling_steps=10,
+    ),
+    "rebrac": dict(
+        num_steps=MILLION,
+        batch_size=1024,
+        hidden_sizes=(256, 256, 256),
+        actor_learning_rate=1e-3,
+        critic_learning_rate=1e-3,
+        num_critics=2,
+        critic_layer_norm=True,
+        discount=0.99,
+        polyak=0.005,
+        actor_cloning=0.001,
+        critic_cloning=0.01,
+        reward_scale=1.0,
+        policy_noise=0.2,
+        noise_clip=0.5,
+        actor_period=2,
+        normalize_observations=False,
     ),
     "fql": dict(
         num_steps=500_000,
@@ -291,7 +309,61 @@ _LOM = {
         hidden_sizes=(64, 64, 64), behavior_hidden_sizes=(64, 64, 64), discount=0.999
     ),
 }
+
+
+def _rebrac(actor, critic):
+    return dict(actor_cloning=actor, critic_cloning=critic)
+
+
+_REBRAC = {
+    "antmaze": dict(
+        batch_size=256,
+        actor_learning_rate=3e-4,
+        critic_learning_rate=5e-5,
+        discount=0.999,
+        reward_scale=100.0,
+    ),
+    "maze2d": dict(
+        batch_size=256,
+        actor_learning_rate=3e-4,
+        critic_learning_rate=3e-4,
+        actor_cloning=0.003,
+        critic_cloning=0.001,
+    ),
+    "navigation": dict(
+        batch_size=256,
+        hidden_sizes=(64, 64, 64),
+        actor_learning_rate=3e-4,
+        critic_learning_rate=3e-4,
+        discount=0.999,
+    ),
+    "halfcheetah-random-v2": _rebrac(0.001, 0.1),
+    "halfcheetah-medium-v2": _rebrac(0.001, 0.01),
+    "halfcheetah-expert-v2": _rebrac(0.01, 0.01),
+    "halfcheetah-medium-expert-v2": _rebrac(0.01, 0.1),
+    "halfcheetah-medium-replay-v2": _rebrac(0.01, 0.001),
+    "halfcheetah-full-replay-v2": _rebrac(0.001, 0.1),
+    "hopper-random-v2": _rebrac(0.001, 0.01),
+    "hopper-medium-v2": _rebrac(0.01, 0.01),
+    "hopper-expert-v2": _rebrac(0.1, 0.1),
+    "hopper-medium-expert-v2": _rebrac(0.1, 0.01),
+    "hopper-medium-replay-v2": _rebrac(0.05, 0.5),
+    "hopper-full-replay-v2": _rebrac(0.01, 0.01),
+    "walker2d-random-v2": _rebrac(0.01, 0.0),
+    "walker2d-medium-v2": _rebrac(0.05, 0.1),
+    "walker2d-expert-v2": _rebrac(0.01, 0.5),
+    "walker2d-medium-expert-v2": _rebrac(0.01, 0.01),
+    "walker2d-medium-replay-v2": _rebrac(0.05, 0.01),
+    "walker2d-full-replay-v2": _rebrac(0.01, 0.01),
+    "antmaze-umaze-v2": _rebrac(0.003, 0.002),
+    "antmaze-umaze-diverse-v2": _rebrac(0.003, 0.001),
+    "antmaze-medium-play-v2": _rebrac(0.001, 0.0005),
+    "antmaze-medium-diverse-v2": _rebrac(0.001, 0.0),
+    "antmaze-large-play-v2": _rebrac(0.002, 0.001),
+    "antmaze-large-diverse-v2": _rebrac(0.002, 0.002),
+}
 WHERE = {
+    "rebrac": _REBRAC,
     "lom": _LOM,
     "idql": {
         "antmaze": dict(expectile=0.9),
@@ -414,6 +486,8 @@ FEWER = {
     ("idql", "smoke"): dict(batch_size=256, critic_layer_norm=True),
     ("ifql", "laptop"): dict(hidden_sizes=(256, 256)),
     ("ifql", "smoke"): dict(hidden_sizes=(256, 256)),
+    ("rebrac", "laptop"): dict(batch_size=256, hidden_sizes=(256, 256)),
+    ("rebrac", "smoke"): dict(batch_size=256, hidden_sizes=(256, 256)),
     ("fql", "laptop"): dict(hidden_sizes=(256, 256)),
     ("fql", "smoke"): dict(hidden_sizes=(256, 256)),
     ("diffusion_ql", "laptop"): {},
@@ -443,7 +517,9 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
-    if algo in ("lom", "ifql", "fql") and suite == "navigation":  # as under ``paper``
+    if (
+        algo in ("lom", "ifql", "fql", "rebrac") and suite == "navigation"
+    ):  # as under ``paper``
         expected |= where[suite]
     if algo == "sfbc":  # two generations share the gradient steps
         expected |= {"num_steps": expected["num_steps"] // 2}

@@ -82,6 +82,15 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/ifql_test.py",
     ],
+    "gem_jax/algorithms/_td3.py": [
+        "tests/algorithms/td3_bc_oracle_test.py",
+        "tests/algorithms/td3_bc_test.py",
+        "tests/algorithms/rebrac_test.py",
+    ],
+    "gem_jax/algorithms/rebrac.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/rebrac_test.py",
+    ],
     "gem_jax/algorithms/fql.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/fql_test.py",
