@@ -1,7 +1,8 @@
 """Every setting, written from the references and not from the code.
 
-IQL, TD3+BC, ReBRAC and BC: the public configurations behind the published tables (hopper-medium
-and -medium-replay have a deterministic actor, normalized returns and a slow target).
+IQL, TD3+BC, AWAC, ReBRAC and BC: the public configurations behind the published tables
+(hopper-medium and -medium-replay have, for IQL, a deterministic actor, normalized returns
+and a slow target).
 EMPO: Table 4 of its paper. LOM, SfBC, FQL and Diffusion-QL: their authors'
 implementations. GEM: IQL's where its paper says none, and README's choices.
 """
@@ -130,6 +131,21 @@ PAPER = {
         normalize_observations=True,
         num_candidates=32,
         sampling_steps=10,
+    ),
+    "awac": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        hidden_sizes=(256, 256, 256),
+        learning_rate=3e-4,
+        num_critics=2,
+        critic_layer_norm=False,
+        discount=0.99,
+        temperature=1 / 3,
+        max_weight=100.0,
+        polyak=0.005,
+        log_std_min=-20.0,
+        log_std_max=2.0,
+        normalize_observations=True,
     ),
     "rebrac": dict(
         num_steps=MILLION,
@@ -363,6 +379,11 @@ _REBRAC = {
     "antmaze-large-diverse-v2": _rebrac(0.002, 0.002),
 }
 WHERE = {
+    "awac": {
+        "antmaze": dict(temperature=0.1),
+        "maze2d": dict(temperature=0.1),
+        "navigation": dict(temperature=0.1, hidden_sizes=(64, 64, 64), discount=0.999),
+    },
     "rebrac": _REBRAC,
     "lom": _LOM,
     "idql": {
@@ -486,6 +507,8 @@ FEWER = {
     ("idql", "smoke"): dict(batch_size=256, critic_layer_norm=True),
     ("ifql", "laptop"): dict(hidden_sizes=(256, 256)),
     ("ifql", "smoke"): dict(hidden_sizes=(256, 256)),
+    ("awac", "laptop"): dict(hidden_sizes=(256, 256), critic_layer_norm=True),
+    ("awac", "smoke"): dict(hidden_sizes=(256, 256), critic_layer_norm=True),
     ("rebrac", "laptop"): dict(batch_size=256, hidden_sizes=(256, 256)),
     ("rebrac", "smoke"): dict(batch_size=256, hidden_sizes=(256, 256)),
     ("fql", "laptop"): dict(hidden_sizes=(256, 256)),
@@ -517,9 +540,8 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
-    if (
-        algo in ("lom", "ifql", "fql", "rebrac") and suite == "navigation"
-    ):  # as under ``paper``
+    as_paper = ("awac", "lom", "ifql", "fql", "rebrac")
+    if algo in as_paper and suite == "navigation":
         expected |= where[suite]
     if algo == "sfbc":  # two generations share the gradient steps
         expected |= {"num_steps": expected["num_steps"] // 2}

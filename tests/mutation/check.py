@@ -82,6 +82,10 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/ifql_test.py",
     ],
+    "gem_jax/algorithms/awac.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/awac_test.py",
+    ],
     "gem_jax/algorithms/_td3.py": [
         "tests/algorithms/td3_bc_oracle_test.py",
         "tests/algorithms/td3_bc_test.py",
