@@ -1,8 +1,8 @@
 """Every setting, written from the references and not from the code.
 
 IQL, TD3+BC, AWAC, ReBRAC and BC: the public configurations behind the published tables
-(hopper-medium and -medium-replay have, for IQL, a deterministic actor, normalized returns
-and a slow target).
+(for IQL hopper-medium and -medium-replay have a deterministic actor, normalized
+returns and a slow target).
 EMPO: Table 4 of its paper. LOM, SfBC, FQL and Diffusion-QL: their authors'
 implementations. GEM: IQL's where its paper says none, and README's choices.
 """
