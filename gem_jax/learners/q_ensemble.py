@@ -29,13 +29,17 @@ class QState:
     target_critic: Params
 
 
+PenaltyFn = Callable[[Params], Array]  # of the members' parameters, to a number
+
+
 class QLearner(NamedTuple):
     """Attributes:
     init: key to state.
     target: (batch, next value `[B]`) to ``r + discount (1 - d) next value``, with the
       batch's own discount where it has one.
-    update: (state, batch, target `[B]`, polyak's rate, weight) to (state, metrics
-      `[B]`); ``weight`` `[B]` multiplies the squared errors.
+    update: (state, batch, target `[B]`, polyak's rate, weight, penalty) to (state,
+      metrics `[B]`); ``weight`` `[B]` multiplies the squared errors, and ``penalty``,
+      a function of the parameters, is added to the loss.
     apply: (params, observation, action) to Q `[E, ...]`; pairs, or one state and many
       actions.
     """
@@ -80,12 +84,21 @@ def make_q_learner(
         steps = batch.extras.get(DISCOUNT, discount)
         return value_ops.td_target(batch.reward, batch.terminal, next_value, steps)
 
-    def loss(params: Params, batch: Transition, y: Array, weight: Array | None):
+    def loss(
+        params: Params,
+        batch: Transition,
+        y: Array,
+        weight: Array | None,
+        penalty: PenaltyFn | None,
+    ):
         q = network.apply(params, batch.observation, batch.action)
         squares = (q - y[None]) ** 2
         if weight is not None:
             squares = weight[None] * squares
-        return jnp.mean(squares), (jnp.mean(squares, axis=0), jnp.mean(q, axis=0))
+        total = jnp.mean(squares)
+        if penalty is not None:
+            total = total + penalty(params)
+        return total, (jnp.mean(squares, axis=0), jnp.mean(q, axis=0))
 
     def update(
         state: QState,
@@ -93,9 +106,10 @@ def make_q_learner(
         y: Array,
         rate: Array | float,
         weight: Array | None = None,
+        penalty: PenaltyFn | None = None,
     ) -> tuple[QState, PerTransition]:
         grads, (losses, q) = jax.grad(loss, has_aux=True)(
-            state.critic.params, batch, y, weight
+            state.critic.params, batch, y, weight, penalty
         )
         new = train_state.apply_gradients(state.critic, grads, optimizer)
         target_critic = train_state.polyak(state.target_critic, new.params, rate)

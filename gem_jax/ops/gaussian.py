@@ -45,6 +45,17 @@ def sample(key: PRNGKey, gaussian: Gaussian) -> Array:
     return gaussian.mean + jnp.exp(gaussian.log_std) * noise
 
 
+def squashed_sample(key: PRNGKey, gaussian: Gaussian) -> tuple[Array, Array]:
+    """tanh of a draw for each batch row, `[..., A]`, and its log-density `[...]`.
+
+    The density is that of the squashed variable (SAC, appendix C), with the logarithm
+    of tanh's slope in a form that stays finite where float32 has no slope left.
+    """
+    raw = sample(key, gaussian)
+    log_slope = 2.0 * (math.log(2.0) - raw - jax.nn.softplus(-2.0 * raw))
+    return jnp.tanh(raw), log_prob(gaussian, raw) - jnp.sum(log_slope, axis=-1)
+
+
 def _check(gaussian: Gaussian) -> None:
     shape = gaussian.mean.shape
     _shapes.axes("gaussian.mean", gaussian.mean, "[..., A]")

@@ -63,6 +63,7 @@ def minimizer(loss: Callable[[Array], Array], values: Array) -> Array:
     Returns:
       `[]`, between the least and the greatest value, to float32's precision.
     """
+    _shapes.axes("values", values, "[N]")
     slope = jax.vmap(jax.grad(loss))
 
     def halve(bounds: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
@@ -89,6 +90,7 @@ def implicit_weight(loss: Callable[[Array], Array], q: Array) -> Array:
     Returns:
       `[N]`, at least 0, not normalized.
     """
+    _shapes.axes("q", q, "[N]")
     residual = q - minimizer(loss, q)
     # At V itself the limit from above.
     near = jnp.abs(residual) < _LEAST_RESIDUAL

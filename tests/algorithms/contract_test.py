@@ -17,7 +17,7 @@ def test_contract(name, check, tmp_path):
 
 
 def test_unknown_algorithm_lists_the_known():
-    with pytest.raises(errors.UserError, match="choose one of awac, bc, diffusion_ql"):
+    with pytest.raises(errors.UserError, match="choose one of awac, bc, cql"):
         algorithms.config_class("sac")
 
 

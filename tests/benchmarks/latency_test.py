@@ -45,9 +45,9 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
     [
         (
             ["--methods=gen"],
-            "unknown --methods='gen'; choose one of awac, bc, diffusion_ql,",
+            "unknown --methods='gen'; choose one of awac, bc, cql,",
         ),
-        (["--methods="], "unknown --methods=''; choose one of awac, bc, diffusion_ql,"),
+        (["--methods="], "unknown --methods=''; choose one of awac, bc, cql,"),
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),

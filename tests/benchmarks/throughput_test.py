@@ -37,7 +37,7 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
     [
         (
             ["--methods=gen"],
-            "unknown --methods='gen'; choose one of awac, bc, diffusion_ql,",
+            "unknown --methods='gen'; choose one of awac, bc, cql,",
         ),
         (["--envs=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--num_seeds=0"], "--num_seeds takes whole numbers from 1 on, got '0'"),

@@ -14,7 +14,43 @@ from expected_tasks import TASKS
 MILLION = 1_000_000
 HOPPER_MEDIUM = ("hopper-medium-v2", "hopper-medium-replay-v2")
 
+_SAC_N = dict(
+    num_steps=3 * MILLION,
+    batch_size=256,
+    hidden_sizes=(256, 256, 256),
+    learning_rate=3e-4,
+    num_critics=10,
+    critic_layer_norm=False,
+    discount=0.99,
+    polyak=0.005,
+    log_std_min=-5.0,
+    log_std_max=2.0,
+    normalize_observations=False,
+)
 PAPER = {
+    "cql": dict(
+        num_steps=MILLION,
+        batch_size=256,
+        hidden_sizes=(256, 256, 256),
+        critic_hidden_sizes=(256, 256, 256),
+        critic_layer_norm=False,
+        learning_rate=3e-5,
+        critic_learning_rate=3e-4,
+        discount=0.99,
+        polyak=0.005,
+        cql_alpha=10.0,
+        num_actions=10,
+        max_backup=False,
+        action_gap=None,
+        least_gap=None,
+        reward_scale=1.0,
+        reward_shift=0.0,
+        log_std_min=-20.0,
+        log_std_max=2.0,
+        normalize_observations=True,
+    ),
+    "sac_n": _SAC_N,
+    "edac": _SAC_N | dict(eta=1.0),
     "bc": dict(
         num_steps=MILLION,
         batch_size=256,
@@ -378,7 +414,50 @@ _REBRAC = {
     "antmaze-large-play-v2": _rebrac(0.002, 0.001),
     "antmaze-large-diverse-v2": _rebrac(0.002, 0.002),
 }
+_VARIANTS = ("random", "medium", "medium-replay", "medium-expert", "full-replay")
+_NAVIGATION = dict(hidden_sizes=(64, 64, 64), discount=0.999)
+
+
+def _each(robot, **settings):
+    names = (*_VARIANTS, "expert")
+    return {f"{robot}-{name}-v2": dict(settings) for name in names}
+
+
 WHERE = {
+    "cql": {
+        "antmaze": dict(
+            action_gap=0.8,
+            cql_alpha=5.0,
+            least_gap=-200.0,
+            max_backup=True,
+            learning_rate=1e-4,
+            critic_hidden_sizes=(256, 256, 256, 256, 256),
+            reward_scale=10.0,
+            reward_shift=-5.0,
+            normalize_observations=False,
+        ),
+        "maze2d": dict(action_gap=5.0),
+        "navigation": dict(
+            hidden_sizes=(64, 64, 64),
+            critic_hidden_sizes=(64, 64, 64),
+            discount=0.999,
+        ),
+    },
+    "sac_n": {
+        **_each("hopper", num_critics=200),
+        **_each("walker2d", num_critics=20),
+        "hopper-medium-v2": dict(num_critics=500),
+        "antmaze": dict(num_critics=25),
+        "maze2d": dict(num_critics=25),
+        "navigation": dict(num_critics=25) | _NAVIGATION,
+    },
+    "edac": {
+        **_each("hopper", num_critics=50),
+        "halfcheetah-medium-expert-v2": dict(eta=5.0),
+        "walker2d-medium-expert-v2": dict(eta=5.0),
+        "maze2d": dict(eta=0.1),
+        "navigation": _NAVIGATION,
+    },
     "awac": {
         "antmaze": dict(temperature=0.1),
         "maze2d": dict(temperature=0.1),
@@ -501,12 +580,25 @@ _SFBC_SMALLER = dict(
     planning_samples=4,
     sampling_steps=10,
 )
+_SAC_N_SMALLER = dict(num_critics=10, hidden_sizes=(256, 256), critic_layer_norm=True)
+_CQL_SMALLER = dict(
+    num_actions=4,
+    critic_layer_norm=True,
+    hidden_sizes=(256, 256),
+    critic_hidden_sizes=(256, 256),
+)
 FEWER = {
+    ("cql", "laptop"): _CQL_SMALLER,
+    ("cql", "smoke"): _CQL_SMALLER,
     ("lom", "laptop"): _LOM_SMALLER | dict(behavior_steps=30_000),
     ("idql", "laptop"): dict(batch_size=256, critic_layer_norm=True),
     ("idql", "smoke"): dict(batch_size=256, critic_layer_norm=True),
     ("ifql", "laptop"): dict(hidden_sizes=(256, 256)),
     ("ifql", "smoke"): dict(hidden_sizes=(256, 256)),
+    ("sac_n", "laptop"): _SAC_N_SMALLER,
+    ("sac_n", "smoke"): _SAC_N_SMALLER,
+    ("edac", "laptop"): _SAC_N_SMALLER,
+    ("edac", "smoke"): _SAC_N_SMALLER,
     ("awac", "laptop"): dict(hidden_sizes=(256, 256), critic_layer_norm=True),
     ("awac", "smoke"): dict(hidden_sizes=(256, 256), critic_layer_norm=True),
     ("rebrac", "laptop"): dict(batch_size=256, hidden_sizes=(256, 256)),
@@ -540,9 +632,11 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
-    as_paper = ("awac", "lom", "ifql", "fql", "rebrac")
+    as_paper = ("awac", "cql", "lom", "ifql", "fql", "rebrac")
     if algo in as_paper and suite == "navigation":
         expected |= where[suite]
+    if algo in ("sac_n", "edac") and suite == "navigation":
+        expected |= _NAVIGATION
     if algo == "sfbc":  # two generations share the gradient steps
         expected |= {"num_steps": expected["num_steps"] // 2}
     if (algo, suite, preset) == ("empo", "navigation", "laptop"):

@@ -18,7 +18,7 @@ from gem_jax.training import rundir
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (
             ["--env=maze2d-umaze-v1", "--algo=gen"],
-            "choose one of awac, bc, diffusion_ql",
+            "choose one of awac, bc, cql",
         ),
         (["--env=maze2d-umaze-v1", "--config.kapa=1"], "--config.kapa; gem has"),
         (["--env=maze2d-umaze-v1", "--sede=1"], "sede"),

@@ -9,7 +9,11 @@ SHAPES = "tests/ops/shapes_test.py"
 TESTS = {
     "gem_jax/ops/_shapes.py": [SHAPES],
     "gem_jax/ops/returns.py": ["tests/ops/returns_test.py", SHAPES],
-    "gem_jax/ops/gaussian.py": ["tests/ops/gaussian_test.py", SHAPES],
+    "gem_jax/ops/gaussian.py": [
+        "tests/ops/gaussian_test.py",
+        SHAPES,
+        "tests/algorithms/sac_n_test.py",
+    ],
     "gem_jax/ops/mixture.py": ["tests/ops/mixture_test.py", SHAPES],
     "gem_jax/ops/value.py": [
         "tests/ops/value_test.py",
@@ -86,6 +90,19 @@ TESTS = {
         "tests/experiments/configs_test.py",
         "tests/algorithms/awac_test.py",
     ],
+    "gem_jax/algorithms/cql.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/cql_test.py",
+    ],
+    "gem_jax/algorithms/_sac.py": ["tests/algorithms/sac_n_test.py"],
+    "gem_jax/algorithms/sac_n.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/sac_n_test.py",
+    ],
+    "gem_jax/algorithms/edac.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/sac_n_test.py",
+    ],
     "gem_jax/algorithms/_td3.py": [
         "tests/algorithms/td3_bc_oracle_test.py",
         "tests/algorithms/td3_bc_test.py",
@@ -134,6 +151,7 @@ TESTS = {
         "tests/algorithms/idql_test.py",
         "tests/algorithms/diffusion_ql_test.py",
     ],
+    "gem_jax/learners/entropy_policy.py": ["tests/algorithms/sac_n_test.py"],
     "gem_jax/learners/flow_policy.py": [
         "tests/algorithms/ifql_test.py",
         "tests/algorithms/fql_test.py",

@@ -96,6 +96,10 @@ CASES = {
         {"key": KEY, "gaussian": gaussians()},
         {"gaussian.log_std": [gaussians(log_std=(A,)), gaussians(log_std=(B, 1))]},
     ),
+    gaussian.squashed_sample: (
+        {"key": KEY, "gaussian": gaussians()},
+        {"gaussian.log_std": [gaussians(log_std=(A,)), gaussians(log_std=(B, 1))]},
+    ),
     mixture.component_log_prob: MIXTURE_AND_ACTION,
     mixture.log_joint: MIXTURE_AND_ACTION,
     mixture.log_prob: MIXTURE_AND_ACTION,
@@ -168,6 +172,14 @@ CASES = {
             "discount": [zeros(B, 1), zeros(1), zeros(C)],
         },
     ),
+    value.minimizer: (
+        {"loss": jnp.square, "values": zeros(B)},
+        {"values": [zeros(), zeros(B, 1)]},
+    ),
+    value.implicit_weight: (
+        {"loss": jnp.square, "q": zeros(B)},
+        {"q": [zeros(), zeros(B, 1)]},
+    ),
     value.expectile_loss: (
         {"residual": zeros(B), "expectile": 0.7},
         {"expectile": [zeros(B), zeros(B, 1)]},
@@ -208,6 +220,8 @@ ANY_SHAPE = {
     "ddpm": {"start"},
     "euler": {"start"},
     "at_least_float32": {"values"},
+    "minimizer": {"loss"},
+    "implicit_weight": {"loss"},
     "expectile_loss": {"residual"},
     "quantile_loss": {"residual"},
     "exponential_loss": {"residual"},
@@ -253,7 +267,7 @@ def test_every_argument_of_every_operation_has_a_case(function):
 )
 def test_wrong_shapes_are_refused_by_name(function, name):
     right, wrong = CASES[function]
-    static = {k: v for k, v in right.items() if isinstance(v, int)}
+    static = {k: v for k, v in right.items() if isinstance(v, int) or callable(v)}
     traced = {k: v for k, v in right.items() if k not in static}
     jax.eval_shape(lambda arguments: function(**arguments, **static), traced)
     for bad in wrong[name]:

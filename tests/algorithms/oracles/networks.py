@@ -62,6 +62,36 @@ def critics(params, observation, action, layer_norm=False, activation=relu):
     return np.stack([pair(member(params, e), *inputs)[:, 0] for e in members])
 
 
+def slopes(params, observation, action):
+    """dQ/da of every member `[E, B, A]`, layer by layer backwards."""
+    found = []
+    for e in range(len(params["kernel"])):
+        layers = [
+            (params["kernel"][e], params["bias"][e]),
+            *(
+                (layer["kernel"][e], layer["bias"][e])
+                for _, layer in sorted(params["MLP_0"].items())
+            ),
+        ]
+        x, passed = np.concatenate([observation, action], 1), []
+        for kernel, bias in layers:
+            x = x @ kernel + bias
+            passed.append(x.real > 0)
+            x = np.where(passed[-1], x, 0)
+        slope = np.ones((len(x), 1)) @ params["Dense_0"]["kernel"][e].T
+        for (kernel, _), open_ in zip(layers[::-1], passed[::-1], strict=True):
+            slope = np.where(open_, slope, 0) @ kernel.T
+        found.append(slope[:, observation.shape[1] :])
+    return np.stack(found)
+
+
+def tanh_gaussian(params, observation):
+    """Mean and log-std `[B, A]` before the tanh; log-std within -5 and 2."""
+    x = trunk(params["MLP_0"], observation)
+    mean, log_std = (dense(params[name], x) for name in ("Dense_0", "Dense_1"))
+    return mean, clipped(log_std, -5, 2)
+
+
 def smallest(q):
     """The lowest member of each row, `[E, B]` to `[B]`."""
     return np.take_along_axis(q, q.real.argmin(0)[None], 0)[0]

@@ -1,0 +1,85 @@
+"""A grid of methods and tasks, trained by one command."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from experiments import benchmark
+
+
+def summary(env, method, scores):
+    return {
+        "env": env,
+        "algo": method,
+        "source": "local",
+        "dataset": f"of {env}",
+        "settings": method,
+        "seeds": list(range(len(scores))),
+        "normalized_score": {"per_seed": scores},
+    }
+
+
+def test_tables_by_hand():
+    scores = {
+        ("hopper-medium-v2", "bc"): [10.0, 20.0],
+        ("hopper-medium-v2", "iql"): [50.0, 50.0],
+        ("walker2d-medium-v2", "bc"): [30.0, 40.0],
+    }
+    found = benchmark.format_tables(
+        {pair: summary(*pair, values) for pair, values in scores.items()},
+        ["bc", "iql"],
+    )
+    by_task, by_suite = found.split("\n\n")
+    assert "| hopper-medium-v2" in by_task and "15.0 ± 7.1 (2)" in by_task
+    rows = by_suite.splitlines()
+    assert "locomotion, IQM [95 %]" in rows[0]
+    assert "25.0 [" in rows[2]  # of 20 and 30, the middle half
+    assert "50.0 [50.0, 50.0]" in rows[3]
+
+
+def test_a_grid_is_trained_once(run, tmp_path):
+    output = tmp_path / "grid"
+    flags = (
+        *("--methods=10%bc,bc,lom", "--envs=navigation-v0", "--preset=smoke"),
+        *("--steps=3", "--num_seeds=2", f"--output={output}"),
+    )
+    first = run("benchmark", *flags)
+    # LOM has a phase before the last, whose steps are not asked for.
+    assert first.returncode == 0, first.stderr
+    rows = list(csv.DictReader((output / "scores.csv").open()))
+    assert [row["method"] for row in rows] == ["10%bc"] * 2 + ["bc"] * 2 + ["lom"] * 2
+    assert np.isfinite([float(row["normalized_score"]) for row in rows]).all()
+    config = output / "navigation-v0" / "10_percent_bc" / "config.json"
+    assert json.loads(config.read_text())["data"]["best_share"] == 0.1
+    again = run("benchmark", *flags)
+    assert again.stdout.count("is complete; nothing to do") == 3
+    assert (output / "scores.csv").read_text().count("\n") == 7
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ([], "give --methods=NAME"),
+        (["--methods=bc"], "give --envs=NAME"),
+        (["--methods=bc,bc", "--envs=navigation-v0"], "names one twice"),
+        (["--methods=nobody", "--envs=navigation-v0"], "unknown --algo='nobody'"),
+        (["--methods=bc", "--envs=hoper-medium-v2"], "did you mean"),
+    ],
+)
+def test_what_is_refused(run, flags, named):
+    result = run("benchmark", *flags)
+    assert result.returncode == 2 and named in result.stderr
+
+
+def test_one_that_cannot_be_trained_is_named_and_the_others_go_on(run, tmp_path):
+    result = run(
+        "benchmark",
+        *("--methods=rebrac,bc", "--envs=navigation-v0", "--preset=smoke"),
+        *("--steps=3", "--num_seeds=1", f"--output={tmp_path}"),
+        "--source=minari:gem-jax/navigation-v0/nothing-v0",
+    )
+    assert result.returncode == 2
+    assert "not trained: navigation-v0, rebrac:" in result.stderr
+    assert "navigation-v0, bc:" in result.stderr
