@@ -11,6 +11,9 @@ end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed.
 from __future__ import annotations
 
 import pathlib
+import shlex
+import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,14 +22,16 @@ from absl import flags
 
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
-from gem_jax import algorithms, errors
+from gem_jax import errors
 from gem_jax.data import tasks
-from gem_jax.runs import presets, resolve, runner
+from gem_jax.runs import presets, resolve, run_record, runner
 
 _METHODS = flags.DEFINE_list("methods", None, "Algorithms, and 10%bc.")
 _ENVS = flags.DEFINE_list("envs", None, "Tasks.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Of each pair.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
+)
 _PRESET = flags.DEFINE_string(
     "preset", None, "paper, laptop or smoke; by default chosen by the device."
 )
@@ -38,6 +43,12 @@ _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and sc
 
 SCORES = "scores.csv"
 _COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
+_EXPLANATION = (
+    "Mean ± standard deviation (ddof = 1) over seeds, in parentheses their number; "
+    "published scores are of other data and other numbers of steps."
+)
+# What ends one pair and not the grid; memory runs out as a RuntimeError.
+_FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
 # Methods that are an algorithm on other data.
 _BEST_CLONING = "10%bc"
 _VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -48,28 +59,36 @@ Summaries = dict[tuple[str, str], Mapping[str, Any]]  # by task and method
 
 
 def main(argv: list[str]) -> None:
-    """Trains what is missing, writes the scores, and prints the tables."""
+    """Trains what is missing, keeps the scores, and prints the tables."""
     cli.no_arguments(argv)
     methods, names = _asked("methods", _METHODS.value), _asked("envs", _ENVS.value)
-    for method in methods:
-        algorithms.lookup(_algorithm(method)[0])
-    for name in names:
-        tasks.get(name)
+    preset = _PRESET.value or presets.default_preset()[0]
     output = pathlib.Path(_OUTPUT.value)
+    # All before the first: a mistake is not found after hours.
+    runs = {
+        (name, method): _resolved(name, method, preset, output)
+        for name in names
+        for method in methods
+    }
     summaries: Summaries = {}
     failures = []
-    for name in names:
-        for method in methods:
-            print(f"{name}, {method}", flush=True)
-            try:
-                summaries[name, method] = _trained(name, method, output)
-            except (errors.UserError, FloatingPointError) as error:
-                failures.append(f"{name}, {method}: {error}")
+    for (name, method), run in runs.items():
+        print(f"{name}, {method}, preset {preset}", flush=True)
+        try:
+            runner.train(run, log=lambda line: print(line, flush=True))
+        except _FAILURES as error:
+            if not isinstance(error, errors.UserError):
+                traceback.print_exc()
+            failures.append(f"{name}, {method}: {error}")
+            continue
+        (summary, *_) = score_table.read_summaries([run.workdir])
+        summaries[name, method] = summary
+        _keep(output / SCORES, _rows(name, method, summary))
     if summaries:
-        csv_rows.write(output / SCORES, _COLUMNS, _rows(summaries))
-        print(format_tables(summaries, methods))
+        print(format_tables(summaries, names, methods))
     if failures:
-        raise errors.UserError("not trained: " + "; ".join(failures))
+        listed = "; ".join(failures).replace("--workdir", "--output")
+        raise errors.UserError(f"not trained: {listed}")
 
 
 def _asked(flag: str, values: Sequence[str] | None) -> list[str]:
@@ -85,59 +104,70 @@ def _algorithm(method: str) -> tuple[str, Mapping[str, Any]]:
     return _VARIANTS.get(method, (method, {}))
 
 
-def _trained(name: str, method: str, output: pathlib.Path) -> Mapping[str, Any]:
+def _resolved(
+    name: str, method: str, preset: str, output: pathlib.Path
+) -> run_record.Run:
     algo, data = _algorithm(method)
-    workdir = output / name / method.replace("%", "_percent_")
-    run = resolve.resolve(
+    return resolve.resolve(
         name,
         algo,
-        _PRESET.value or presets.default_preset()[0],
+        preset,
         source=_SOURCE.value,
         seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=workdir,
+        workdir=output / name / method.replace("%", "_percent_"),
         config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
         data=dict(data),
-        command="experiments.benchmark",
+        command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
     )
-    runner.train(run, log=lambda line: print(line, flush=True))
-    return score_table.read_summaries([workdir])[0] | {"algo": method}
 
 
-def _rows(summaries: Summaries) -> list[dict[str, Any]]:
+def _rows(name: str, method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
+    scores = summary["normalized_score"]["per_seed"]
+    steps = summary["steps"]
     return [
-        dict(zip(_COLUMNS, (name, method, seed, summary["steps"], score), strict=True))
-        for (name, method), summary in summaries.items()
-        for seed, score in zip(
-            summary["seeds"], summary["normalized_score"]["per_seed"], strict=True
-        )
+        dict(zip(_COLUMNS, map(str, (name, method, seed, steps, score)), strict=True))
+        for seed, score in zip(summary["seeds"], scores, strict=True)
     ]
 
 
-def format_tables(summaries: Summaries, methods: Sequence[str]) -> str:
-    """Mean and standard deviation by task, then interquartile means by suite.
+def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
+    """Puts rows into the file, in place of those of the same seeds."""
 
-    The published scores in the first are of other data and other numbers of steps.
-    """
+    def place(row: csv_rows.Row) -> tuple[str, ...]:
+        return row["env"], row["method"], row["seed"]
+
+    by_place = {place(row): row for row in [*csv_rows.read(path, _COLUMNS), *rows]}
+    csv_rows.write(path, _COLUMNS, list(by_place.values()))
+
+
+def format_tables(
+    summaries: Summaries, names: Sequence[str], methods: Sequence[str]
+) -> str:
+    """Means by task, then interquartile means of the suites that a method has whole."""
     # Not before there is something to show: scipy takes a second.
     from experiments.lib import intervals, markdown
 
     by_task = score_table.format_table(
         list(summaries.values()), score_table.published()
     )
-    suites = list(dict.fromkeys(tasks.get(name).suite for name, _ in summaries))
+    suites = list(dict.fromkeys(tasks.get(name).suite for name in names))
     lines = []
     for method in methods:
         line = [method]
         for suite in suites:
-            scores = [
-                summary["normalized_score"]["per_seed"]
-                for (name, one), summary in summaries.items()
-                if one == method and tasks.get(name).suite == suite
-            ]
-            line.append(intervals.iqm_text(np.array(scores)) if scores else "-")
+            alike = [name for name in names if tasks.get(name).suite == suite]
+            if not all((name, method) in summaries for name in alike):
+                line.append("-")
+                continue
+            scores = np.array(
+                [summaries[n, method]["normalized_score"]["per_seed"] for n in alike]
+            )
+            alone = scores.shape[1] == 1  # of one seed there is no interval
+            text = f"{intervals.iqm(scores):.1f}" if alone else None
+            line.append(text or intervals.iqm_text(scores))
         lines.append(line)
     header = ["method", *(f"{suite}, IQM [95 %]" for suite in suites)]
-    return f"{by_task}\n\n{markdown.table(header, lines)}"
+    return f"{by_task}\n\n{_EXPLANATION}\n\n{markdown.table(header, lines)}"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from gem_jax.training import loop
 from gem_jax.types import Array, PolicyParams, PRNGKey, Transition
 
 NUM_CANDIDATES = 64
-_WIDTHS = (64, 64)
+_WIDTHS = (128, 128, 128)
 _SIZES: Mapping[str, Any] = dict(
     batch_size=256,
     behavior_batch_size=256,
@@ -29,7 +29,7 @@ _SIZES: Mapping[str, Any] = dict(
     learning_rate=1e-3,
     critic_learning_rate=1e-3,
     behavior_learning_rate=1e-3,
-    behavior_width=64,
+    behavior_width=128,
     num_critics=2,
     num_candidates=NUM_CANDIDATES,
     planning_samples=4,

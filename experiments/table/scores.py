@@ -33,6 +33,10 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
         settings = {"settings": rundir.settings_hash(record)}
         summary = rundir.read_json(folder / rundir.SUMMARY) | settings
+        if summary["algo"] == "bc" and record["data"].get("best_share", 1.0) < 1.0:
+            share = record["data"]["best_share"]
+            # What the whole data score is another run's to say.
+            summary |= {"algo": f"{share:.0%}bc", "behavior_score": None}
         summaries.append(summary)
         last = rundir.read_lines(folder / rundir.EVAL)[-1]
         scores = _anchor_scores(swept, summary, last)
@@ -86,7 +90,7 @@ def format_table(
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
-    compared = [a for a in algos if a != "bc" and not a.endswith(_ANCHOR_ALONE)]
+    compared = [a for a in algos if a in next(iter(elsewhere.values()), {})]
     header = ["task", "data", "behavior", *algos]
     header += [f"{a}, published" for a in compared]
     lines: list[list[str]] = []
@@ -96,7 +100,8 @@ def format_table(
         runs = [s for s in summaries if (s["env"], s["source"]) == (env, source)]
         _require_one_dataset(runs)
         scores = [_scores([run for run in runs if run["algo"] == a]) for a in algos]
-        behavior = runs[0].get("behavior_score")
+        behaviors = [run.get("behavior_score") for run in runs]
+        behavior = next((score for score in behaviors if score is not None), None)
         means = [behavior, *(float(np.mean(s)) if s else None for s in scores)]
         for column, mean in zip(columns, means, strict=True):
             column.append(mean)

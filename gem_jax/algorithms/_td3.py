@@ -53,7 +53,6 @@ def make(
     layer_norm: bool = False,
     penalty: PenaltyFn | None = None,
     prepare: PrepareFn = prepare_nothing,
-    reward_scale: float = 1.0,
 ) -> Algorithm:
     """Binds a method to its settings and to an environment's sizes.
 
@@ -68,7 +67,6 @@ def make(
       layer_norm: standardize the critics' hidden layers.
       penalty: of actions in targets.
       prepare: of the data.
-      reward_scale: factor on rewards.
     """
     policy = bundle.from_module(
         deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
@@ -113,7 +111,6 @@ def make(
         return actor_loss(action, q, batch)
 
     def update(state: State, key: PRNGKey, batch: Transition, step: Array):
-        batch = batch._replace(reward=reward_scale * batch.reward)
         due = step % config.actor_period == 0
         rate = jnp.where(due, config.polyak, 0.0)
         new_q, metrics = critics.update(

@@ -16,9 +16,9 @@ TINY: Mapping[str, Any] = dict(
 )
 
 
-def data_options(config: Config) -> Mapping[str, Any]:
+def data_options(config: Config, task: Any) -> Mapping[str, Any]:
     """Rewards as recorded, as in the reference."""
-    del config
+    del config, task
     return {"reward_transform": "identity"}
 
 

@@ -61,6 +61,12 @@ TINY: Mapping[str, Any] = dict(
 )
 
 
+def data_options(config: Config, task: Any) -> Mapping[str, Any]:
+    """Locomotion's rewards as recorded, as in the reference."""
+    del config
+    return {"reward_transform": "identity"} if task.suite == "locomotion" else {}
+
+
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
 

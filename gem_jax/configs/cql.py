@@ -14,16 +14,15 @@ from gem_jax.data.tasks import Task
 
 _BY_SUITE: dict[str, dict[str, Any]] = {
     "locomotion": {},
-    "maze2d": dict(action_gap=5.0),
+    "maze2d": dict(lagrange=True, action_gap=5.0),
     "antmaze": dict(
+        lagrange=True,
         action_gap=0.8,
         cql_alpha=5.0,
         least_gap=-200.0,
         max_backup=True,
         learning_rate=1e-4,
         critic_hidden_sizes=(256,) * 5,
-        reward_scale=10.0,
-        reward_shift=-5.0,
         normalize_observations=False,
     ),
     "navigation": dict(
@@ -32,7 +31,9 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         discount=0.999,
     ),
 }
-_FEWER_ACTIONS = 4  # each source's, where two cores are to finish
+# Of each source, where two cores are to finish. The soft maximum depends on their
+# number, and so does a gap that a multiplier keeps.
+_FEWER_ACTIONS = 4
 
 
 def get_config(task: Task, preset: str) -> cql.Config:
@@ -40,10 +41,10 @@ def get_config(task: Task, preset: str) -> cql.Config:
     settings = dict(_BY_SUITE[task.suite])
     if preset != "paper":
         settings |= dict(
-            num_steps=shared.num_steps(task, preset),
-            num_actions=_FEWER_ACTIONS,
-            critic_layer_norm=True,
+            num_steps=shared.num_steps(task, preset), critic_layer_norm=True
         )
+        if not settings.get("lagrange"):
+            settings["num_actions"] = _FEWER_ACTIONS
         if task.suite != "navigation":
             settings |= dict(hidden_sizes=(256, 256), critic_hidden_sizes=(256, 256))
     return dataclasses.replace(cql.Config(), **settings)

@@ -20,7 +20,7 @@ _MAZE2D_ETA = 0.1
 def get_config(task: Task, preset: str) -> edac.Config:
     """The settings for one task under one preset."""
     settings: dict[str, Any] = {}
-    if task.name.startswith("hopper"):
+    if task.world == "hopper":
         settings["num_critics"] = _HOPPER_CRITICS
     if task.suite == "maze2d":
         settings["eta"] = _MAZE2D_ETA

@@ -34,6 +34,7 @@ _SMOOTHED = ("medium", "medium-replay", "full-replay")  # whose targets have noi
 _NAVIGATION: dict[str, Any] = dict(
     hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
     behavior_hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
+    num_components=2,  # as many as EMPO has clusters there
     discount=0.999,
 )
 _FEWER: dict[str, dict[str, Any]] = {

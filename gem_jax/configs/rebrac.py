@@ -19,7 +19,6 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         actor_learning_rate=3e-4,
         critic_learning_rate=5e-5,
         discount=0.999,
-        reward_scale=100.0,
     ),
     "maze2d": dict(batch_size=256, actor_learning_rate=3e-4, critic_learning_rate=3e-4),
     "navigation": dict(

@@ -21,8 +21,7 @@ MOST_CRITICS = 10
 
 def get_config(task: Task, preset: str) -> sac_n.Config:
     """The settings for one task under one preset."""
-    robot = task.name.split("-")[0]
-    count = _BY_TASK.get(task.name, _BY_ROBOT.get(robot, _ELSEWHERE))
+    count = _BY_TASK.get(task.name, _BY_ROBOT.get(task.world, _ELSEWHERE))
     settings = {"num_critics": count} | smaller(task, preset, count)
     return dataclasses.replace(sac_n.Config(), **settings)
 

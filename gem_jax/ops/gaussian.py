@@ -51,9 +51,13 @@ def squashed_sample(key: PRNGKey, gaussian: Gaussian) -> tuple[Array, Array]:
     The density is that of the squashed variable (SAC, appendix C), with the logarithm
     of tanh's slope in a form that stays finite where float32 has no slope left.
     """
-    raw = sample(key, gaussian)
+    _check(gaussian)
+    noise = jax.random.normal(key, gaussian.mean.shape, jnp.float32)
+    raw = gaussian.mean + jnp.exp(gaussian.log_std) * noise
+    # By the noise itself: (raw - mean) / std would be rounding where std is small.
+    log_normal = -0.5 * (noise**2 + math.log(2.0 * math.pi)) - gaussian.log_std
     log_slope = 2.0 * (math.log(2.0) - raw - jax.nn.softplus(-2.0 * raw))
-    return jnp.tanh(raw), log_prob(gaussian, raw) - jnp.sum(log_slope, axis=-1)
+    return jnp.tanh(raw), jnp.sum(log_normal - log_slope, axis=-1)
 
 
 def _check(gaussian: Gaussian) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from gem_jax import algorithms, errors
+from gem_jax.data import transforms
 from gem_jax.data.options import DataOptions
 from gem_jax.data.tasks import Task
 
@@ -79,13 +80,16 @@ def schedule(preset: str, task: Task, num_steps: int) -> Schedule:
     raise AssertionError(preset)  # checked above
 
 
-def data_options(preset: str, algo: str, config: Any) -> DataOptions:
+def data_options(preset: str, algo: str, config: Any, task: Task) -> DataOptions:
     """The data of a preset: whole and as recorded, but for the size of ``smoke``.
 
-    An algorithm's module may choose others, by ``data_options(config)``.
+    An algorithm's module may choose others, by ``data_options(config, task)``.
     """
     own = getattr(algorithms.lookup(algo), "data_options", None)
-    chosen = own(config) if own else {}
+    chosen = dict(own(config, task)) if own else {}
+    rewards = chosen.get("reward_transform")
+    if isinstance(rewards, tuple):  # scale and shift
+        chosen["reward_transform"] = transforms.given(*rewards)
     if preset == "smoke":
         chosen = {"num_transitions": _SMOKE_TRANSITIONS, **chosen}
     return DataOptions(**chosen)

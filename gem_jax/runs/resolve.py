@@ -55,7 +55,7 @@ def resolve(
         settings = dataclasses.replace(settings, **_typed(settings, config or {}))
     except (TypeError, ValueError) as error:
         raise errors.UserError(f"--config: {error}") from None
-    options = presets.data_options(preset, algo, settings).override(**data or {})
+    options = presets.data_options(preset, algo, settings, task).override(**data or {})
     folder = workdir or f"runs/{task.name}/{algo}/seed{seeds[0]}"
     return Run(
         task=task,

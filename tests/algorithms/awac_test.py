@@ -9,6 +9,7 @@ from gem_jax.algorithms import awac
 
 CONFIG = awac.Config(
     hidden_sizes=(5, 4),
+    critic_layer_norm=True,
     learning_rate=0.01,
     discount=0.9,
     temperature=0.5,
@@ -36,12 +37,12 @@ class Oracle:
     def step(self, rows, next_noise, noise):
         following = self.sample(rows.next_observation, next_noise)
         low = networks.critics(
-            self.target_critic, rows.next_observation, following
+            self.target_critic, rows.next_observation, following, True
         ).min(0)
         goal = rows.reward + 0.9 * np.where(rows.terminal, 0, low)
 
         def critic_loss(params):
-            q = networks.critics(params, rows.observation, rows.action)
+            q = networks.critics(params, rows.observation, rows.action, True)
             return ((q - goal) ** 2).mean()
 
         metrics = {"critic/loss": critic_loss(self.critic.params)}
@@ -49,7 +50,9 @@ class Oracle:
         own = self.sample(rows.observation, noise)
         advantage = np.subtract(
             *(
-                networks.critics(self.critic.params, rows.observation, action).min(0)
+                networks.critics(
+                    self.critic.params, rows.observation, action, True
+                ).min(0)
                 for action in (rows.action, own)
             )
         )

@@ -12,20 +12,21 @@ from gem_jax.algorithms import cql
 COUNT = 2
 SIZES = dict(
     hidden_sizes=(5, 4),
-    critic_hidden_sizes=(5, 4),
+    critic_hidden_sizes=(4, 6),
     learning_rate=0.004,
     critic_learning_rate=0.003,
     discount=0.9,
     polyak=0.3,
     cql_alpha=0.7,
     num_actions=COUNT,
-    log_std_min=-5.0,
+    log_std_min=-0.5,
+    log_std_max=0.4,
 )
 
 
 def drawn(params, key, observation):
     """Actions and log-densities from a key, in float64."""
-    mean, log_std = networks.tanh_gaussian(params, observation)
+    mean, log_std = networks.tanh_gaussian(params, observation, -0.5, 0.4)
     noise = np.asarray(jax.random.normal(key, mean.shape), np.float64)
     action = np.tanh(mean + np.exp(log_std) * noise)
     normal = -0.5 * noise**2 - log_std - 0.5 * np.log(2 * np.pi)
@@ -40,8 +41,9 @@ class Oracle:
         self.temperature = descent.Adam({"log": np.asarray(state.temperature.params)})
         self.critic = descent.Adam(state.values.critic.params)
         self.target_critic = descent.float64(state.values.target_critic)
-        self.config = config
-        if config.action_gap is not None:
+        self.config, self.normed = config, config.critic_layer_norm
+        self.bound = set()  # whether rows lay below the least gap
+        if config.lagrange:
             self.multiplier = descent.Adam({"log": np.asarray(1.0)})
 
     def next_value(self, rows, key):
@@ -49,7 +51,10 @@ class Oracle:
         after = rows.next_observation
         lows = [
             networks.critics(
-                self.target_critic, after, drawn(self.actor.params, k, after)[0]
+                self.target_critic,
+                after,
+                drawn(self.actor.params, k, after)[0],
+                self.normed,
             ).min(0)
             for k in jax.random.split(key, count)
         ]
@@ -68,38 +73,36 @@ class Oracle:
         return found
 
     def gap(self, params, rows, far):
-        q = networks.critics(params, rows.observation, rows.action)
-        terms = [networks.critics(params, rows.observation, a) - d for a, d in far]
+        q = networks.critics(params, rows.observation, rows.action, self.normed)
+        terms = [
+            networks.critics(params, rows.observation, a, self.normed) - d
+            for a, d in far
+        ]
         gap = np.log(np.exp(terms).sum(0)) - q
-        if self.config.least_gap is not None:
-            gap = np.where(gap.real < self.config.least_gap, self.config.least_gap, gap)
-        return gap.mean(1)
+        low = gap.real < self.config.least_gap
+        self.bound |= set(low.ravel().tolist())
+        return np.where(low, self.config.least_gap, gap).mean(1)
 
     def step(self, rows, key):
         config = self.config
-        reward = config.reward_scale * rows.reward + config.reward_shift
         actor_key, next_key, others_key = jax.random.split(key, 3)
-        goal = reward + 0.9 * np.where(
+        goal = rows.reward + 0.9 * np.where(
             rows.terminal, 0, self.next_value(rows, next_key)
         )
         far = self.others(rows, others_key)
         alpha = np.exp(self.temperature.params["log"])
         old = descent.mapped(np.copy, self.critic.params)
-        weight, wanted = config.cql_alpha, config.action_gap or 0.0
-        if config.action_gap is not None:
+        weight = config.cql_alpha
+        if config.lagrange:
             weight = weight * np.exp(self.multiplier.params["log"])
 
         def actor_loss(params):
-            mean, log_std = networks.tanh_gaussian(params, rows.observation)
-            noise = np.asarray(jax.random.normal(actor_key, (12, 2)), np.float64)
-            action = np.tanh(mean + np.exp(log_std) * noise)
-            normal = -0.5 * noise**2 - log_std - 0.5 * np.log(2 * np.pi)
-            log_prob = (normal - np.log(1 - action**2)).sum(1)
-            q = networks.critics(old, rows.observation, action)
+            action, log_prob = drawn(params, actor_key, rows.observation)
+            q = networks.critics(old, rows.observation, action, self.normed)
             return (alpha * log_prob - networks.smallest(q)).mean()
 
         def squares(params):
-            q = networks.critics(params, rows.observation, rows.action)
+            q = networks.critics(params, rows.observation, rows.action, self.normed)
             return ((q - goal) ** 2).mean()
 
         def critic_loss(params):
@@ -118,9 +121,9 @@ class Oracle:
         self.actor.descend(actor_loss, 0.004)
         self.critic.descend(critic_loss, 0.003)
         descent.polyak(self.target_critic, self.critic.params, 0.3)
-        if config.action_gap is not None:
+        if config.lagrange:
             metrics["multiplier/value"] = weight / config.cql_alpha
-            apart = config.cql_alpha * (found - wanted).sum()
+            apart = config.cql_alpha * (found - config.action_gap).sum()
             self.multiplier.descend(lambda p: -0.5 * np.exp(p["log"]) * apart, 0.003)
         return metrics
 
@@ -130,11 +133,11 @@ class Oracle:
     [
         {},
         dict(
+            lagrange=True,
             action_gap=0.3,
             max_backup=True,
-            least_gap=1.5,
-            reward_scale=2.0,
-            reward_shift=-0.5,
+            least_gap=2.5,
+            critic_layer_norm=True,
         ),
     ],
     ids=["plain", "all options"],
@@ -143,7 +146,7 @@ def test_updates(changes):
     config = cql.Config(**SIZES | changes)
     algorithm = cql.make(config, comparison.SPEC)
     state = comparison.start(algorithm)
-    if config.action_gap is not None:
+    if config.lagrange:
         multiplier = state.multiplier._replace(params=1.0 + 0 * state.multiplier.params)
         state = state.replace(multiplier=multiplier)
     oracle = Oracle(state, config)
@@ -156,14 +159,15 @@ def test_updates(changes):
         comparison.assert_learned(state.actor, oracle.actor)
         comparison.assert_learned(state.values.critic, oracle.critic)
         comparison.assert_params(state.values.target_critic, oracle.target_critic)
-    if config.action_gap is not None:
+    assert oracle.bound == {config.lagrange, False}
+    if config.lagrange:
         np.testing.assert_allclose(
             state.multiplier.params, oracle.multiplier.params["log"], rtol=1e-5
         )
 
 
 def test_a_multiplier_starts_at_e():
-    algorithm = cql.make(cql.Config(**SIZES, action_gap=1.0), comparison.SPEC)
+    algorithm = cql.make(cql.Config(**SIZES, lagrange=True), comparison.SPEC)
     state = algorithm.init(jax.random.key(0))
     assert state.multiplier.params == 1.0
     assert (
@@ -178,7 +182,7 @@ def test_a_multiplier_starts_at_e():
     ("field", "bad"),
     [
         *(("cql_alpha", -1.0), ("num_actions", 0), ("action_gap", math.inf)),
-        *(("least_gap", math.nan), ("reward_scale", 0.0)),
+        *(("least_gap", math.nan), ("critic_learning_rate", 0.0)),
     ],
 )
 def test_bad_settings_name_the_field(field, bad):

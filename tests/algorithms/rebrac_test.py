@@ -18,7 +18,6 @@ CONFIG = rebrac.Config(
     polyak=0.3,
     actor_cloning=0.4,
     critic_cloning=0.6,
-    reward_scale=3.0,
     policy_noise=0.4,
     noise_clip=0.3,
 )
@@ -40,7 +39,7 @@ class Oracle:
         low = networks.critics(self.target_critic, *next_pair, True).min(0)
         away = ((action - rows.extras["next_action"]) ** 2).sum(1)
         low = low - 0.6 * rows.extras["has_target"] * away
-        goal = 3.0 * rows.reward + 0.9 * np.where(rows.terminal, 0, low)
+        goal = rows.reward + 0.9 * np.where(rows.terminal, 0, low)
 
         def critic_loss(params):
             q = networks.critics(params, rows.observation, rows.action, True)
@@ -113,7 +112,7 @@ def test_the_next_action_is_the_trajectorys_own(key):
 
 @pytest.mark.parametrize(
     "field",
-    ["actor_cloning", "critic_cloning", "reward_scale", "actor_learning_rate"],
+    ["actor_cloning", "critic_cloning", "actor_learning_rate"],
 )
 def test_bad_settings_name_the_field(field):
     with pytest.raises(ValueError, match=field):

@@ -10,22 +10,28 @@ from gem_jax.algorithms import edac, sac_n
 from gem_jax.ops import gaussian
 
 SIZES = dict(
-    hidden_sizes=(5, 4), learning_rate=0.004, num_critics=3, discount=0.9, polyak=0.3
+    hidden_sizes=(5, 4),
+    learning_rate=0.004,
+    num_critics=3,
+    discount=0.9,
+    polyak=0.3,
+    log_std_min=-0.5,
+    log_std_max=0.4,
 )
 
 
 class Oracle:
     """An et al. (2021), appendix; the temperature first, as in their code."""
 
-    def __init__(self, state, eta):
+    def __init__(self, state, eta, normed):
         self.actor = descent.Adam(state.actor.params)
         self.temperature = descent.Adam({"log": np.asarray(state.temperature.params)})
         self.critic = descent.Adam(state.values.critic.params)
         self.target_critic = descent.float64(state.values.target_critic)
-        self.eta = eta
+        self.eta, self.normed = eta, normed
 
     def sample(self, params, observation, noise):
-        mean, log_std = networks.tanh_gaussian(params, observation)
+        mean, log_std = networks.tanh_gaussian(params, observation, -0.5, 0.4)
         raw = mean + np.exp(log_std) * noise
         normal = -0.5 * noise**2 - log_std - 0.5 * np.log(2 * np.pi)
         action = np.tanh(raw)
@@ -40,22 +46,26 @@ class Oracle:
 
         def actor_loss(params):
             action, log_prob = self.sample(params, rows.observation, acting)
-            q = networks.critics(self.critic.params, rows.observation, action)
+            q = networks.critics(
+                self.critic.params, rows.observation, action, self.normed
+            )
             return (alpha * log_prob - networks.smallest(q)).mean()
 
         metrics = {"actor/loss": actor_loss(self.actor.params)}
         self.actor.descend(actor_loss, 0.004)
         after = rows.next_observation
         action, log_prob = self.sample(self.actor.params, after, following)
-        low = networks.critics(self.target_critic, after, action).min(0)
+        low = networks.critics(self.target_critic, after, action, self.normed).min(0)
         soft = low - alpha * log_prob
         goal = rows.reward + 0.9 * np.where(rows.terminal, 0, soft)
 
         def squares(params):
-            q = networks.critics(params, rows.observation, rows.action)
+            q = networks.critics(params, rows.observation, rows.action, self.normed)
             return ((q - goal) ** 2).mean()
 
         def critic_loss(params):
+            if not self.eta:
+                return squares(params)
             slope = networks.slopes(params, rows.observation, rows.action)
             unit = slope / np.sqrt((slope**2).sum(2, keepdims=True))
             pairs = sum(
@@ -71,10 +81,11 @@ class Oracle:
 
 @pytest.mark.parametrize(("module", "eta"), [(sac_n, 0.0), (edac, 4.0)])
 def test_updates(module, eta):
-    changes = SIZES | ({"eta": eta} if eta else {})
+    normed = not eta  # slopes are written out for plain layers
+    changes = SIZES | ({"eta": eta} if eta else {"critic_layer_norm": True})
     algorithm = module.make(module.Config(**changes), comparison.SPEC)
     state = comparison.start(algorithm)
-    oracle = Oracle(state, eta)
+    oracle = Oracle(state, eta, normed)
     slope = networks.slopes(
         oracle.critic.params, *(comparison.widened(comparison.batch(0))[:2])
     )
@@ -92,6 +103,11 @@ def test_updates(module, eta):
         comparison.assert_learned(state.actor, oracle.actor)
         comparison.assert_learned(state.values.critic, oracle.critic)
         comparison.assert_params(state.values.target_critic, oracle.target_critic)
+    states = comparison.batch(0).observation
+    mean, log_std = networks.tanh_gaussian(oracle.actor.params, states, -0.5, 0.4)
+    assert {-0.5, 0.4} <= set(log_std.ravel())  # both bounds hold somewhere
+    acting = jax.vmap(lambda o: algorithm.act(state.actor.params, key, o, 0, ()).action)
+    np.testing.assert_allclose(acting(states), np.tanh(mean), rtol=1e-4, atol=1e-5)
 
 
 def test_squashed_densities_far_out(key):

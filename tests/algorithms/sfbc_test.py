@@ -10,6 +10,7 @@ import two_modes
 
 from gem_jax import algorithms, errors
 from gem_jax.algorithms import sfbc
+from gem_jax.data import tasks
 from gem_jax.runs import presets
 from gem_jax.testing import fakes
 
@@ -131,5 +132,7 @@ def test_equal_returns_are_not_told_apart_by_their_rounding():
 
 
 def test_rewards_are_taken_as_recorded():
-    options = presets.data_options("paper", "sfbc", sfbc.Config())
+    options = presets.data_options(
+        "paper", "sfbc", sfbc.Config(), tasks.get("antmaze-umaze-v2")
+    )
     assert options.reward_transform == "identity"

@@ -27,16 +27,20 @@ def test_tables_by_hand():
         ("hopper-medium-v2", "iql"): [50.0, 50.0],
         ("walker2d-medium-v2", "bc"): [30.0, 40.0],
     }
-    found = benchmark.format_tables(
-        {pair: summary(*pair, values) for pair, values in scores.items()},
-        ["bc", "iql"],
-    )
-    by_task, by_suite = found.split("\n\n")
+    summaries = {pair: summary(*pair, values) for pair, values in scores.items()}
+    names = ["hopper-medium-v2", "walker2d-medium-v2"]
+    by_task, explanation, by_suite = benchmark.format_tables(
+        summaries, names, ["bc", "iql"]
+    ).split("\n\n")
     assert "| hopper-medium-v2" in by_task and "15.0 ± 7.1 (2)" in by_task
+    assert "ddof = 1" in explanation
     rows = by_suite.splitlines()
     assert "locomotion, IQM [95 %]" in rows[0]
     assert "25.0 [" in rows[2]  # of 20 and 30, the middle half
-    assert "50.0 [50.0, 50.0]" in rows[3]
+    assert "| -" in rows[3]  # one of two tasks makes no suite
+    alone = {("hopper-medium-v2", "iql"): summary("hopper-medium-v2", "iql", [50.0])}
+    found = benchmark.format_tables(alone, names[:1], ["iql"]).split("\n\n")[2]
+    assert "50.0" in found and "[50.0" not in found
 
 
 def test_a_grid_is_trained_once(run, tmp_path):
@@ -73,13 +77,24 @@ def test_what_is_refused(run, flags, named):
     assert result.returncode == 2 and named in result.stderr
 
 
-def test_one_that_cannot_be_trained_is_named_and_the_others_go_on(run, tmp_path):
+def test_what_cannot_be_trained_is_named_and_the_others_go_on(run, tmp_path):
+    """A dataset of navigation is none of the maze's."""
     result = run(
         "benchmark",
-        *("--methods=rebrac,bc", "--envs=navigation-v0", "--preset=smoke"),
-        *("--steps=3", "--num_seeds=1", f"--output={tmp_path}"),
-        "--source=minari:gem-jax/navigation-v0/nothing-v0",
+        *("--methods=bc", "--envs=maze2d-umaze-v1,navigation-v0", "--preset=smoke"),
+        *("--steps=3", "--num_seeds=1", "--seed=5", f"--output={tmp_path}"),
+        "--source=minari:gem-jax/navigation-v0/local-s0-n20000-v1",
     )
     assert result.returncode == 2
-    assert "not trained: navigation-v0, rebrac:" in result.stderr
-    assert "navigation-v0, bc:" in result.stderr
+    assert "not trained: maze2d-umaze-v1, bc:" in result.stderr
+    (row,) = csv.DictReader((tmp_path / "scores.csv").open())
+    assert (row["env"], row["seed"], row["steps"]) == ("navigation-v0", "5", "3")
+    # Another method's rows join those that are there.
+    more = run(
+        "benchmark",
+        *("--methods=10%bc", "--envs=navigation-v0", "--preset=smoke", "--steps=3"),
+        *("--num_seeds=1", f"--output={tmp_path}"),
+    )
+    assert more.returncode == 0, more.stderr
+    methods = [r["method"] for r in csv.DictReader((tmp_path / "scores.csv").open())]
+    assert methods == ["bc", "10%bc"]

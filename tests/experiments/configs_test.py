@@ -55,7 +55,7 @@ def test_every_schedule_and_the_data(preset):
         schedule = presets.schedule(preset, task, num_steps)
         wanted = expected_tasks.CADENCE[preset, task.suite]
         assert dataclasses.astuple(schedule) == wanted, task.name
-    options = presets.data_options(preset, "iql", None)
+    options = presets.data_options(preset, "iql", None, tasks.get("maze2d-umaze-v1"))
     assert dataclasses.asdict(options) == {
         "num_transitions": expected_tasks.NUM_TRANSITIONS[preset],
         "repair": (),  # nothing is mended unasked

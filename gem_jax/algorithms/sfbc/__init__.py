@@ -41,13 +41,13 @@ TINY: Mapping[str, Any] = dict(
 )
 
 
-def data_options(config: Config) -> Mapping[str, Any]:
+def data_options(config: Config, task: Any) -> Mapping[str, Any]:
     """Rewards as recorded, as in the source.
 
     Where a time limit cuts an episode its return ends. With AntMaze's rewards less one
     that would make the end of a failure worth as much as the goal.
     """
-    del config
+    del config, task
     return {"reward_transform": "identity"}
 
 

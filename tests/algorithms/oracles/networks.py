@@ -85,11 +85,11 @@ def slopes(params, observation, action):
     return np.stack(found)
 
 
-def tanh_gaussian(params, observation):
-    """Mean and log-std `[B, A]` before the tanh; log-std within -5 and 2."""
+def tanh_gaussian(params, observation, low, high):
+    """Mean and log-std `[B, A]` before the tanh."""
     x = trunk(params["MLP_0"], observation)
     mean, log_std = (dense(params[name], x) for name in ("Dense_0", "Dense_1"))
-    return mean, clipped(log_std, -5, 2)
+    return mean, clipped(log_std, low, high)
 
 
 def smallest(q):
