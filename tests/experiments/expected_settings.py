@@ -357,7 +357,10 @@ _LOM = {
     "hopper-expert-v2": _lom(1, 2, 0.1, 0.0, 50.0),
     "walker2d-expert-v2": _lom(1, 5, 0.1, 0.2, 50.0),
     "navigation": dict(
-        hidden_sizes=(64, 64, 64), behavior_hidden_sizes=(64, 64, 64), discount=0.999
+        hidden_sizes=(64, 64, 64),
+        behavior_hidden_sizes=(64, 64, 64),
+        num_components=2,
+        discount=0.999,
     ),
 }
 
@@ -635,6 +638,8 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         expected |= where[suite]
     if algo in ("sac_n", "edac") and suite == "navigation":
         expected |= _NAVIGATION
+    if (algo, suite, preset) == ("lom", "navigation", "laptop"):
+        expected |= dict(polyak=0.05, num_steps=150_000, behavior_steps=10_000)
     if algo == "sfbc":  # two generations share the gradient steps
         expected |= {"num_steps": expected["num_steps"] // 2}
     if (algo, suite, preset) == ("empo", "navigation", "laptop"):
