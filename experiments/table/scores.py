@@ -33,8 +33,8 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
         settings = {"settings": rundir.settings_hash(record)}
         summary = rundir.read_json(folder / rundir.SUMMARY) | settings
-        if summary["algo"] == "bc" and record["data"].get("best_share", 1.0) < 1.0:
-            share = record["data"]["best_share"]
+        share = record.get("data", {}).get("best_share", 1.0)
+        if summary["algo"] == "bc" and share < 1.0:
             # What the whole data score is another run's to say.
             summary |= {"algo": f"{share:.0%}bc", "behavior_score": None}
         summaries.append(summary)
@@ -90,7 +90,8 @@ def format_table(
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
-    compared = [a for a in algos if a in next(iter(elsewhere.values()), {})]
+    ours = (_ANCHOR_ALONE, "%bc")  # ends of names that have no published column
+    compared = [a for a in algos if a != "bc" and not a.endswith(ours)]
     header = ["task", "data", "behavior", *algos]
     header += [f"{a}, published" for a in compared]
     lines: list[list[str]] = []

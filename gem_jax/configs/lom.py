@@ -37,8 +37,8 @@ _NAVIGATION: dict[str, Any] = dict(
     num_components=2,  # as many as EMPO has clusters there
     discount=0.999,
 )
-# With EMPO's rate of targets there, values cross the horizon in these steps; in 40,000 at
-# the usual rate they do not. The networks are small.
+# With EMPO's rate of targets there, values cross the horizon in these steps; in 40,000
+# at the usual rate they do not. The networks are small.
 _LAPTOP_NAVIGATION: dict[str, Any] = dict(
     polyak=0.05, num_steps=150_000, behavior_steps=10_000
 )

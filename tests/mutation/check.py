@@ -151,7 +151,10 @@ TESTS = {
         "tests/algorithms/idql_test.py",
         "tests/algorithms/diffusion_ql_test.py",
     ],
-    "gem_jax/learners/entropy_policy.py": ["tests/algorithms/sac_n_test.py"],
+    "gem_jax/learners/entropy_policy.py": [
+        "tests/algorithms/sac_n_test.py",
+        "tests/algorithms/cql_test.py",
+    ],
     "gem_jax/learners/flow_policy.py": [
         "tests/algorithms/ifql_test.py",
         "tests/algorithms/fql_test.py",
