@@ -18,6 +18,7 @@ from gem_jax.runs import (
     metric_lines,
     pacing,
     run_record,
+    training_memory,
 )
 from gem_jax.training import (
     checkpoint,
@@ -89,13 +90,15 @@ def _train(
     record = run_record.describe(run, spec, dataset.provenance)
     run_record.check_identity(run.workdir, record)
     keys = loop.seed_keys(run.seeds)
+    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+    free = candidate_memory.free_bytes()
+    training_memory.require(like, run.config, len(run.seeds), free)
     with (
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
         evaluation.make_evaluator(run.task.env_id, algorithm) as evaluate,
         interrupt.watch(raising=False) as stop,
     ):
         stop.expendable = True  # until there is something that the disk has not
-        like = jax.eval_shape(lambda: loop.init(algorithm, keys))
         restored = checkpoint.restore(store, like)
         if restored is None:
             rundir.write_json(run.workdir / rundir.CONFIG, record)

@@ -65,6 +65,18 @@ def test_every_schedule_and_the_data(preset):
     }
 
 
+@pytest.mark.parametrize("algo", algorithms.names())
+def test_rewards_that_training_sees(algo):
+    """As scale and shift, or by name; where an algorithm says nothing, the task's."""
+    for name in expected_tasks.TASKS:
+        task = tasks.get(name)
+        config = configs.get_config(algo, task, "paper")
+        found = presets.data_options("paper", algo, config, task).reward_transform
+        if not isinstance(found, str | None):
+            found = found.scale, found.shift
+        assert (found or task.reward_transform) == expected.rewards(algo, name), name
+
+
 @pytest.mark.parametrize("name", expected_tasks.TASKS)
 def test_every_task(name):
     task = tasks.get(name)

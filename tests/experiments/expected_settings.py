@@ -645,3 +645,23 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
     if (algo, suite, preset) == ("empo", "navigation", "laptop"):
         expected |= _EMPO_LAPTOP_NAVIGATION
     return expected
+
+
+_RECORDED = ("sfbc", "sac_n", "edac")
+_RECORDED_LOCOMOTION = ("td3_bc", "awac", "rebrac", "cql")
+
+
+def rewards(algo: str, name: str) -> object:
+    """What training sees: a name, or scale and shift."""
+    suite, usual = TASKS[name][:2]
+    if algo in _RECORDED:
+        return "identity"
+    if (algo, suite) == ("rebrac", "antmaze"):
+        return (100.0, 0.0)
+    if (algo, suite) == ("cql", "antmaze"):
+        return (10.0, -5.0)
+    if (algo, name) == ("cql", "hopper-medium-v2"):
+        return "return_range"
+    if algo in _RECORDED_LOCOMOTION and suite == "locomotion":
+        return "identity"
+    return usual
