@@ -16,6 +16,23 @@ def test_contract(name, check, tmp_path):
     check(contract.case(name), tmp_path)
 
 
+# Whose targets may span several rewards.
+N_STEP = {
+    *("awac", "cql", "diffusion_ql", "edac", "fql", "gem", "idql", "ifql", "iql"),
+    *("sac_n", "td3_bc"),
+}
+
+
+@pytest.mark.parametrize("name", algorithms.names())
+def test_the_loop_is_told_what_is_configured(name):
+    for value in (True, False):
+        config = algorithms.tiny_config(name, normalize_observations=value)
+        algorithm = algorithms.make(name, config, fakes.SPEC)
+        assert algorithm.normalize_observations is value
+    wanted = config.discount if name in N_STEP else None
+    assert algorithm.n_step_discount == wanted
+
+
 def test_unknown_algorithm_lists_the_known():
     with pytest.raises(errors.UserError, match="choose one of awac, bc, cql"):
         algorithms.config_class("sac")
