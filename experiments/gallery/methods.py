@@ -19,7 +19,7 @@ from gem_jax.training import loop
 from gem_jax.types import Array, PolicyParams, PRNGKey, Transition
 
 NUM_CANDIDATES = 64
-_WIDTHS = (128, 128, 128)
+_WIDTHS = (64, 64)
 _SIZES: Mapping[str, Any] = dict(
     batch_size=256,
     behavior_batch_size=256,
@@ -52,6 +52,9 @@ class Entry(NamedTuple):
     whole: bool = False
 
 
+# Models that are asked for more than a mean or a mode.
+_LARGE: Mapping[str, Any] = dict(hidden_sizes=(128, 128, 128))
+_STUDENT: Mapping[str, Any] = {**_LARGE, "num_candidates": 1}
 _COMPONENTS = dict(num_components=16, behavior_components=16)
 ENTRIES = (
     Entry("bc", "bc"),
@@ -66,13 +69,13 @@ ENTRIES = (
         True,
     ),
     Entry("gem", "gem", _COMPONENTS),
-    Entry("sfbc", "sfbc", dict(num_averaged=1), True),
+    Entry("sfbc", "sfbc", dict(behavior_hidden_sizes=(128, 128), num_averaged=1), True),
     Entry("idql", "idql", {}, True),
-    Entry("ifql", "ifql", {}, True),
-    Entry("fql, alpha 1000", "fql", dict(alpha=1000.0, num_candidates=1), True),
-    Entry("fql", "fql", dict(num_candidates=1)),
-    Entry("diffusion_ql, eta 0", "diffusion_ql", dict(eta=0.0), True),
-    Entry("diffusion_ql", "diffusion_ql"),
+    Entry("ifql", "ifql", _LARGE, True),
+    Entry("fql, alpha 1000", "fql", {**_STUDENT, "alpha": 1000.0}, True),
+    Entry("fql", "fql", _STUDENT),
+    Entry("diffusion_ql, eta 0", "diffusion_ql", {**_LARGE, "eta": 0.0}, True),
+    Entry("diffusion_ql", "diffusion_ql", _LARGE),
 )
 
 
