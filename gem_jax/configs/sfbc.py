@@ -25,6 +25,11 @@ _SMALLER: dict[str, Any] = dict(
 )
 
 
+# After 20,000 steps of a generation rollouts stay where two routes cross. The networks
+# are small.
+_LAPTOP_NAVIGATION: dict[str, Any] = dict(num_steps=120_000, behavior_steps=20_000)
+
+
 def get_config(task: Task, preset: str) -> sfbc.Config:
     """The settings for one task under one preset."""
     settings: dict[str, Any] = {}
@@ -41,4 +46,6 @@ def get_config(task: Task, preset: str) -> sfbc.Config:
         settings |= _SMALLER | _FEWER[preset]
         steps = shared.num_steps(task, preset)
         settings["num_steps"] = steps // 2  # of each of two generations
+    if task.suite == "navigation" and preset == "laptop":
+        settings |= _LAPTOP_NAVIGATION
     return dataclasses.replace(sfbc.Config(), **settings)

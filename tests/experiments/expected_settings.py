@@ -638,6 +638,8 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         expected |= where[suite]
     if algo in ("sac_n", "edac") and suite == "navigation":
         expected |= _NAVIGATION
+    if (algo, suite, preset) == ("sfbc", "navigation", "laptop"):
+        return expected | dict(num_steps=120_000, behavior_steps=20_000)
     if (algo, suite, preset) == ("lom", "navigation", "laptop"):
         expected |= dict(polyak=0.05, num_steps=150_000, behavior_steps=10_000)
     if algo == "sfbc":  # two generations share the gradient steps
