@@ -41,6 +41,7 @@ def estimate(like: Any, config: Any, num_seeds: int) -> int:
         math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(like)
     )
     members = getattr(config, "num_critics", 1)
-    layers = 2 * sum(config.hidden_sizes)  # before and after the nonlinearity
-    rows = num_seeds * config.batch_size
+    # Before and after each nonlinearity; what has no such fields is known by its state.
+    layers = 2 * sum(getattr(config, "hidden_sizes", ()))
+    rows = num_seeds * getattr(config, "batch_size", 0)
     return _COPIES * state + _BYTES * rows * members * layers

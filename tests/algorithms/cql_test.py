@@ -151,7 +151,7 @@ def test_updates(changes):
         state = state.replace(multiplier=multiplier)
     oracle = Oracle(state, config)
     update = jax.jit(algorithm.phases[0].update)
-    for step in range(2):
+    for step in range(2 if config.lagrange else 1):
         rows, key = comparison.batch(step), jax.random.key(step)
         expected = oracle.step(comparison.widened(rows), key)
         state, metrics = update(state, key, rows, step)

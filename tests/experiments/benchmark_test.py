@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments import benchmark
+from experiments.benchmark import tables
 
 
 def summary(env, method, scores):
@@ -29,7 +29,7 @@ def test_tables_by_hand():
     }
     summaries = {pair: summary(*pair, values) for pair, values in scores.items()}
     names = ["hopper-medium-v2", "walker2d-medium-v2"]
-    by_task, explanation, by_suite = benchmark.format_tables(
+    by_task, explanation, by_suite = tables.format_tables(
         summaries, names, ["bc", "iql"]
     ).split("\n\n")
     assert "| hopper-medium-v2" in by_task and "15.0 ± 7.1 (2)" in by_task
@@ -39,7 +39,7 @@ def test_tables_by_hand():
     assert "25.0 [" in rows[2]  # of 20 and 30, the middle half
     assert "| -" in rows[3]  # one of two tasks makes no suite
     alone = {("hopper-medium-v2", "iql"): summary("hopper-medium-v2", "iql", [50.0])}
-    found = benchmark.format_tables(alone, names[:1], ["iql"]).split("\n\n")[2]
+    found = tables.format_tables(alone, names[:1], ["iql"]).split("\n\n")[2]
     assert "50.0" in found and "[50.0" not in found
 
 

@@ -17,13 +17,11 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
-from gem_jax.data import tasks
 from gem_jax.runs import presets, resolve, run_record, runner
 
 _METHODS = flags.DEFINE_list("methods", None, "Algorithms, and 10%bc.")
@@ -43,10 +41,6 @@ _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and sc
 
 SCORES = "scores.csv"
 _COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
-_EXPLANATION = (
-    "Mean ± standard deviation (ddof = 1) over seeds, in parentheses their number; "
-    "published scores are of other data and other numbers of steps."
-)
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
 _FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
 # Methods that are an algorithm on other data.
@@ -54,8 +48,6 @@ _BEST_CLONING = "10%bc"
 _VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     _BEST_CLONING: ("bc", {"best_share": 0.1}),
 }
-
-Summaries = dict[tuple[str, str], Mapping[str, Any]]  # by task and method
 
 
 def main(argv: list[str]) -> None:
@@ -70,7 +62,7 @@ def main(argv: list[str]) -> None:
         for name in names
         for method in methods
     }
-    summaries: Summaries = {}
+    summaries: dict[tuple[str, str], Mapping[str, Any]] = {}  # by task and method
     failures = []
     for (name, method), run in runs.items():
         print(f"{name}, {method}, preset {preset}", flush=True)
@@ -85,7 +77,10 @@ def main(argv: list[str]) -> None:
         summaries[name, method] = summary
         _keep(output / SCORES, _rows(name, method, summary))
     if summaries:
-        print(format_tables(summaries, names, methods))
+        # Not before there is something to show: scipy takes a second.
+        from experiments.benchmark import tables
+
+        print(tables.format_tables(summaries, names, methods))
     if failures:
         listed = "; ".join(failures).replace("--workdir", "--output")
         raise errors.UserError(f"not trained: {listed}")
@@ -138,36 +133,6 @@ def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
 
     by_place = {place(row): row for row in [*csv_rows.read(path, _COLUMNS), *rows]}
     csv_rows.write(path, _COLUMNS, list(by_place.values()))
-
-
-def format_tables(
-    summaries: Summaries, names: Sequence[str], methods: Sequence[str]
-) -> str:
-    """Means by task, then interquartile means of the suites that a method has whole."""
-    # Not before there is something to show: scipy takes a second.
-    from experiments.lib import intervals, markdown
-
-    by_task = score_table.format_table(
-        list(summaries.values()), score_table.published()
-    )
-    suites = list(dict.fromkeys(tasks.get(name).suite for name in names))
-    lines = []
-    for method in methods:
-        line = [method]
-        for suite in suites:
-            alike = [name for name in names if tasks.get(name).suite == suite]
-            if not all((name, method) in summaries for name in alike):
-                line.append("-")
-                continue
-            scores = np.array(
-                [summaries[n, method]["normalized_score"]["per_seed"] for n in alike]
-            )
-            alone = scores.shape[1] == 1  # of one seed there is no interval
-            text = f"{intervals.iqm(scores):.1f}" if alone else None
-            line.append(text or intervals.iqm_text(scores))
-        lines.append(line)
-    header = ["method", *(f"{suite}, IQM [95 %]" for suite in suites)]
-    return f"{by_task}\n\n{_EXPLANATION}\n\n{markdown.table(header, lines)}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""The tables of a grid: means by task, interquartile means by suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.lib import intervals, markdown
+from experiments.table import scores as score_table
+from gem_jax.data import tasks
+
+Summaries = Mapping[tuple[str, str], Mapping[str, Any]]  # by task and method
+
+_EXPLANATION = (
+    "Mean ± standard deviation (ddof = 1) over seeds, in parentheses their number; "
+    "published scores are of other data and other numbers of steps."
+)
+
+
+def format_tables(
+    summaries: Summaries, names: Sequence[str], methods: Sequence[str]
+) -> str:
+    """Means by task, then interquartile means of the suites that a method has whole."""
+    by_task = score_table.format_table(
+        list(summaries.values()), score_table.published()
+    )
+    suites = list(dict.fromkeys(tasks.get(name).suite for name in names))
+    lines = []
+    for method in methods:
+        line = [method]
+        for suite in suites:
+            alike = [name for name in names if tasks.get(name).suite == suite]
+            if not all((name, method) in summaries for name in alike):
+                line.append("-")
+                continue
+            scores = np.array(
+                [summaries[n, method]["normalized_score"]["per_seed"] for n in alike]
+            )
+            alone = scores.shape[1] == 1  # of one seed there is no interval
+            text = f"{intervals.iqm(scores):.1f}" if alone else None
+            line.append(text or intervals.iqm_text(scores))
+        lines.append(line)
+    header = ["method", *(f"{suite}, IQM [95 %]" for suite in suites)]
+    return f"{by_task}\n\n{_EXPLANATION}\n\n{markdown.table(header, lines)}"
