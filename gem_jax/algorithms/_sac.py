@@ -107,9 +107,6 @@ def make(config: Config, spec: EnvSpec, penalty: PenaltyFn | None = None) -> Alg
         actor, temperature = policy.init(actor_key)
         return State(actor, temperature, critics.init(value_key))
 
-    def lowest(params: Params, observation: Array, action: Array) -> Array:
-        return jnp.min(critics.apply(params, observation, action), axis=0)
-
     def update(state: State, key: PRNGKey, batch: Transition, step: Array) -> Any:
         """Temperature, policy and critics in this order, each by those before it."""
         del step
@@ -121,12 +118,12 @@ def make(config: Config, spec: EnvSpec, penalty: PenaltyFn | None = None) -> Alg
         q_params = state.values.critic.params
         actor, of_actor = policy.update(
             *(state.actor, alpha, actor_key, batch.observation),
-            lambda action: lowest(q_params, batch.observation, action),
+            lambda action: critics.lowest(q_params, batch.observation, action),
         )
         following, log_prob = policy.sample(
             actor.params, next_key, batch.next_observation
         )
-        next_value = lowest(
+        next_value = critics.lowest(
             state.values.target_critic, batch.next_observation, following
         )
         y = critics.target(batch, next_value - alpha * log_prob)

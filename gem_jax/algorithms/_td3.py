@@ -99,8 +99,7 @@ def make(
         noise = jnp.clip(noise, -config.noise_clip, config.noise_clip)
         action = policy.apply(state.target_actor, batch.next_observation) + noise
         action = jnp.clip(action, -1.0, 1.0)
-        q = critics.apply(state.target_critic, batch.next_observation, action)
-        next_value = jnp.min(q, axis=0)
+        next_value = critics.lowest(state.target_critic, batch.next_observation, action)
         if penalty is not None:
             next_value = next_value - penalty(action, batch)
         return critics.target(batch, next_value)

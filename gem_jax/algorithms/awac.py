@@ -114,23 +114,20 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         noise = jax.random.normal(key, mean.shape, jnp.float32)
         return jnp.clip(mean + std * noise, -1.0, 1.0)
 
-    def lowest(params: Params, observation: Array, action: Array) -> Array:
-        return jnp.min(critics.apply(params, observation, action), axis=0)
-
     def update(state: State, key: PRNGKey, batch: Transition, step: Array):
         del step
         next_key, action_key = jax.random.split(key)
         following = sample(state.actor.params, next_key, batch.next_observation)
-        next_value = lowest(
+        next_value = critics.lowest(
             state.values.target_critic, batch.next_observation, following
         )
         y = critics.target(batch, next_value)
         new_values, of_critic = critics.update(state.values, batch, y, config.polyak)
         q_params = new_values.critic.params
         own = sample(state.actor.params, action_key, batch.observation)
-        advantage = lowest(q_params, batch.observation, batch.action) - lowest(
-            q_params, batch.observation, own
-        )
+        advantage = critics.lowest(
+            q_params, batch.observation, batch.action
+        ) - critics.lowest(q_params, batch.observation, own)
         tilt = 1.0 / config.temperature, config.max_weight
         weight = value_ops.advantage_weight(advantage, *tilt)
         new_actor, rows = actor.update(state.actor, batch, weight)

@@ -164,10 +164,10 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             policy, state.actor.params, key, batch.next_observation, count
         )
         target = state.values.target_critic
-        q = jax.vmap(lambda a: critics.apply(target, batch.next_observation, a))(
+        q = jax.vmap(lambda a: critics.lowest(target, batch.next_observation, a))(
             following
         )
-        return jnp.max(jnp.min(q, axis=1), axis=0)
+        return jnp.max(q, axis=0)
 
     def gap(params: Params, batch: Transition, far: Others) -> Array:
         return _gap(critics.apply, params, batch, far, config.least_gap)
@@ -189,7 +189,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
         actor, of_actor = policy.update(
             *(state.actor, alpha, actor_key, batch.observation),
-            lambda a: jnp.min(critics.apply(q_params, batch.observation, a), axis=0),
+            lambda a: critics.lowest(q_params, batch.observation, a),
         )
         far = _others(policy, params, others_key, batch, config.num_actions)
         weight = config.cql_alpha * factor(state)

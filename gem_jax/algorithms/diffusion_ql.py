@@ -258,7 +258,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         candidates = _sampled.candidates(
             propose, params, sample_key, observation, knobs
         )
-        q = jnp.min(critics.apply(params.critic, observation, candidates), axis=0)
+        q = critics.lowest(params.critic, observation, candidates)
         selection = inference.select(
             candidates, knobs.alpha * q, temperature=1.0, key=draw_key
         )

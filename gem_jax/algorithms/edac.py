@@ -68,10 +68,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         slope = jax.grad(total)(copies)  # [N, B, A]
         square = jnp.sum(slope**2, axis=-1, keepdims=True)
         unit = slope / jnp.sqrt(square + _LEAST_SQUARE)
-        # All pairs less those of a critic with itself.
-        together = jnp.sum(jnp.sum(unit, axis=0) ** 2, axis=-1)
-        alone = jnp.sum(unit**2, axis=(0, 2))
-        cosines = jnp.mean(together - alone) / (config.num_critics - 1)
+        # All pairs; those of a critic with itself are N more, which has no gradient.
+        pairs = jnp.sum(jnp.sum(unit, axis=0) ** 2, axis=-1)
+        cosines = jnp.mean(pairs) / (config.num_critics - 1)
         return config.eta * cosines / config.num_critics
 
     return _sac.make(config, spec, penalty)

@@ -42,12 +42,14 @@ class QLearner(NamedTuple):
       a function of the parameters, is added to the loss.
     apply: (params, observation, action) to Q `[E, ...]`; pairs, or one state and many
       actions.
+    lowest: the same to the least of the members, `[...]`.
     """
 
     init: Callable[[PRNGKey], QState]
     target: Callable[[Transition, Array], Array]
     update: Callable[..., tuple[QState, PerTransition]]
     apply: Callable[[Params, Array, Array], Array]
+    lowest: Callable[[Params, Array, Array], Array]
 
 
 def make_q_learner(
@@ -115,4 +117,7 @@ def make_q_learner(
         target_critic = train_state.polyak(state.target_critic, new.params, rate)
         return QState(new, target_critic), {"critic/loss": losses, "critic/q": q}
 
-    return QLearner(init, target, update, network.apply)
+    def lowest(params: Params, observation: Array, action: Array) -> Array:
+        return jnp.min(network.apply(params, observation, action), axis=0)
+
+    return QLearner(init, target, update, network.apply, lowest)

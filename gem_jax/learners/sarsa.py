@@ -102,7 +102,7 @@ def make_sarsa_learner(
         noise = target_noise * jax.random.normal(key, action.shape, jnp.float32)
         action = action + jnp.clip(noise, -noise_clip, noise_clip)
         action = jnp.clip(action, -1.0, 1.0)
-        return jnp.min(learner.apply(params, batch.next_observation, action), axis=0)
+        return learner.lowest(params, batch.next_observation, action)
 
     def update(state: QState, key: PRNGKey, batch: Transition, step: Array):
         y = learner.target(batch, next_value(state.target_critic, key, batch))
