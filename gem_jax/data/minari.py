@@ -86,11 +86,20 @@ def environment(dataset_id: str) -> str | None:
     Raises:
       UserError: bad id, or metadata unreadable.
     """
-    spec = files.read_json(data_folder(dataset_id) / METADATA_FILE).get("env_spec")
+    spec = environment_spec(files.read_json(data_folder(dataset_id) / METADATA_FILE))
+    return str(spec["id"]) if "id" in spec else None
+
+
+def environment_spec(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What metadata say of the environment, as text and numbers; empty if nothing.
+
+    Nothing of it may be run: it names code by ``entry_point``.
+    """
     try:
-        return str(json.loads(str(spec))["id"])
-    except (KeyError, TypeError, ValueError):
-        return None
+        spec = json.loads(str(metadata.get("env_spec")))
+    except ValueError:
+        return {}
+    return spec if isinstance(spec, dict) else {}
 
 
 def read(

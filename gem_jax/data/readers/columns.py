@@ -31,7 +31,7 @@ class Column(Protocol):
         """The rows of a slice without a start."""
 
 
-def check(columns: Mapping[str, Column], path: pathlib.Path) -> None:
+def check(columns: Mapping[str, Column], path: pathlib.Path | str) -> None:
     """Refuses arrays that cannot be read side by side, before any is read.
 
     Args:
@@ -103,7 +103,7 @@ def check_rows(name: str, shape: tuple[int, ...], dtype: np.dtype, where: str) -
 
 
 def require_room(
-    columns: Mapping[str, Column], path: pathlib.Path, rows: int | None
+    columns: Mapping[str, Column], path: pathlib.Path | str, rows: int | None
 ) -> None:
     """Refuses what would not fit in memory; see ``room.require``."""
     steps, observation_size = columns["observations"].shape

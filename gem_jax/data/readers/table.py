@@ -62,6 +62,11 @@ def recognize(path: pathlib.Path) -> Layout:
     )
 
 
+def layout(name: str) -> Layout:
+    """The layout of a name, one that is there."""
+    return next(layout for layout in LAYOUTS if layout.name == name)
+
+
 @contextlib.contextmanager
 def _open(path: pathlib.Path, container: str) -> Iterator[Any]:
     """What ``missing`` takes: the open file, its arrays by name, or the path."""
