@@ -111,10 +111,7 @@ def _quantiles(values: np.ndarray) -> dict[str, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return {}
-    found = np.quantile(finite, coverage.QUANTILES)
-    return {
-        f"{q:.0%}": float(x) for q, x in zip(coverage.QUANTILES, found, strict=True)
-    }
+    return {f"{q:.0%}": float(np.quantile(finite, q)) for q in coverage.QUANTILES}
 
 
 def _reward_counts(reward: np.ndarray) -> dict[str, int] | None:

@@ -9,8 +9,6 @@ import h5py
 
 from gem_jax import errors
 
-CONTAINERS = ("HDF5", "NumPy", "CSV")
-
 _MANY = 8  # names of a file's content that a message lists
 
 # What files of other formats begin with. HDF5 has its signature, perhaps after a
@@ -54,7 +52,7 @@ def check_hdf5(path: pathlib.Path) -> None:
 
 
 def container(path: pathlib.Path) -> str:
-    """What kind of file it is, by its first bytes: one of ``CONTAINERS``.
+    """``"HDF5"``, ``"NumPy"`` (an archive) or ``"CSV"``, by a file's first bytes.
 
     Raises:
       UserError: absent, unreadable, or none of them; says what it is instead.
@@ -68,8 +66,8 @@ def container(path: pathlib.Path) -> str:
     if beginning and not named and _is_text(beginning):
         return "CSV"
     raise errors.UserError(
-        f"{path} ({path.stat().st_size:,} bytes) is neither {', '.join(CONTAINERS)}: "
-        f"it {_begins(beginning)}; convert it"
+        f"{path} ({path.stat().st_size:,} bytes) is no HDF5, NumPy or CSV file: it "
+        f"{_begins(beginning)}; convert it"
     )
 
 

@@ -36,39 +36,34 @@ def fetch(dataset_id: str, log: Callable[[str], None] = print) -> pathlib.Path:
     ports.refuse(dataset_id)
     if path.is_file():
         return path
-    root = minari.root()
+    storage, root = client(), minari.root()
     lock = root / f".{dataset_id.replace('/', '-')}.lock"
     try:
         root.mkdir(parents=True, exist_ok=True)
         with locks.hold(lock, dataset_id, log):
             if not path.is_file():  # another process may just have fetched it
                 log(f"data: downloading {dataset_id} to {path.parent.parent}")
-                _transfer(dataset_id, root)
+                _transfer(storage, dataset_id, root)
     except OSError as error:
         raise errors.UserError(f"cannot write {path}: {error}") from error
     return path
 
 
-def _transfer(dataset_id: str, root: pathlib.Path) -> None:
+def _transfer(storage: Any, dataset_id: str, root: pathlib.Path) -> None:
     try:
-        client().download_dataset(dataset_id, root / _PARTIAL)
-    except errors.UserError:
-        raise
+        storage.download_dataset(dataset_id, root / _PARTIAL)
     except Exception as error:  # of whatever libraries the client uses
         said = " ".join(str(error).split()) or type(error).__name__
         raise errors.UserError(
-            f"cannot download {dataset_id}: {said[:_LONGEST]}; try again, which goes on "
-            f"from there, or copy the dataset to {root / dataset_id}"
+            f"cannot download {dataset_id}: {said[:_LONGEST]}; run again to go on from "
+            f"there, or copy the dataset to {root / dataset_id}"
         ) from None
     arrived = root / _PARTIAL / dataset_id
     data_path = arrived / "data" / minari.DATA_FILE
-    if (
-        not data_path.is_file()
-        or not data_path.with_name(minari.METADATA_FILE).is_file()
-    ):
+    metadata_path = data_path.with_name(minari.METADATA_FILE)
+    if not (data_path.is_file() and metadata_path.is_file()):
         raise errors.UserError(
-            f"Minari publishes no {dataset_id} as HDF5; `minari list remote` shows what "
-            "it has"
+            f"Minari publishes no {dataset_id} in HDF5; see `minari list remote`"
         )
     seal = {"sha256": files.file_sha256(data_path), "bytes": data_path.stat().st_size}
     data_path.with_name(minari.SEAL_FILE).write_text(json.dumps(seal, indent=2) + "\n")
@@ -86,9 +81,9 @@ def client() -> Any:
         from minari.storage import remotes
 
         return remotes.get_cloud_storage()
-    except ImportError as error:
+    except ImportError:
         raise errors.UserError(
-            f"downloading from Minari takes its client ({error.msg}); install it by "
+            "downloading from Minari takes its own client, which is not installed; "
             "`pip install 'minari[hf]'`"
         ) from None
     except (KeyError, ValueError):

@@ -148,8 +148,8 @@ def _table(
         except ValueError as error:  # names row and column, counted from the data's
             reason = str(error).partition(";")[0].rstrip(".")
             raise errors.UserError(
-                f"{path}: {reason} (lines below the header counted from 0); store "
-                "numbers alone, as many in each line"
+                f"{path}: below the header, {reason}; store numbers alone, as many in "
+                "each line"
             ) from None
 
 

@@ -29,6 +29,8 @@ def missing(file: h5py.File) -> str | None:
     if not names:
         return "no group 'data/demo_0'"
     first = file["data"][names[0]]
+    if not isinstance(first, h5py.Group):
+        return f"no group 'data/{names[0]}'"
     for name, kind in (("obs", h5py.Group), ("actions", h5py.Dataset)):
         if not isinstance(first.get(name), kind):
             what = "group" if kind is h5py.Group else "array"
@@ -67,6 +69,8 @@ def read(
         names = demonstrations(data)
         parts = sorted(data[names[0]]["obs"])
         for name in names:
+            if not isinstance(data[name], h5py.Group):
+                raise errors.UserError(f"{path}: data/{name} is no group; remove it")
             _check(data[name], parts, f"{path}: data/{name}")
         sizes = [data[names[0]]["obs"][part].shape[1] for part in parts]
         listed = ", ".join(f"{p} ({n})" for p, n in zip(parts, sizes, strict=True))
@@ -86,30 +90,37 @@ def read(
 
 def _check(demo: h5py.Group, parts: list[str], where: str) -> None:
     """Refuses a demonstration whose arrays do not fit each other or the first's."""
+    shapes = {}
     for name in ("rewards", "dones"):
-        if name not in demo:
-            raise errors.UserError(
-                f"{where} has no array {name!r}; add it as robomimic's "
-                "dataset_states_to_obs.py does"
-            )
-    arrays = {name: demo[name] for name in ("actions", "rewards", "dones")}
+        array = _array(demo, name, where)
+        columns.check_numbers(array.dtype, f"{where}/{name}")
+        shapes[name] = array.shape
+    names = ["actions"]
     for group in [name for name in ("obs", "next_obs") if name in demo]:
-        if sorted(demo[group]) != parts:
+        held = sorted(demo[group])
+        if held != parts:
             raise errors.UserError(
-                f"{where}/{group} holds {', '.join(sorted(demo[group]))}, the first "
-                f"demonstration {', '.join(parts)}; make them alike"
+                f"{where}/{group} holds {', '.join(held)}, the first demonstration "
+                f"{', '.join(parts)}; make them alike"
             )
-        arrays |= {f"{group}/{part}": demo[group][part] for part in parts}
-    for name, array in arrays.items():
-        if name in ("rewards", "dones"):
-            columns.check_numbers(array.dtype, f"{where}/{name}")
-        else:
-            columns.check_rows(name, array.shape, array.dtype, f"{where}/{name}")
-    shapes = {name: array.shape[:1] for name, array in arrays.items()}
-    shapes |= {name: arrays[name].shape for name in ("rewards", "dones")}
+        names += [f"{group}/{part}" for part in parts]
+    for name in names:
+        array = _array(demo, name, where)
+        columns.check_rows(name, array.shape, array.dtype, f"{where}/{name}")
+        shapes[name] = array.shape[:1]
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise errors.UserError(f"{where}: arrays differ in length: {listed}")
+
+
+def _array(demo: h5py.Group, name: str, where: str) -> h5py.Dataset:
+    array = demo.get(name)
+    if not isinstance(array, h5py.Dataset):
+        raise errors.UserError(
+            f"{where} has no array {name!r}; robomimic's dataset_states_to_obs.py "
+            "writes it"
+        )
+    return array
 
 
 def _read_one(

@@ -24,7 +24,7 @@ class Layout(NamedTuple):
 
     Attributes:
       name: for messages.
-      container: of ``layouts.CONTAINERS``.
+      container: as ``layouts.container`` names it.
       missing: the first thing that an open file lacks to be of this layout, or None.
       read: takes path, task or None, log, and how many of the leading transitions are
         needed or None; returns episodes and the SHA-256 of the file.
@@ -115,5 +115,5 @@ LAYOUTS = (
     Layout(
         "OGBench's NumPy", "NumPy", _ogbench_missing, numpy_archive.read_ogbench, True
     ),
-    Layout("a log", "CSV", csv_log.missing, csv_log.read, dropped=1),
+    Layout("a CSV log", "CSV", csv_log.missing, csv_log.read, dropped=1),
 )
