@@ -139,7 +139,7 @@ def log(path):
         for i in range(len(found["obs"])):
             numbers = [0.1 * i, found["act"][i, 1], *found["obs"][i]]
             numbers += [found["act"][i, 0], found["rew"][i]]
-            texts = ["%.9g" % number for number in numbers]
+            texts = [f"{float(number):.9g}" for number in numbers]
             texts += [str(bool(found["term"][i])), f"run-{found['episode'][i]}"]
             writer.writerow(texts)
 
@@ -154,7 +154,7 @@ def log_with_successors(path):
         numbers = [*found["obs"][i], *found["act"][i], found["rew"][i]]
         numbers += [*found["next"][i], found["term"][i]]
         numbers += [found["end"][i] and not found["term"][i]]
-        lines.append(",".join("%.9g" % number for number in numbers))
+        lines.append(",".join(f"{float(number):.9g}" for number in numbers))
     path.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
 
 
