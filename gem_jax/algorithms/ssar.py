@@ -224,7 +224,11 @@ def _make_pretrain(values: expectile_value.ValueLearner) -> UpdateFn:
 
 
 def _trust_by_value(values: expectile_value.ValueLearner) -> PrepareFn:
-    """Marks transitions with min Q(s, a) >= V(s)."""
+    """Marks transitions with min Q(s, a) >= V(s), or all where no one has that.
+
+    Values that have barely begun to fall may leave none, and an actor that clones
+    nothing would leave the data; ``beta/trusted_share`` tells.
+    """
 
     def prepare(state: State, key: PRNGKey, dataset: Transition):
         del key
@@ -236,7 +240,8 @@ def _trust_by_value(values: expectile_value.ValueLearner) -> PrepareFn:
 
         pairs = dataset.observation, dataset.action
         good = jax.lax.map(is_good, pairs, batch_size=_ROWS)
-        return state, {trust.TRUST: good.astype(jnp.float32)}
+        trusted = good | ~jnp.any(good)
+        return state, {trust.TRUST: trusted.astype(jnp.float32)}
 
     return prepare
 

@@ -170,6 +170,11 @@ def test_pretrained_values_decide_what_is_trusted():
     trusted = low >= networks.value(oracle.value.params, data.observation)
     assert 0 < trusted.sum() < len(trusted)
     np.testing.assert_array_equal(extras["trust"], trusted)
+    # Where V is above all Q, nothing would be left to stay near.
+    head = state.values.value.params["params"]["Dense_0"]
+    head["bias"] = head["bias"] + 1e6
+    _, extras = main.prepare(state, jax.random.key(0), comparison.batch(7))
+    np.testing.assert_array_equal(extras["trust"], np.ones(len(trusted)))
 
 
 # How beta moves
