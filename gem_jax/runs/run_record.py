@@ -24,6 +24,30 @@ RESUME = ("auto", "never", "must")
 _PACKAGES = ("gem_jax", "jax", "flax", "optax", "orbax-checkpoint", "mujoco", "numpy")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnlineOptions:
+    """How a run goes on in the environment after its data.
+
+    Attributes:
+      num_steps: environment steps, and gradient steps, of each seed.
+      share: of every batch, the transitions collected there; the rest are of the data.
+    """
+
+    num_steps: int
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise errors.UserError(
+                f"online steps must be at least 1, got {self.num_steps}"
+            )
+        if not 0.0 < self.share <= 1.0:
+            raise errors.UserError(
+                f"the online share of a batch must be above 0 and up to 1, got "
+                f"{self.share:g}"
+            )
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """Everything that decides a run.
@@ -39,6 +63,7 @@ class Run:
       seeds: trained side by side.
       workdir: the run folder.
       command: for the record.
+      online: training in the environment that follows; ``None`` for none.
     """
 
     task: tasks.Task
@@ -51,6 +76,7 @@ class Run:
     seeds: tuple[int, ...]
     workdir: pathlib.Path
     command: str
+    online: OnlineOptions | None = None
 
 
 def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, Any]:
