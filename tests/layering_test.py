@@ -47,7 +47,8 @@ LAYERS = {
 ONLY_HERE = {
     "distrax": ("distributions.py",),
     "filelock": ("utils/locks.py",),
-    "gymnasium": ("envs/", "training/evaluation.py"),
+    "flashbax": ("training/online.py",),
+    "gymnasium": ("envs/", "training/evaluation.py", "training/collecting.py"),
     "minari": (),  # files are read by our own reader; the library is for users
     "orbax": ("training/checkpoint.py",),
 }

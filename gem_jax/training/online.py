@@ -224,7 +224,8 @@ def _make_learn(phase: Phase, start: int, settings: Settings) -> Callable[..., A
         def step(state: loop.State, key: PRNGKey) -> tuple[loop.State, Any]:
             recorded_key, new_key, update_key = jax.random.split(key, 3)
             done = state.step - start
-            batch = replays.sample(replay, new_key).experience
+            with jax.numpy_rank_promotion("allow"):  # the library relies on it
+                batch = replays.sample(replay, new_key).experience
             if num_recorded:
                 others = phase.sample(recorded_key, recorded, num_recorded, done)
                 batch = jax.tree.map(
