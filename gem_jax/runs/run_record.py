@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gem_jax import __version__, data, errors
+from gem_jax import __version__, algorithms, data, errors
 from gem_jax.data import tasks
 from gem_jax.data.options import DataOptions
 from gem_jax.runs import presets, statistics
@@ -148,13 +148,23 @@ def summarize(
     }
 
 
-def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
-    """Refuses a folder whose run was another one, with or without its checkpoints."""
-    if not (workdir / rundir.CONFIG).exists():
-        return
-    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
+def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuses a folder whose run was another one, with or without its checkpoints.
+
+    A setting that the run's version did not have yet stands at its default: a new one
+    does nothing unless it is asked for.
+
+    Returns:
+      The identity that the folder's checkpoints carry.
+    """
     wanted = json.loads(json.dumps(record["identity"]))  # tuples become lists, as saved
-    checkpoint.check_config(saved, wanted, workdir)
+    if not (workdir / rundir.CONFIG).exists():
+        return wanted
+    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
+    defaults = dataclasses.asdict(algorithms.config_class(record["algo"])())
+    completed = json.loads(json.dumps(defaults)) | saved["config"]
+    checkpoint.check_config({**saved, "config": completed}, wanted, workdir)
+    return saved
 
 
 def check_resume(workdir: pathlib.Path, resume: str) -> None:

@@ -141,7 +141,7 @@ def _load(
     algorithm.check(transitions, log)
     _require_candidates(run, algorithm, spec, log)
     record = run_record.describe(run, spec, dataset.provenance)
-    run_record.check_identity(run.workdir, record)
+    record["identity"] = run_record.check_identity(run.workdir, record)
     return _Loaded(dataset, transitions, algorithm, record)
 
 

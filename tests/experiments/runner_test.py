@@ -147,3 +147,17 @@ def test_what_cannot_go_online_is_said_before_training(make_run):
 def test_online_options_that_cannot_be_meant(wrong):
     with pytest.raises(errors.UserError, match="online"):
         run_record.OnlineOptions(**wrong)
+
+
+def test_a_setting_that_a_run_did_not_know_stands_at_its_default(tmp_path):
+    config = dataclasses.asdict(configs.get_config("bc", TASK, "smoke"))
+    older = {name: v for name, v in config.items() if name != "normalize_observations"}
+    saved = {"env": TASK.name, "config": older}
+    rundir.write_json(tmp_path / rundir.CONFIG, {"identity": saved})
+    record = {"algo": "bc", "identity": {**saved, "config": config}}
+    known = run_record.check_identity(tmp_path, record)
+    assert known == rundir.read_json(tmp_path / rundir.CONFIG)["identity"]
+    other = {**config, "normalize_observations": not config["normalize_observations"]}
+    record["identity"]["config"] = other
+    with pytest.raises(errors.UserError, match="config.normalize_observations"):
+        run_record.check_identity(tmp_path, record)
