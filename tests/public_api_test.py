@@ -17,7 +17,7 @@ def test_public_names():
     ]
     assert algorithms.names() == [
         *("awac", "bc", "cql", "diffusion_ql", "edac", "empo", "fql", "gem", "idql"),
-        *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "td3_bc"),
+        *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "ssar", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "load", "read"),

@@ -75,10 +75,7 @@ class Config:
         checks.positive(self, "critic_learning_rate", "num_actions")
         checks.fraction(self, "discount", "polyak")
         checks.not_negative(self, "cql_alpha")
-        for name in ("action_gap", "least_gap"):
-            value = getattr(self, name)
-            if not math.isfinite(value):
-                raise ValueError(f"{name} must be finite, got {value!r}")
+        checks.finite(self, "action_gap", "least_gap")
 
 
 # Sizes for the contract test.

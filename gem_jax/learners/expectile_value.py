@@ -40,11 +40,13 @@ class ValueLearner(NamedTuple):
       value of s' in the critics' target is V's where none is given.
     apply: (critic params, observation, action, dtype) to Q `[E, ...]`; the dtype of
       the hidden layers is float32 by default.
+    apply_value: (value params, observation) to V, `[...]` or of each critic `[E, ...]`.
     """
 
     init: Callable[[PRNGKey], ValueState]
     update: Callable[..., tuple[ValueState, Array, PerTransition]]
     apply: Callable[..., Array]
+    apply_value: Callable[[Params, Array], Array]
 
 
 def make_value_learner(
@@ -146,7 +148,7 @@ def make_value_learner(
     ) -> Array:
         return critics(dtype).apply(params, observation, action)
 
-    return ValueLearner(init, update, q_values)
+    return ValueLearner(init, update, q_values, value_net.apply)
 
 
 def _td_target(batch: Transition, next_value: Array, discount: float) -> Array:
