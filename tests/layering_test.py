@@ -49,7 +49,7 @@ ONLY_HERE = {
     "filelock": ("utils/locks.py",),
     "flashbax": ("training/online.py",),
     "gymnasium": ("envs/", "training/evaluation.py", "training/collecting.py"),
-    "minari": (),  # files are read by our own reader; the library is for users
+    "minari": ("data/minari_download.py",),  # its client; files our reader reads
     "orbax": ("training/checkpoint.py",),
 }
 

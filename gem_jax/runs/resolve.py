@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gem_jax import algorithms, configs, errors
-from gem_jax.data import tasks
+from gem_jax.data import OfflineDataset, tasks
 from gem_jax.runs import presets
 from gem_jax.runs.run_record import OnlineOptions, Run
 
@@ -18,7 +18,7 @@ def resolve(
     algo: str,
     preset: str,
     *,
-    source: str = "auto",
+    source: str | OfflineDataset = "auto",
     seeds: Sequence[int] = (0,),
     workdir: str | pathlib.Path | None = None,
     config: Mapping[str, Any] | None = None,
@@ -33,7 +33,7 @@ def resolve(
       env: name of the task.
       algo: registered name.
       preset: one of ``presets.PRESETS``.
-      source: of the data.
+      source: of the data, or the data themselves.
       seeds: trained side by side.
       workdir: by default ``runs/ENV/ALGO/seedS``.
       config: fields of the algorithm's configuration that differ.

@@ -56,7 +56,7 @@ class Run:
       task: row of the task table.
       algo: registered name.
       config: that algorithm's settings.
-      source: where the data come from, see ``gem_jax.data.load``.
+      source: where the data come from, or a dataset; see ``gem_jax.data.load``.
       preset: name, for the record.
       schedule: lengths and intervals.
       data: what is taken of the source, and what is made of it.
@@ -69,7 +69,7 @@ class Run:
     task: tasks.Task
     algo: str
     config: Any
-    source: str
+    source: str | data.OfflineDataset
     preset: str
     schedule: presets.Schedule
     data: DataOptions

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gem_jax import policy
+from gem_jax.data import OfflineDataset
 from gem_jax.policy import Policy
 from gem_jax.runs import going_online, resolve, runner
 
@@ -15,7 +16,7 @@ def train(
     env: str,
     algo: str = "gem",
     *,
-    source: str = "auto",
+    source: str | OfflineDataset = "auto",
     seed: int = 0,
     preset: str = "laptop",
     workdir: str | pathlib.Path | None = None,
@@ -35,7 +36,8 @@ def train(
     Args:
       env: name of the task, such as ``"antmaze-umaze-v2"``.
       algo: registered name.
-      source: of the data, see ``gem_jax.data.load``.
+      source: of the data, see ``gem_jax.data.load``; or a dataset, of
+        ``gem_jax.data.from_arrays``.
       seed: of everything that is drawn.
       preset: ``"laptop"``, ``"paper"`` or ``"smoke"``.
       workdir: the run folder; by default ``runs/ENV/ALGO/seedS``.
@@ -53,7 +55,10 @@ def train(
         that holds another run.
       FloatingPointError: training diverged.
     """
-    said = dict(source=source, seed=seed, preset=preset, workdir=workdir, data=data)
+    named_source = source if isinstance(source, str) else source.provenance.id
+    said = dict(
+        source=named_source, seed=seed, preset=preset, workdir=workdir, data=data
+    )
     if online_steps:
         said |= dict(online_steps=online_steps, online_share=online_share)
     named = [repr(env), repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
