@@ -47,8 +47,9 @@ LAYERS = {
 ONLY_HERE = {
     "distrax": ("distributions.py",),
     "filelock": ("utils/locks.py",),
-    "gymnasium": ("envs/", "training/evaluation.py"),
-    "minari": (),  # files are read by our own reader; the library is for users
+    "flashbax": ("training/online.py",),
+    "gymnasium": ("envs/", "training/evaluation.py", "training/collecting.py"),
+    "minari": ("data/minari_download.py",),  # its client; files our reader reads
     "orbax": ("training/checkpoint.py",),
 }
 

@@ -1,96 +1,207 @@
-"""Makes, downloads and inspects datasets.
+"""Makes, downloads, inspects and describes datasets.
 
 python -m experiments.dataset generate --env=maze2d-umaze-v1
-python -m experiments.dataset inspect  --env=antmaze-umaze-v2 --output=facts.json
+python -m experiments.dataset inspect  --env=antmaze-umaze-v2 --output=card.md
+python -m experiments.dataset inspect  --source=file:log.csv --output=facts.json
 python -m experiments.dataset download --env=hopper-medium-v2
+python -m experiments.dataset download --source=minari:mujoco/hopper/medium-v0
+python -m experiments.dataset describe --source=file:log.csv --output=my_task.toml
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 from absl import flags
 
+from experiments.dataset import card
 from experiments.lib import cli
 from gem_jax import data, errors
-from gem_jax.data import download, episodes, faults, inspection, tasks, validate
+from gem_jax.data import (
+    description,
+    download,
+    episodes,
+    faults,
+    inspection,
+    minari,
+    minari_download,
+    task_text,
+    tasks,
+    validate,
+)
+from gem_jax.training import rundir
 
-_ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
+_ENV = flags.DEFINE_string(
+    "env",
+    None,
+    "D4RL name of the task; not needed with file:PATH or minari:ID, whose task is then "
+    "told from the data.",
+)
 _SOURCE = flags.DEFINE_string(
-    "source", "auto", "For inspect: auto, d4rl, minari, minari:ID, local or file:PATH."
+    "source",
+    "auto",
+    "For inspect: auto, d4rl, minari, minari:ID, local or file:PATH; for describe: "
+    "minari:ID or file:PATH; for download: minari or minari:ID, or D4RL's original.",
 )
 _NUM_TRANSITIONS = flags.DEFINE_integer(
-    "num_transitions", None, "Size; D4RL's (generate) or all (inspect) by default."
+    "num_transitions",
+    None,
+    "Size; D4RL's (generate) or all (inspect, describe) by default.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of generated data.")
 _OUTPUT = flags.DEFINE_string(
     "output",
     None,
-    "Also write the result as JSON here; inspect puts a page of plots beside it.",
+    "Also write the result here: JSON; of inspect a data card if the name ends in .md, "
+    "and a page of plots beside it; of describe the task file.",
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Whether describe may replace a file that is there."
+)
+_NAME = flags.DEFINE_string(
+    "name", None, "For describe: of the task; by default made of the source's."
+)
+_ENV_ID = flags.DEFINE_string(
+    "env_id",
+    None,
+    "For describe: gymnasium id to evaluate in, or none to train only; by default what "
+    "the data name, where that is known.",
+)
+_BOUNDS = flags.DEFINE_enum(
+    "bounds",
+    "file",
+    ["file", "data"],
+    "For describe: bounds of actions from the space beside the data, where there is "
+    "one, or always from the extremes of the data.",
+)
+_MIXTURE_STEPS = flags.DEFINE_integer(
+    "mixture_steps",
+    2_000,
+    "For a data card: updates of each mixture that tells the modes; 0 for none.",
+    lower_bound=0,
 )
 
 
 def main(argv: list[str]) -> None:
     """Runs the command that is the one positional argument."""
-    commands = {"generate": _generate, "inspect": _inspect, "download": _download}
+    commands = {
+        "generate": _generate,
+        "inspect": _inspect,
+        "download": _download,
+        "describe": _describe,
+    }
     if _OUTPUT.value and pathlib.Path(_OUTPUT.value).suffix == ".png":
         raise errors.UserError(
-            f"--output={_OUTPUT.value} is for JSON, and the page of plots comes beside "
-            "it as .png; choose another ending"
+            f"--output={_OUTPUT.value} is for JSON or a card, and the page of plots "
+            "comes beside it as .png; choose another ending"
         )
     if len(argv) != 2 or argv[1] not in commands:
         raise errors.UserError(
             f"expected one command of {', '.join(commands)}; got {argv[1:]}"
         )
-    facts = commands[argv[1]](tasks.get(_ENV.value))
-    for key, value in facts.items():
-        if key != "verdicts":
-            print(f"{key:<24} {_format(value)}")
-    for verdict in facts.get("verdicts", ()):
-        print(faults.line(faults.Verdict(**verdict)))
-    if _OUTPUT.value:
-        with _writing_output() as path:
-            path.write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n")
+    commands[argv[1]]()
 
 
-def _generate(task: tasks.Task) -> Mapping[str, Any]:
-    _, provenance = _read(task, "local")
-    return provenance.to_dict()
+def _generate() -> None:
+    _, provenance = _read(_task(), "local")
+    _print(provenance.to_dict())
+    _write_json(provenance.to_dict())
 
 
-def _inspect(task: tasks.Task) -> Mapping[str, Any]:
-    recorded, provenance = _read(task, _SOURCE.value)
+def _download() -> None:
+    kind, _, dataset_id = _SOURCE.value.partition(":")
+    if kind == "minari":
+        path = minari_download.fetch(dataset_id or minari.published_id(_task()))
+    else:
+        path = download.fetch(_task())
+    facts = {
+        "env": _ENV.value,
+        "source": _SOURCE.value,
+        "path": str(path),
+        "bytes": path.stat().st_size,
+    }
+    _print(facts)
+    _write_json(facts)
+
+
+def _inspect() -> None:
+    task, recorded, provenance = _anything()
     recorded = [episode for episode in recorded if len(episode)]
     if not recorded:
         raise errors.UserError(f"{provenance.id} holds no transitions")
     validate.check_shapes(recorded, task, provenance.id)
     verdicts = faults.examine(recorded, task)
     facts = {**provenance.to_dict(), **inspection.describe(recorded, task)}
-    if _OUTPUT.value:
-        from experiments.dataset import page  # plots are slow to import
+    _print(facts)
+    for verdict in verdicts:
+        print(faults.line(verdict))
+    if not _OUTPUT.value:
+        return
+    from experiments.dataset import page  # plots are slow to import
 
-        with _writing_output() as path:
-            page.save(path.with_suffix(".png"), recorded, task, facts, verdicts)
-    return {**facts, "verdicts": [verdict._asdict() for verdict in verdicts]}
-
-
-@contextlib.contextmanager
-def _writing_output() -> Iterator[pathlib.Path]:
-    path = pathlib.Path(_OUTPUT.value)
+    path = _output()
+    picture = path.with_suffix(".png")
+    gap = None
+    if path.suffix == ".md":
+        gap = card.measure_gap(recorded, _MIXTURE_STEPS.value)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
+        page.save(picture, recorded, task, facts, verdicts)
     except OSError as error:
         raise errors.UserError(f"cannot write --output={path}: {error}") from None
+    if path.suffix == ".md":
+        rundir.write_text(path, card.text(facts, verdicts, gap, picture.name))
+    else:
+        _write_json({**facts, "verdicts": [verdict._asdict() for verdict in verdicts]})
 
 
-def _download(task: tasks.Task) -> Mapping[str, Any]:
-    path = download.fetch(task)
-    return {"env": task.name, "path": str(path), "bytes": path.stat().st_size}
+def _describe() -> None:
+    path = _output() if _OUTPUT.value else None
+    if path and path.exists() and not _OVERWRITE.value:
+        raise errors.UserError(
+            f"--output={path} is there already; name another, or give --overwrite"
+        )
+    told, _, provenance = description.of_source(
+        _SOURCE.value,
+        name=_NAME.value,
+        env_id=_ENV_ID.value,
+        bounds=_BOUNDS.value,
+        num_transitions=_NUM_TRANSITIONS.value,
+        log=functools.partial(print, file=sys.stderr),  # stdout is the file's
+    )
+    text = task_text.to_toml(told, provenance)
+    if path is None:
+        print(text, end="")
+    else:
+        rundir.write_text(path, text)
+        print(f"wrote {path}; check it, then train on --env={path}")
+
+
+def _task() -> tasks.Task:
+    if _ENV.value is None:
+        raise errors.UserError(
+            "--env is missing; name a task, or inspect --source=file:PATH or minari:ID"
+        )
+    return tasks.get(_ENV.value)
+
+
+def _anything() -> tuple[tasks.Task, list[episodes.Episode], data.Provenance]:
+    """A task and what its source holds; without a name of a task one that is told."""
+    kind, _, detail = _SOURCE.value.partition(":")
+    if _ENV.value is None and kind in ("file", "minari") and detail:
+        told, recorded, provenance = description.of_source(
+            _SOURCE.value,
+            env_id="none",
+            bounds="data",
+            num_transitions=_NUM_TRANSITIONS.value,
+        )
+        return description.to_task(told), recorded, provenance
+    task = _task()
+    return task, *_read(task, _SOURCE.value)
 
 
 def _read(
@@ -99,6 +210,26 @@ def _read(
     return data.read(
         task.name, source, seed=_SEED.value, num_transitions=_NUM_TRANSITIONS.value
     )
+
+
+def _output() -> pathlib.Path:
+    path = pathlib.Path(_OUTPUT.value)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.UserError(f"cannot write --output={path}: {error}") from None
+    return path
+
+
+def _write_json(facts: Mapping[str, Any]) -> None:
+    if _OUTPUT.value:
+        text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
+        rundir.write_text(_output(), text)
+
+
+def _print(facts: Mapping[str, Any]) -> None:
+    for key, value in facts.items():
+        print(f"{key:<24} {_format(value)}")
 
 
 def _format(value: Any) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from gem_jax.data import (
     behavior_scores,
+    coverage,
     episodes,
     faults,
     tasks,
@@ -48,7 +49,10 @@ def save(
     returns = behavior_scores.episode_returns(recorded, task)
     scores = np.array([task.normalized_score(r) for r in returns])
     whole = behavior_scores.whole_episodes(recorded, task)
-    _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
+    if np.isfinite(scores).any():
+        _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
+    else:  # without references
+        _histogram(axes[0, 0], returns[whole], "return of whole episodes")
     _histogram(
         axes[0, 1], np.array([len(e) for e in recorded]), "episode length (steps)"
     )
@@ -56,6 +60,8 @@ def save(
     _actions(axes[1, 0], np.concatenate([episode.actions for episode in recorded]))
     if task.suite == "locomotion":
         _returns_in_order(axes[1, 1], recorded, scores)
+    elif task.suite == "own":
+        _principal_plane(axes[1, 1], recorded)
     else:
         _coverage(axes[1, 1], recorded)
     _text(axes[1, 2], verdicts)
@@ -68,7 +74,8 @@ def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:
 
 
 def _actions(axes: Axes, actions: np.ndarray) -> None:
-    edges = np.linspace(-1.0, 1.0, 61)
+    finite = actions[np.isfinite(actions)]
+    edges = np.linspace(finite.min(initial=-1.0), finite.max(initial=1.0), 61)
     for i, component in enumerate(actions.T):
         axes.hist(component, bins=edges, histtype="step", label=str(i), log=True)
     axes.set(xlabel="action, by component", ylabel="count")
@@ -92,6 +99,16 @@ def _coverage(axes: Axes, recorded: Sequence[episodes.Episode]) -> None:
     axes.hist2d(*places.T, bins=120, cmin=1, norm="log")
     axes.plot(*rewarded[thin].T, ",", color="red")
     axes.set(xlabel="x (m); red: rewarded", ylabel="y (m)", aspect="equal")
+
+
+def _principal_plane(axes: Axes, recorded: Sequence[episodes.Episode]) -> None:
+    states = coverage.sample(recorded)
+    if len(states) and np.ptp(states, axis=0).any():
+        plane, shares = coverage.principal_plane(states)
+        other = plane[:, 1] if plane.shape[1] > 1 else np.zeros(len(plane))
+        axes.hist2d(plane[:, 0], other, bins=120, cmin=1, norm="log")
+        axes.set_title(f"{shares[:2].sum():.0%} of the standardized variance")
+    axes.set(xlabel="first principal component of states", ylabel="second")
 
 
 def _text(axes: Axes, verdicts: Sequence[faults.Verdict]) -> None:

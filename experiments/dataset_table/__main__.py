@@ -20,8 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.dataset_table import multimodality
-from experiments.lib import cli, csv_rows, markdown
+from experiments.lib import cli, csv_rows, markdown, multimodality
 from gem_jax import data
 from gem_jax.data import behavior_scores, tasks
 from gem_jax.data.local import generate

@@ -16,8 +16,15 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.algorithm import Algorithm, Phase, PrepareFn, act_by, prepare_nothing
-from gem_jax.learners import batch_metrics, q_ensemble
+from gem_jax.algorithm import (
+    Algorithm,
+    Online,
+    Phase,
+    PrepareFn,
+    act_by,
+    prepare_nothing,
+)
+from gem_jax.learners import batch_metrics, exploration, q_ensemble
 from gem_jax.learners.q_ensemble import QState
 from gem_jax.networks import bundle, deterministic
 from gem_jax.train_state import TrainState
@@ -164,4 +171,5 @@ def make(
         lambda state: state.actor.params,
         act_by(policy.apply),
         normalize_observations=config.normalize_observations,
+        online=Online(exploration.noisy(policy.apply), phase),
     )

@@ -197,7 +197,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     )
     main = of_td3._replace(update=update, prepare=prepare)
     phases = (pretraining, main) if by_value else (main,)
-    return td3._replace(init=init, phases=phases, check=check)
+    # Whether a new transition can be trusted is not known.
+    return td3._replace(init=init, phases=phases, check=check, online=None)
 
 
 def _make_values(config: Config, spec: EnvSpec) -> expectile_value.ValueLearner:

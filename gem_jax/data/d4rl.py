@@ -1,4 +1,4 @@
-"""Reads HDF5 files in D4RL's layout, with the meaning that D4RL gives them.
+"""Reads D4RL's layout, with the meaning that D4RL gives it.
 
 As in D4RL's ``qlearning_dataset``: the observation after step i is the one recorded
 at i + 1; a step at which a time limit struck is dropped, its observation being the
@@ -13,102 +13,130 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import h5py
 import numpy as np
 
 from gem_jax import errors
 from gem_jax.data import episodes, files, layouts, successors, tasks
+from gem_jax.data.readers import columns
 
-_REQUIRED = ("observations", "actions", "rewards", "terminals")
-_OPTIONAL = ("next_observations", "timeouts", "infos/policy")
-_ONE_PER_STEP = ("rewards", "terminals", "timeouts", "infos/policy")
+REQUIRED = ("observations", "actions", "rewards", "terminals")
+OPTIONAL = ("next_observations", "timeouts", "infos/policy")
 
 Log = Callable[[str], None]
 
 
 def read(
-    path: pathlib.Path, task: tasks.Task, log: Log = print
+    path: pathlib.Path,
+    task: tasks.Task | None = None,
+    log: Log = print,
+    limit: int | None = None,
 ) -> tuple[list[episodes.Episode], str]:
-    """Reads one file.
+    """Reads one HDF5 file.
+
+    Args:
+      path: the HDF5 file.
+      task: see ``from_columns``.
+      log: takes a line for each contradiction in the file.
+      limit: of the transitions, how many of the leading ones are needed.
+
+    Returns:
+      The episodes in order, some perhaps empty, and the SHA-256 of the file.
+
+    Raises:
+      UserError: absent, damaged or in another layout; arrays missing or of odd shapes;
+        too large for this machine.
+    """
+    with files.open_hdf5(path) as file:
+        layouts.check_d4rl(file, path, REQUIRED)
+        names = [key for key in (*REQUIRED, *OPTIONAL) if key in file]
+        found = {name: _array(file, name, path) for name in names}
+        return from_columns(found, path, task, log, limit), files.file_sha256(path)
+
+
+def _array(file: h5py.File, key: str, path: pathlib.Path) -> h5py.Dataset:
+    dataset = file[key]
+    if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
+        raise errors.UserError(f"{path}: {key!r} is no array; store one row a step")
+    return dataset
+
+
+def from_columns(
+    found: Mapping[str, columns.Column],
+    path: pathlib.Path,
+    task: tasks.Task | None,
+    log: Log,
+    limit: int | None,
+) -> list[episodes.Episode]:
+    """The episodes of arrays under D4RL's names, whatever file holds them.
 
     A termination ends an episode, but for AntMaze, whose rewards and terminations were
     relabeled afterwards and stand in mid-trajectory. Without a single time-out in the
     file the task's horizon cuts. ``infos/policy`` `[N]` labels the policy that acted.
 
     Args:
-      path: the HDF5 file.
-      task: says which task the file holds data of.
-      log: takes a line for each contradiction in the file.
-
-    Returns:
-      The episodes in order, some perhaps empty, and the SHA-256 of the file.
+      found: those of ``REQUIRED``, and what is there of ``OPTIONAL``.
+      path: of the file, for messages.
+      task: says which task these are data of; without one no horizon cuts.
+      log: takes a line for each contradiction.
+      limit: of the transitions, how many of the leading ones are needed.
 
     Raises:
-      UserError: absent, damaged or in another layout; arrays missing or of odd shapes.
+      UserError: odd arrays; too large for this machine.
     """
-    with files.open_hdf5(path) as file:
-        layouts.check_d4rl(file, path, _REQUIRED)
-        optional = [key for key in _OPTIONAL if key in file]
-        arrays = {key: _read(file, key, path) for key in (*_REQUIRED, *optional)}
-        sha256 = files.file_sha256(path)
-        names = ("observations", "next_observations")
-        stored = [file[key].dtype for key in names if key in file]
-    lengths = {key: len(array) for key, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        raise errors.UserError(
-            f"{path}: arrays differ in length: {lengths}; cut them to one length"
-        )
+    columns.check(found, path)
+    marked = {
+        name: columns.flags(found[name], f"{path}: {name!r}")
+        for name in ("terminals", "timeouts")
+        if name in found
+    }
+    timed = "timeouts" in marked and bool(marked["timeouts"].any())
+    horizon = task.horizon if task else None
+    rows = None
+    if limit is not None:
+        rows = _rows_needed(limit, marked["timeouts"] if timed else None, horizon)
+    columns.require_room(found, path, rows)
+    arrays = {name: array[:rows] for name, array in marked.items()}
+    for name in found.keys() - marked.keys() - {"infos/policy"}:
+        arrays[name] = columns.floats(found[name], rows)
+    if "infos/policy" in found:
+        arrays["infos/policy"] = found["infos/policy"][:rows]
+    names = ("observations", "next_observations")
+    stored = [found[name].dtype for name in names if name in found]
     breaks = _breaks(arrays, successors.precision(*stored))
-    recorded = _cut(arrays, breaks, task, lambda line: log(f"warning: {path}: {line}"))
-    return recorded, sha256
+
+    def warn(line: str) -> None:
+        log(f"warning: {path}: {line}")
+
+    return _cut(arrays, breaks, task, timed, warn)
 
 
-def _read(file: h5py.File, key: str, path: pathlib.Path) -> np.ndarray:
-    dataset = file[key]
-    if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
-        raise errors.UserError(f"{path}: {key!r} is no array; store one row a step")
-    if dataset.dtype.kind not in "fiub":
-        raise errors.UserError(
-            f"{path}: {key!r} holds {dataset.dtype}, not numbers; convert it"
-        )
-    if key in _ONE_PER_STEP and dataset.ndim != 1:  # would broadcast to N x N
-        raise errors.UserError(
-            f"{path}: {key!r} has shape {dataset.shape}; flatten it to one value a step"
-        )
-    if key == "next_observations" and dataset.shape != file["observations"].shape:
-        raise errors.UserError(
-            f"{path}: {key!r} has shape {dataset.shape}, 'observations' "
-            f"{file['observations'].shape}; make them alike, or remove {key!r}"
-        )
-    array = dataset[()]
-    if key in ("terminals", "timeouts"):
-        return _flags(array, f"{path}: {key!r}")
-    if key == "infos/policy":
-        return array
-    with np.errstate(over="ignore"):  # an infinity is refused later, with its step
-        return array.astype(np.float32, copy=False)
+def _rows_needed(limit: int, timeouts: np.ndarray | None, horizon: int | None) -> int:
+    """The leading rows that hold ``limit`` transitions, or some more.
 
-
-def _flags(array: np.ndarray, where: str) -> np.ndarray:
-    """`[N]` bool; some files store floats."""
-    flags = array == 1
-    other = np.flatnonzero(~flags & (array != 0))
-    if other.size:
-        raise errors.UserError(
-            f"{where} holds {array[other[0]]} at step {other[0]}; store 0 or 1"
-        )
-    return flags
+    Rows of time-outs are no transitions, and the last one lacks its successor.
+    """
+    if timeouts is not None:
+        return int(np.searchsorted(np.cumsum(~timeouts), limit)) + 2
+    dropped = limit // max(1, horizon - 1) if horizon else 0  # one a horizon at most
+    return limit + dropped + 2
 
 
 def _cut(
-    arrays: dict[str, np.ndarray], breaks: np.ndarray, task: tasks.Task, warn: Log
+    arrays: dict[str, np.ndarray],
+    breaks: np.ndarray,
+    task: tasks.Task | None,
+    timed: bool,
+    warn: Log,
 ) -> list[episodes.Episode]:
     terminals, last = arrays["terminals"], len(arrays["terminals"]) - 1
-    ends = breaks | terminals if task.suite != "antmaze" else breaks
-    timeouts = arrays.get("timeouts", np.zeros_like(ends))
-    if not timeouts.any():  # the horizon must tell, but where a step has its successor
+    relabeled = task is not None and task.suite == "antmaze"
+    ends = breaks if relabeled else breaks | terminals
+    timeouts = arrays["timeouts"] if timed else np.zeros_like(ends)
+    if not timed and task is not None:  # the horizon must tell
+        # But not where a step has its successor.
         timeouts = _horizon_timeouts(ends, task.horizon) & ~breaks
         if timeouts[:-1].any():
             _warn_of_cuts(arrays, task, warn)

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +16,9 @@ import h5py
 from gem_jax import errors
 from gem_jax.data import layouts
 
-# What h5py and NumPy raise at damaged bytes, depending on what these stood for.
-_DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError)
+# What h5py, NumPy and zipfile raise at damaged bytes, by what these stood for.
+_DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError, EOFError)
+_DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 _DAMAGED_SIZE = (MemoryError, OverflowError)
 
 
@@ -64,6 +67,6 @@ def refusing_damage(what: str) -> Iterator[None]:
         yield
     except errors.UserError:  # says more than we could
         raise
-    except _DAMAGE + _DAMAGED_SIZE as error:
+    except _DAMAGE + _DAMAGED_ARCHIVE + _DAMAGED_SIZE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise errors.UserError(f"{what}; get it again ({reason})") from None

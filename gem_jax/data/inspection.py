@@ -9,6 +9,7 @@ import numpy as np
 
 from gem_jax.data import (
     behavior_scores,
+    coverage,
     episodes,
     faults,
     motion,
@@ -38,11 +39,15 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
     whole = behavior_scores.whole_episodes(recorded, task)
     scores = np.array([task.normalized_score(r) for r in returns[whole]])
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
+    level, rule = coverage.level(returns[whole], scores)
     facts = {
         "whole_episodes": int(whole.sum()),
         "episode_length": _summary(np.array([len(episode) for episode in recorded])),
         "episode_return": _summary(returns[whole]),
         "normalized_return": _summary(scores),
+        "return_quantiles": _quantiles(returns[whole]),
+        "level": level,
+        "level_rule": rule,
         "behavior_score": behavior_scores.behavior_score(recorded, task),
         "rewarded_episodes": int((returns > 0).sum()),
         "reward_mean": _summary(reward).get("mean"),
@@ -55,6 +60,7 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
         "not_finite": sum(int((~leaf).sum()) for leaf in finite),
         "duplicate_rows": faults.count_duplicates(recorded),
         "largest_slip": _largest_slip(recorded, task),
+        "coverage": coverage.measure(recorded),
         "policies": _policies(recorded, returns, whole),
     }
     return {name: _finite_or_none(fact) for name, fact in facts.items()}
@@ -99,6 +105,13 @@ def _summary(values: np.ndarray) -> dict[str, float]:
         "max": float(finite.max()),
         "std": float(finite.std(dtype=np.float64)),
     }
+
+
+def _quantiles(values: np.ndarray) -> dict[str, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return {}
+    return {f"{q:.0%}": float(np.quantile(finite, q)) for q in coverage.QUANTILES}
 
 
 def _reward_counts(reward: np.ndarray) -> dict[str, int] | None:

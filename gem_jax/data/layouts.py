@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import pathlib
 
 import h5py
@@ -41,21 +42,58 @@ def check_hdf5(path: pathlib.Path) -> None:
     Raises:
       UserError: says what it is instead.
     """
-    if path.is_dir():
-        raise errors.UserError(f"{path} is a folder; name the HDF5 file in it")
-    if not path.is_file():
-        raise errors.UserError(f"{path}: no such file")
-    try:
-        with path.open("rb") as file:
-            beginning = file.read(512)
-    except OSError as error:
-        raise errors.UserError(f"cannot read {path}: {error.strerror}") from None
-    if beginning.startswith(_HDF5) or h5py.is_hdf5(path):
+    beginning = _beginning(path)
+    if _is_hdf5(path, beginning):
         return
     raise errors.UserError(
         f"{path} ({path.stat().st_size:,} bytes) is no HDF5 file: it "
         f"{_begins(beginning)}; convert it to D4RL's or Minari's HDF5 layout"
     )
+
+
+def container(path: pathlib.Path) -> str:
+    """``"HDF5"``, ``"NumPy"`` (an archive) or ``"CSV"``, by a file's first bytes.
+
+    Raises:
+      UserError: absent, unreadable, or none of them; says what it is instead.
+    """
+    beginning = _beginning(path)
+    if _is_hdf5(path, beginning):
+        return "HDF5"
+    if beginning.startswith(b"PK\x03\x04"):
+        return "NumPy"
+    named = any(beginning.startswith(start) for start in _BEGINNINGS)
+    if beginning and not named and _is_text(beginning):
+        return "CSV"
+    raise errors.UserError(
+        f"{path} ({path.stat().st_size:,} bytes) is no HDF5, NumPy or CSV file: it "
+        f"{_begins(beginning)}; convert it"
+    )
+
+
+def _beginning(path: pathlib.Path) -> bytes:
+    if path.is_dir():
+        raise errors.UserError(f"{path} is a folder; name the file in it")
+    if not path.is_file():
+        raise errors.UserError(f"{path}: no such file")
+    try:
+        with path.open("rb") as file:
+            return file.read(512)
+    except OSError as error:
+        raise errors.UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _is_hdf5(path: pathlib.Path, beginning: bytes) -> bool:
+    return beginning.startswith(_HDF5) or h5py.is_hdf5(path)
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Whether it is UTF-8, but for a character that may be cut off at its end."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in beginning
 
 
 def check_d4rl(file: h5py.File, path: pathlib.Path, required: tuple[str, ...]) -> None:
@@ -73,11 +111,11 @@ def check_d4rl(file: h5py.File, path: pathlib.Path, required: tuple[str, ...]) -
     missing = [key for key in required if not isinstance(file.get(key), h5py.Dataset)]
     if len(missing) == len(required):
         raise errors.UserError(
-            f"{path} holds {_content(file)}, not {layout}; {_remedy(file)}"
+            f"{path} holds {content(file)}, not {layout}; {_remedy(file)}"
         )
     if missing:
         raise errors.UserError(
-            f"{path} has no array {missing[0]!r} but {_content(file)}; bring it to "
+            f"{path} has no array {missing[0]!r} but {content(file)}; bring it to "
             f"{layout}"
         )
     others = [key for key in _OTHER_ENDS if key in file]
@@ -96,7 +134,7 @@ def check_minari(file: h5py.File, path: pathlib.Path) -> None:
     """
     if not all(name.startswith("episode_") for name in file):
         raise errors.UserError(
-            f"{path} holds {_content(file)}, not Minari's layout (groups episode_0, "
+            f"{path} holds {content(file)}, not Minari's layout (groups episode_0, "
             "episode_1 and so on); D4RL's layout is read by --source=file:PATH"
         )
 
@@ -107,14 +145,13 @@ def _begins(beginning: bytes) -> str:
     for start, name in _BEGINNINGS.items():
         if beginning.startswith(start):
             return f"looks like {name}"
-    try:
-        beginning.decode("ascii")
+    if _is_text(beginning):
         return "looks like text, perhaps a table"
-    except UnicodeDecodeError:
-        return f"begins with {beginning[:8].hex(' ')}"
+    return f"begins with {beginning[:8].hex(' ')}"
 
 
-def _content(file: h5py.File) -> str:
+def content(file: h5py.File) -> str:
+    """What an HDF5 file holds at its top, for a message."""
     names = sorted(file)
     if not names:
         return "nothing"
@@ -129,5 +166,5 @@ def _remedy(file: h5py.File) -> str:
         return "it is Minari's, read from Minari's folder by --source=minari:ID"
     inner = file.get("data")
     if isinstance(inner, h5py.Group) and any(name.startswith("demo") for name in inner):
-        return "it looks like robomimic's; convert it"
+        return "it looks like robomimic's, read by --source=file:PATH"
     return "convert it"

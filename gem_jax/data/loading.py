@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class OfflineDataset:
       policy: `[D]` int32 label of the policy that acted; None where unknown.
       behavior_score: mean normalized score of the policies that acted.
       provenance: where the data came from.
+      recorded: the episodes that it was made of, kept where ``from_arrays`` made it, so
+        that it can be a source itself; None elsewhere.
     """
 
     transitions: types.Transition
@@ -46,6 +49,7 @@ class OfflineDataset:
     policy: np.ndarray | None
     behavior_score: float
     provenance: Provenance
+    recorded: Sequence[episodes.Episode] | None = None
 
     @property
     def episode_id(self) -> np.ndarray:
@@ -55,7 +59,7 @@ class OfflineDataset:
 
 def load(
     task_name: str,
-    source: str = "auto",
+    source: str | OfflineDataset = "auto",
     options: DataOptions = _AS_RECORDED,
     *,
     seed: int = 0,
@@ -68,7 +72,8 @@ def load(
     Args:
       task_name: a D4RL name.
       source: ``"d4rl"``, ``"minari"`` or ``"minari:ID"``, ``"local"``, ``"file:PATH"``,
-        or ``"auto"``: the original if cached or reachable, else local.
+        or ``"auto"``: the original if cached or reachable, else local. Or a dataset
+        of ``from_arrays``, which stands for its arrays.
       options: what is made of the data, but for ``n_step``, which takes an algorithm's
         discount. What became of the rewards is in the provenance.
       seed: of ``"local"`` data; others ignore it.
@@ -82,7 +87,6 @@ def load(
     """
     task = tasks.get(task_name)
     options = options.override(**changes)
-    chosen = options.reward_transform or task.reward_transform
     recorded, provenance = read(
         task_name,
         source,
@@ -91,6 +95,29 @@ def load(
         progress=progress,
         log=log,
     )
+    return prepare(recorded, provenance, task, options, log)
+
+
+def prepare(
+    recorded: list[episodes.Episode],
+    provenance: Provenance,
+    task: tasks.Task,
+    options: DataOptions,
+    log: Log,
+) -> OfflineDataset:
+    """Mends, checks, filters and flattens episodes; the part of ``load`` after reading.
+
+    Args:
+      recorded: as a reader returned them.
+      provenance: of them, with its counts.
+      task: that they are data of.
+      options: all but ``num_transitions`` and ``n_step``.
+      log: takes one line.
+
+    Raises:
+      UserError: data unfit for the task; rewards out of float32's range.
+    """
+    chosen = options.reward_transform or task.reward_transform
     recorded = repairs.apply(recorded, task, options.repair)
     if options.repair:
         before, after = provenance.num_transitions, sum(map(len, recorded))
@@ -127,7 +154,7 @@ def load(
 
 def read(
     task_name: str,
-    source: str = "auto",
+    source: str | OfflineDataset = "auto",
     *,
     seed: int = 0,
     num_transitions: int | None = None,
@@ -141,17 +168,33 @@ def read(
     task = tasks.get(task_name)
     if num_transitions is not None and num_transitions < 1:
         raise errors.UserError(f"num_transitions={num_transitions} must be at least 1")
+    if isinstance(source, OfflineDataset):
+        if source.recorded is None:
+            raise errors.UserError(
+                f"a dataset of {source.provenance.env} that was loaded is no source; "
+                "name its own, or make one by gem_jax.data.from_arrays"
+            )
+        provenance = dataclasses.replace(source.provenance, env=task.name)
+        return counted(list(source.recorded), provenance, num_transitions)
     request = Request(task, seed, num_transitions, progress, log)
     recorded, provenance = read_source(source, request)
+    return counted(recorded, provenance, num_transitions)
+
+
+def counted(
+    recorded: list[episodes.Episode],
+    provenance: Provenance,
+    num_transitions: int | None = None,
+) -> tuple[list[episodes.Episode], Provenance]:
+    """The leading transitions, or all, and the provenance with their numbers in it."""
     if num_transitions is not None:
         recorded = _leading(recorded, num_transitions)
     lengths = [len(episode) for episode in recorded]
-    provenance = dataclasses.replace(
+    return recorded, dataclasses.replace(
         provenance,
         num_transitions=sum(lengths),
         num_episodes=int(np.count_nonzero(lengths)),
     )
-    return recorded, provenance
 
 
 def _leading(recorded: list[episodes.Episode], steps: int) -> list[episodes.Episode]:

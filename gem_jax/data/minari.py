@@ -11,12 +11,14 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, files, layouts, tasks
+from gem_jax.data import episodes, files, layouts, ports, room, spaces, tasks
+from gem_jax.data.readers import columns
 
 DATA_FILE = "main_data.hdf5"
 METADATA_FILE = "metadata.json"
@@ -45,8 +47,9 @@ def published_id(task: tasks.Task) -> str:
       UserError: Minari publishes nothing like it, or nothing that can be used as is.
     """
     if task.suite in ("antmaze", "maze2d"):
+        reason = ports.other_goals(task)
         raise errors.UserError(
-            f"Minari's counterpart of {task.name} cannot be used: {_other_goals(task)}"
+            f"Minari's counterpart of {task.name} cannot be used: {reason}"
         )
     try:
         return _PUBLISHED[task.name]
@@ -83,33 +86,48 @@ def environment(dataset_id: str) -> str | None:
     Raises:
       UserError: bad id, or metadata unreadable.
     """
-    spec = files.read_json(data_folder(dataset_id) / METADATA_FILE).get("env_spec")
+    spec = environment_spec(files.read_json(data_folder(dataset_id) / METADATA_FILE))
+    return str(spec["id"]) if "id" in spec else None
+
+
+def environment_spec(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What metadata say of the environment, as text and numbers; empty if nothing.
+
+    Nothing of it may be run: it names code by ``entry_point``.
+    """
     try:
-        return str(json.loads(str(spec))["id"])
-    except (KeyError, TypeError, ValueError):
-        return None
+        spec = json.loads(str(metadata.get("env_spec")))
+    except ValueError:
+        return {}
+    return spec if isinstance(spec, dict) else {}
 
 
-def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str]:
+def read(
+    dataset_id: str, task: tasks.Task | None = None, limit: int | None = None
+) -> tuple[list[episodes.Episode], str]:
     """Reads a local Minari dataset whose observations are flat.
 
     Args:
       dataset_id: such as ``"mujoco/hopper/medium-v0"``.
-      task: the task that it is to serve.
+      task: the task that it is to serve, for messages.
+      limit: of the transitions, how many of the leading ones are needed.
 
     Returns:
       The episodes in order, and the SHA-256 of the data file.
 
     Raises:
       UserError: bad id; dataset absent, incomplete or damaged; of a layout that is not
-        read, such as Dict observations that hold each episode's own goal.
+        read, such as Dict observations that hold each episode's own goal; too large
+        for this machine.
     """
     folder = data_folder(dataset_id)
+    ports.refuse(dataset_id)
     path = folder / DATA_FILE
     if not path.is_file() or not (folder / METADATA_FILE).is_file():
         raise errors.UserError(
-            f"no Minari dataset {dataset_id} in {root()}; get it with "
-            f"`minari download {dataset_id}`, or use --source=auto"
+            f"no Minari dataset {dataset_id} in {root()}; get it with `python -m "
+            f"experiments.dataset download --source=minari:{dataset_id}` or `minari "
+            f"download {dataset_id}`, or use --source=auto"
         )
     metadata = files.read_json(folder / METADATA_FILE)
     if metadata.get("data_format", "hdf5") != "hdf5":
@@ -119,15 +137,45 @@ def read(dataset_id: str, task: tasks.Task) -> tuple[list[episodes.Episode], str
     with files.refusing_damage(f"{path} cannot be read"):
         sha256 = files.file_sha256(path)
     _check_seal(folder, sha256)
-    recorded = _read_episodes(path, task)
+    return _read_checked(path, metadata, task, limit), sha256
+
+
+def read_file(
+    path: pathlib.Path,
+    task: tasks.Task | None,
+    log: columns.Log,
+    limit: int | None,
+) -> tuple[list[episodes.Episode], str]:
+    """Reads a data file of Minari's wherever it lies; see ``read``.
+
+    Metadata count where they lie beside it.
+    """
+    del log
+    beside = path.with_name(METADATA_FILE)
+    metadata = files.read_json(beside) if beside.is_file() else None
+    return _read_checked(path, metadata, task, limit), files.file_sha256(path)
+
+
+def _read_checked(
+    path: pathlib.Path,
+    metadata: Mapping[str, Any] | None,
+    task: tasks.Task | None,
+    limit: int | None,
+) -> list[episodes.Episode]:
+    """The episodes, where they are as many as the metadata promise."""
+    if metadata is None:
+        return _read_episodes(path, task, limit, None)
+    for key in ("observation_space", "action_space"):
+        spaces.parse(metadata, key, str(path))
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
+    recorded = _read_episodes(path, task, limit, promised[1])
     held = len(recorded), sum(map(len, recorded))
-    if promised != held:
+    if limit is None and promised != held:
         raise errors.UserError(
             f"{path} holds {held[0]} episodes and {held[1]} steps but its metadata "
             f"promise {promised[0]} and {promised[1]}; get the dataset again"
         )
-    return recorded, sha256
+    return recorded
 
 
 def _check_seal(folder: pathlib.Path, sha256: str) -> None:
@@ -142,18 +190,46 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
         )
 
 
-def _read_episodes(path: pathlib.Path, task: tasks.Task) -> list[episodes.Episode]:
-    recorded = []
+def _read_episodes(
+    path: pathlib.Path, task: tasks.Task | None, limit: int | None, promised: Any
+) -> list[episodes.Episode]:
+    recorded: list[episodes.Episode] = []
+    left = np.inf if limit is None else limit
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
+        _check_first(file, path, limit, promised)
         labeled = "episode_0/infos/policy" in file
         # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
+            if left <= 0:
+                break
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
                 _refuse_spaces(group, task, path)
                 recorded.append(_read_episode(group, labeled))
+            left -= len(recorded[-1])
     return recorded
+
+
+def _check_first(
+    file: h5py.File, path: pathlib.Path, limit: int | None, promised: Any
+) -> None:
+    """Refuses what is not learned from, or would not fit, by the first episode."""
+    first = file.get("episode_0")
+    if not isinstance(first, h5py.Group):
+        return
+    sizes = []
+    for name in ("observations", "actions"):
+        array = first.get(name)
+        if not isinstance(array, h5py.Dataset) or not array.shape:
+            return
+        where = f"{path}: episode_0/{name}"
+        columns.check_rows(name, array.shape, array.dtype, where)
+        sizes.append(array.shape[1])
+    if not isinstance(promised, int):
+        groups = [group for group in file.values() if isinstance(group, h5py.Group)]
+        promised = sum(len(group["actions"]) for group in groups if "actions" in group)
+    room.require(str(path), promised, sizes[0], sizes[1], limit)
 
 
 def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:
@@ -171,7 +247,7 @@ def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:
 
 
 def _refuse_spaces(
-    group: h5py.h5g.GroupID, task: tasks.Task, path: pathlib.Path
+    group: h5py.h5g.GroupID, task: tasks.Task | None, path: pathlib.Path
 ) -> None:
     """Refuses observations or actions of several parts, which a group holds."""
     for field in (b"observations", b"actions"):
@@ -179,19 +255,12 @@ def _refuse_spaces(
         if not isinstance(stored, h5py.h5g.GroupID):
             continue
         if b"desired_goal" in stored:
-            raise errors.UserError(f"{path} cannot be used: {_other_goals(task)}")
+            raise errors.UserError(f"{path} cannot be used: {ports.other_goals(task)}")
         parts = ", ".join(name.decode(errors="replace") for name in stored)
         raise errors.UserError(
             f"{path} has {field.decode()} of several parts ({parts}), of a Dict or "
             "Tuple space; only flat ones (Box) are read"
         )
-
-
-def _other_goals(task: tasks.Task) -> str:
-    return (
-        "it rewards each episode for a goal of its own, which observations of "
-        f"{task.name} do not show; use --source=d4rl or --source=local"
-    )
 
 
 def _read(group: h5py.h5g.GroupID, name: bytes, dtype: type[np.number]) -> np.ndarray:

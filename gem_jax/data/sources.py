@@ -10,6 +10,7 @@ from typing import Any
 from gem_jax import errors
 from gem_jax.data import d4rl, download, episodes, minari, tasks, transforms
 from gem_jax.data.local import generate
+from gem_jax.data.readers import table
 
 Log = Callable[[str], None]
 
@@ -83,14 +84,16 @@ def _read_d4rl(request: Request) -> Read:
 
 
 def _read_original(request: Request, path: pathlib.Path) -> Read:
-    recorded, sha256 = d4rl.read(path, request.task, request.log)
+    recorded, sha256 = d4rl.read(
+        path, request.task, request.log, request.num_transitions
+    )
     return recorded, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
 
 
 def _read_minari(request: Request) -> Read:
     task = request.task
     dataset_id = request.detail or minari.published_id(task)
-    recorded, sha256 = minari.read(dataset_id, task)
+    recorded, sha256 = minari.read(dataset_id, task, request.num_transitions)
     request.log(_relation(dataset_id, task))
     return recorded, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)
 
@@ -131,7 +134,10 @@ def _read_file(request: Request) -> Read:
     if not request.detail:
         raise errors.UserError("--source=file: lacks a path; write --source=file:PATH")
     path = pathlib.Path(request.detail).expanduser()
-    recorded, sha256 = d4rl.read(path, request.task, request.log)
+    layout = table.recognize(path)
+    recorded, sha256 = layout.read(
+        path, request.task, request.log, request.num_transitions
+    )
     return recorded, Provenance(request.task.name, "file", str(path), sha256, 0, 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import jax
 from gem_jax import errors
 from gem_jax.inference import chunks
 from gem_jax.types import EnvSpec
+from gem_jax.utils import memory
 
 _BYTES = 4  # of a float
 
@@ -20,9 +20,7 @@ def free_bytes() -> int:
     statistics = jax.devices()[0].memory_stats() or {}
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
-    lines = pathlib.Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = dict(line.split(":") for line in lines)["MemAvailable"]
-    return 1024 * int(kilobytes.split()[0])
+    return memory.free_bytes()
 
 
 def require(

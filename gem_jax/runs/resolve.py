@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gem_jax import algorithms, configs, errors
-from gem_jax.data import tasks
+from gem_jax.data import OfflineDataset, tasks
 from gem_jax.runs import presets
-from gem_jax.runs.run_record import Run
+from gem_jax.runs.run_record import OnlineOptions, Run
 
 
 def resolve(
@@ -18,12 +18,14 @@ def resolve(
     algo: str,
     preset: str,
     *,
-    source: str = "auto",
+    source: str | OfflineDataset = "auto",
     seeds: Sequence[int] = (0,),
     workdir: str | pathlib.Path | None = None,
     config: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     command: str = "",
+    online_steps: int = 0,
+    online_share: float = 0.5,
 ) -> Run:
     """The run that is asked for, with the rest by algorithm, task and preset.
 
@@ -31,12 +33,14 @@ def resolve(
       env: name of the task.
       algo: registered name.
       preset: one of ``presets.PRESETS``.
-      source: of the data.
+      source: of the data, or the data themselves.
       seeds: trained side by side.
       workdir: by default ``runs/ENV/ALGO/seedS``.
       config: fields of the algorithm's configuration that differ.
       data: fields of ``DataOptions`` that differ; those that are ``None`` do not.
       command: for the record.
+      online_steps: of training in the environment after the data.
+      online_share: of each of its batches, what was collected there.
 
     Raises:
       UserError: there is no such task, algorithm, preset, field or option, or a value
@@ -68,6 +72,11 @@ def resolve(
         seeds=tuple(seeds),
         workdir=pathlib.Path(folder).expanduser().resolve(),
         command=command,
+        online=(
+            OnlineOptions(num_steps=online_steps, share=online_share)
+            if online_steps
+            else None
+        ),
     )
 
 

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from gem_jax import policy
+from gem_jax.data import OfflineDataset
 from gem_jax.policy import Policy
-from gem_jax.runs import resolve, runner
+from gem_jax.runs import going_online, resolve, runner
 
 
 def train(
     env: str,
     algo: str = "gem",
     *,
-    source: str = "auto",
+    source: str | OfflineDataset = "auto",
     seed: int = 0,
     preset: str = "laptop",
     workdir: str | pathlib.Path | None = None,
@@ -23,6 +24,8 @@ def train(
     data: dict[str, Any] | None = None,
     log: Callable[[str], None] = print,
     progress: bool = True,
+    online_steps: int = 0,
+    online_share: float = 0.5,
     **config: Any,
 ) -> Policy:
     """Trains, evaluates, and returns the trained policy.
@@ -33,7 +36,8 @@ def train(
     Args:
       env: name of the task, such as ``"antmaze-umaze-v2"``.
       algo: registered name.
-      source: of the data, see ``gem_jax.data.load``.
+      source: of the data, see ``gem_jax.data.load``; or a dataset, of
+        ``gem_jax.data.from_arrays``.
       seed: of everything that is drawn.
       preset: ``"laptop"``, ``"paper"`` or ``"smoke"``.
       workdir: the run folder; by default ``runs/ENV/ALGO/seedS``.
@@ -41,6 +45,9 @@ def train(
       data: fields of ``gem_jax.data.DataOptions``.
       log: takes one line.
       progress: whether to show progress, on stderr.
+      online_steps: environment steps, and as many gradient steps, after the data; the
+        policy returned is that of the folder ``online`` in the run's.
+      online_share: of each of their batches, what was collected there.
       **config: fields of the algorithm's ``Config``, such as ``num_steps=20_000``.
 
     Raises:
@@ -48,7 +55,12 @@ def train(
         that holds another run.
       FloatingPointError: training diverged.
     """
-    said = dict(source=source, seed=seed, preset=preset, workdir=workdir, data=data)
+    named_source = source if isinstance(source, str) else source.provenance.id
+    said = dict(
+        source=named_source, seed=seed, preset=preset, workdir=workdir, data=data
+    )
+    if online_steps:
+        said |= dict(online_steps=online_steps, online_share=online_share)
     named = [repr(env), repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
     run = resolve.resolve(
         env,
@@ -60,6 +72,9 @@ def train(
         config=config,
         data=data,
         command=f"gem_jax.train({', '.join(named)})",
+        online_steps=online_steps,
+        online_share=online_share,
     )
     runner.train(run, resume=resume, log=log, show_progress=progress)
-    return policy.load(run.workdir)
+    folder = run.workdir / going_online.FOLDER if run.online else run.workdir
+    return policy.load(folder)

@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tomllib
 
 import forked
 import h5py
 import numpy as np
 import pytest
+
+from experiments.dataset import card
+from experiments.lib import multimodality
+from gem_jax.data import episodes
 
 
 @pytest.fixture
@@ -74,9 +80,110 @@ def test_inspect_refuses_nothing(command, tmp_path):
     assert output.with_suffix(".png").exists()
 
 
+def _log(path, episodes=20, steps=60):
+    """Two ways to act, of which every third episode is the worse."""
+    rng = np.random.default_rng(0)
+    lines = ["obs_0,obs_1,action_0,reward,terminal,timeout,policy"]
+    for episode in range(episodes):
+        for step in range(steps):
+            numbers = [*rng.normal(size=2), rng.choice([-2.0, 2.0]) + rng.normal() / 9]
+            ends = [0, int(step == steps - 1), episode % 3]
+            reward = 1.0 + (episode % 3 > 0)
+            lines.append(",".join(map(str, [*numbers, reward, *ends])))
+    path.write_text("\n".join(lines))
+
+
+def test_a_data_card_of_ones_own_log(command, tmp_path):
+    _log(tmp_path / "log.csv")
+    output = tmp_path / "card.md"
+    source = f"--source=file:{tmp_path / 'log.csv'}"
+    seen = command("inspect", source, f"--output={output}", "--mixture_steps=0")
+    assert seen.returncode == 0, seen.stderr
+    text = output.read_text()
+    assert text.startswith("# Data card: log\n") and "](card.png)" in text
+    assert re.search(r"\| 0 +\| 7 +\| 413 +\| 59 ", text)  # the worse episodes
+    assert re.search(r"return +\| 59 .*\| 118 +\|\n", text)
+    assert "Level: **mixed**" in text and "of 2 features that change" in text
+    assert "Not measured." in text
+    assert "* FOUND  actions out of bounds: actions reach 2" in text
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob(".*"))  # no temporary file is left
+
+
+def _episode(rng, steps, scale):
+    return episodes.Episode(
+        observations=rng.normal(size=(steps + 1, 2)).astype(np.float32),
+        actions=(scale * rng.uniform(-1, 1, (steps, 2)) + 1).astype(np.float32),
+        rewards=np.zeros(steps, np.float32),
+        terminations=np.zeros(steps, bool),
+        truncations=np.arange(steps) == steps - 1,
+    )
+
+
+def test_the_gap_is_of_actions_in_the_box_and_of_pieces(monkeypatch):
+    asked = []
+
+    def note(recorded, num_steps):
+        asked.append((recorded, num_steps))
+        return {"gap": 0.25}
+
+    monkeypatch.setattr(multimodality, "held_out_nll", note)
+    rng = np.random.default_rng(0)
+    few = [_episode(rng, 600, 3.0), _episode(rng, 500, 3.0)]
+    assert card.measure_gap(few, 7) == 0.25
+    ((pieces, num_steps),) = asked
+    assert num_steps == 7 and len(pieces) >= 20 and sum(map(len, pieces)) == 1100
+    actions = np.concatenate([e.actions for e in pieces])
+    np.testing.assert_allclose(actions.min(axis=0), -1.0, rtol=1e-5)
+    np.testing.assert_allclose(actions.max(axis=0), 1.0, rtol=1e-5)
+    many = [_episode(rng, 50, 0.0) for _ in range(25)]  # within the box: as they are
+    card.measure_gap(many, 7)
+    assert asked[-1][0] == many
+    assert card.measure_gap(few, 0) is None
+    assert card.measure_gap(few[1:], 7) is None  # too few transitions
+    few[0].observations[3] = np.nan
+    assert card.measure_gap(few, 7) is None
+    assert "Gap: 0.25 nats per action" in card._modes(0.25)
+
+
+def test_describe_writes_a_task_file_once(command, tmp_path):
+    _log(tmp_path / "log.csv")
+    source, output = f"--source=file:{tmp_path / 'log.csv'}", tmp_path / "task.toml"
+    shown = command("describe", source)
+    assert shown.returncode == 0, shown.stderr
+    made = command("describe", source, f"--output={output}", "--env_id=Pendulum-v1")
+    assert made.returncode == 0 and "wrote" in made.stdout
+    content = tomllib.loads(output.read_text())
+    assert content.pop("env_id") == "Pendulum-v1"
+    assert content == tomllib.loads(shown.stdout) and content["horizon"] == 60
+    output.write_text("mine")
+    again = command("describe", source, f"--output={output}")
+    assert again.returncode == 2 and "is there already" in again.stderr
+    assert output.read_text() == "mine" and not again.stdout
+    replaced = command("describe", source, f"--output={output}", "--overwrite")
+    assert replaced.returncode == 0 and "horizon = 60" in output.read_text()
+
+
+def test_what_cannot_be_read_leaves_what_is_there(command, tmp_path):
+    (tmp_path / "log.csv").write_text("obs_0,action_0,reward\n1,2,3\n")
+    output = tmp_path / "kept.md"
+    output.write_text("mine")
+    source = f"--source=file:{tmp_path / 'log.csv'}"
+    for flags in (["inspect"], ["describe", "--overwrite"]):
+        result = command(*flags, source, f"--output={output}")
+        assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+        assert "tried a CSV log (no column 'terminal')" in result.stderr
+        assert output.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["describe"], "name file:PATH or minari:ID"),
+        (["inspect", "--source=minari:../x-v0"], "no Minari id"),
+        (["describe", "--source=minari:x-v0"], "experiments.dataset download"),
+        (["download", "--source=minari"], "--env is missing"),
+        (["download", "--source=minari:D4RL/antmaze/umaze-v1"], "a goal of its own"),
         (["inspect", "--env=maze2d-umase-v1"], "maze2d-umaze-v1"),
         (["inspect", "--enw=maze2d-umaze-v1"], "Did you mean: env"),
         (["inspect"], "--env"),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from experiments.dataset_table import multimodality
+from experiments.lib import multimodality
 from gem_jax.data import episodes
 
 _STD = 0.2

@@ -1,0 +1,197 @@
+"""What a dataset without a row in the table of tasks says of itself.
+
+Sizes, bounds of actions, horizon and environment are told from the data, or from what
+lies beside them, and written as the first version of a task file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gem_jax import errors
+from gem_jax.data import episodes, files, loading, minari, tasks, telling
+from gem_jax.data.readers import table
+from gem_jax.data.sources import Log, Provenance
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """The fields of a task file, and how each was told.
+
+    Attributes:
+      name: of the task.
+      env_id: gymnasium id; None where there is nothing to evaluate in.
+      observation_size: `O`.
+      action_size: `A`.
+      action_low: `[A]`, raw units.
+      action_high: `[A]`, raw units.
+      horizon: steps of the longest episode.
+      source: as ``--source`` takes it.
+      num_transitions: `D`.
+      min_score: return of a reference; None where unknown.
+      max_score: the same above.
+      notes: one line on a field, by its name.
+    """
+
+    name: str
+    env_id: str | None
+    observation_size: int
+    action_size: int
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    horizon: int
+    source: str
+    num_transitions: int
+    min_score: float | None
+    max_score: float | None
+    notes: Mapping[str, str]
+
+
+def of_source(
+    source: str,
+    *,
+    name: str | None = None,
+    env_id: str | None = None,
+    bounds: str = "file",
+    num_transitions: int | None = None,
+    log: Log = print,
+) -> tuple[Description, list[episodes.Episode], Provenance]:
+    """Reads ``file:PATH`` or ``minari:ID`` and describes it.
+
+    Args:
+      source: one of the two.
+      name: of the task; by default made of the file's name or the id.
+      env_id: to evaluate in; ``"none"`` to train only; by default what the data name,
+        where that is known.
+      bounds: of actions: ``"file"``, those of the space beside the data, where there is
+        one; or ``"data"``, the data's extremes.
+      num_transitions: how many of the leading transitions to read.
+      log: takes one line.
+
+    Returns:
+      The description, the episodes as recorded, and where they came from.
+
+    Raises:
+      UserError: not such a source; data absent, damaged, of no layout that is read, or
+        empty; an unknown environment; bounds that are infinite.
+    """
+    kind, _, detail = source.partition(":")
+    if kind == "minari" and detail:
+        recorded, sha256 = minari.read(detail, None, num_transitions)
+        folder, layout = minari.data_folder(detail), table.layout("Minari's HDF5")
+    elif kind == "file" and detail:
+        path = pathlib.Path(detail).expanduser().resolve()
+        layout, folder, source = table.recognize(path), path.parent, f"file:{path}"
+        recorded, sha256 = layout.read(path, None, log, num_transitions)
+        detail = str(path)
+    else:
+        raise errors.UserError(
+            f"--source={source} is not described; name file:PATH or minari:ID"
+        )
+    recorded, provenance = loading.counted(
+        recorded, Provenance("", kind, detail, sha256, 0, 0), num_transitions
+    )
+    beside = folder / minari.METADATA_FILE
+    has_metadata = layout.name == "Minari's HDF5" and beside.is_file()
+    told = of_episodes(
+        recorded,
+        name or _name_of(pathlib.Path(detail).stem if kind == "file" else detail),
+        source,
+        dropped=layout.dropped,
+        unit_actions=layout.unit_actions,
+        metadata=files.read_json(beside) if has_metadata else {},
+        env_id=env_id,
+        bounds=bounds,
+    )
+    return told, recorded, dataclasses.replace(provenance, env=told.name)
+
+
+def of_episodes(
+    recorded: Sequence[episodes.Episode],
+    name: str,
+    source: str,
+    *,
+    dropped: int,
+    unit_actions: bool = False,
+    metadata: Mapping[str, Any] | None = None,
+    env_id: str | None = None,
+    bounds: str = "file",
+) -> Description:
+    """Describes episodes; see ``of_source``.
+
+    Args:
+      recorded: as a reader returned them.
+      name: of the task.
+      source: for the task file.
+      dropped: steps that the reader left out where a time limit cut an episode.
+      unit_actions: whether the layout means actions to lie in [-1, 1].
+      metadata: Minari's, where they lie beside the data.
+      env_id: see ``of_source``.
+      bounds: see ``of_source``.
+
+    Raises:
+      UserError: see ``of_source``.
+    """
+    if not _NAME.fullmatch(name):
+        raise errors.UserError(
+            f"name {name!r} is none for a task; use letters, digits, '.', '_' and '-'"
+        )
+    held = [episode for episode in recorded if len(episode)]
+    if not held:
+        raise errors.UserError(f"{source} holds no transitions; nothing to tell a task")
+    metadata = metadata or {}
+    environment, env_note = telling.environment(metadata, env_id, source)
+    box, box_note = telling.bounds(held, metadata, bounds, source, unit_actions)
+    low = telling.score(metadata, "ref_min_score")
+    high = telling.score(metadata, "ref_max_score")
+    return Description(
+        name=name,
+        env_id=environment,
+        observation_size=held[0].observations.shape[1],
+        action_size=held[0].actions.shape[1],
+        action_low=box.low,
+        action_high=box.high,
+        horizon=max(len(e) + dropped * bool(e.truncations[-1]) for e in held),
+        source=source,
+        num_transitions=sum(map(len, held)),
+        min_score=low,
+        max_score=high,
+        notes={
+            "env_id": env_note,
+            "action_low": box_note,
+            "horizon": "the longest episode of the data",
+        },
+    )
+
+
+def to_task(described: Description) -> tasks.Task:
+    """The task as the table would hold it; without references scores are NaN."""
+    low, high = described.min_score, described.max_score
+    return tasks.Task(
+        name=described.name,
+        suite="own",
+        world="",
+        variant="",
+        env_id=described.env_id or "",
+        observation_size=described.observation_size,
+        action_size=described.action_size,
+        motion=None,
+        num_transitions=described.num_transitions,
+        horizon=described.horizon,
+        min_score=math.nan if low is None else low,
+        max_score=math.nan if high is None else high,
+        reward_transform="identity",
+        original=None,
+        recipe="",
+    )
+
+
+def _name_of(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.").lower() or "dataset"

@@ -1,0 +1,228 @@
+"""What is told of a dataset without a task, and the task file that says it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import tomllib
+
+import h5py
+import layout_files
+import numpy as np
+import pytest
+
+from gem_jax import errors
+from gem_jax.data import description, minari, task_text, tasks, telling
+
+
+def _describe(source, **options):
+    return description.of_source(source, log=lambda line: None, **options)
+
+
+def _toml(source, **options):
+    told, _, provenance = _describe(source, **options)
+    text = task_text.to_toml(told, provenance)
+    return tomllib.loads(text), text
+
+
+def test_a_log(tmp_path):
+    path = tmp_path / 'my "Log" 3.csv'
+    layout_files.log(path)
+    content, text = _toml(f"file:{path}")
+    actions = np.concatenate([e.actions for e in layout_files.recorded()])
+    np.testing.assert_allclose(content.pop("action_low"), actions.min(axis=0))
+    np.testing.assert_allclose(content.pop("action_high"), actions.max(axis=0))
+    assert content == {
+        "name": "my-log-3",
+        "observation_size": 4,
+        "action_size": 2,
+        "horizon": 6,  # with the row of the last observation, which is no transition
+        "source": f"file:{path}",
+        "reward_transform": "identity",
+    }
+    assert "# bounds: the extremes of the data" in text
+    assert "12 transitions in 3 episodes" in text and "training only" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "horizon"), [("d4rl_hdf5", 6), ("ogbench", 5), ("robomimic", 5)]
+)
+def test_layouts_whose_actions_are_normalized(tmp_path, name, horizon):
+    layout_files.ALL[name](tmp_path / "a")
+    content, text = _toml(f"file:{tmp_path / 'a'}")
+    assert content["action_low"] == [-1.0, -1.0] and content["action_high"] == [1, 1]
+    assert content["horizon"] == horizon and "as the layout means them" in text
+    read = _describe(f"file:{tmp_path / 'a'}")[1]
+    louder = [dataclasses.replace(e, actions=2 * e.actions) for e in read]
+    told = description.of_episodes(louder, "a", "x", dropped=0, unit_actions=True)
+    assert max(told.action_high) == pytest.approx(
+        max(e.actions.max() for e in louder), rel=1e-6
+    )
+
+
+def test_a_component_that_never_changes_is_told():
+    first, *_ = layout_files.recorded()
+    actions = first.actions.copy()
+    actions[:, 1] = 0.1
+    still = dataclasses.replace(first, actions=actions)
+    told = description.of_episodes([still], "a", "x", dropped=0)
+    assert (told.action_low[1], told.action_high[1]) == (-0.9, 1.1)
+    assert "components [1] never change" in told.notes["action_low"]
+    actions[:, 1] = np.nan
+    with pytest.raises(errors.UserError, match="never finite"):
+        description.of_episodes([still], "a", "x", dropped=0)
+
+
+# Minari
+
+ID = "my/robot-v0"
+
+
+def _dataset(**metadata):
+    folder = minari.data_folder(ID)
+    folder.mkdir(parents=True, exist_ok=True)
+    layout_files.minari(folder / minari.DATA_FILE)
+    found = {"total_episodes": 3, "total_steps": 12, **metadata}
+    (folder / minari.METADATA_FILE).write_text(json.dumps(found))
+    return folder
+
+
+def _box(low, high, shape=(2,), dtype="float32"):
+    space = {"type": "Box", "dtype": dtype, "shape": list(shape)}
+    return json.dumps({**space, "low": low, "high": high})
+
+
+def test_a_minari_dataset(tmp_path):
+    spec = {"id": "Pendulum-v1", "entry_point": "x:Y", "kwargs": {"g": 9.81}}
+    folder = _dataset(
+        action_space=_box([-2.0, -3.0], [2.0, 3.0]),
+        observation_space=_box(-np.inf, np.inf, (4,)),
+        env_spec=json.dumps(spec),
+        ref_min_score=-5,
+        ref_max_score=7.5,
+    )
+    for source in (f"minari:{ID}", f"file:{folder / minari.DATA_FILE}"):
+        content, text = _toml(source, name="arm")
+        assert content == {
+            "name": "arm",
+            "env_id": "Pendulum-v1",
+            "observation_size": 4,
+            "action_size": 2,
+            "action_low": [-2.0, -3.0],
+            "action_high": [2.0, 3.0],
+            "horizon": 5,
+            "source": source,
+            "reward_transform": "identity",
+            "min_score": -5.0,
+            "max_score": 7.5,
+        }
+        assert "it was made with {'g': 9.81}" in text
+    told, _, provenance = _describe(f"minari:{ID}", bounds="data", num_transitions=3)
+    assert told.name == "my-robot-v0" and max(told.action_high) < 1
+    assert (provenance.num_transitions, provenance.env) == (3, "my-robot-v0")
+
+
+EVIL = {"id": "Evil-v0", "entry_point": "evil_module:run"}
+
+
+@pytest.mark.parametrize(
+    "spec", [EVIL, {"id": "evil_module:Evil-v0"}, {"id": ["Hopper-v4"]}]
+)
+def test_a_dataset_names_no_code(tmp_path, monkeypatch, spec):
+    trap = tmp_path / "sprung"
+    (tmp_path / "evil_module.py").write_text(
+        f"import pathlib; pathlib.Path({str(trap)!r}).touch()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    _dataset(env_spec=json.dumps(spec))
+    with pytest.raises(errors.UserError, match="not known and not run") as caught:
+        _describe(f"minari:{ID}")
+    assert "--env_id=none" in str(caught.value) and "\n" not in str(caught.value)
+    assert _describe(f"minari:{ID}", env_id="none")[0].env_id is None
+    assert _describe(f"minari:{ID}", env_id="Mine-v1")[0].env_id == "Mine-v1"
+    assert not trap.exists() and "evil_module" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"action_space": _box([-np.inf, -1], [1, 1])}, "--bounds=data takes"),
+        ({"action_space": '{"type": "Discrete", "n": 3}'}, "action space is Discrete"),
+        ({"action_space": '{"type": "Text"}'}, "is Text; only flat"),
+        ({"action_space": "{"}, "action space cannot be read"),
+        ({"action_space": '{"type": "Box"}'}, "action space cannot be read"),
+        ({"action_space": _box([-1.0], [1.0])}, "1 bounds for 2 components"),
+        (
+            {"observation_space": _box(0, 255, (64, 64, 3), "uint8")},
+            r"its observation space holds images or the like, \(64, 64, 3\) uint8",
+        ),
+    ],
+)
+def test_spaces_that_are_refused(metadata, message):
+    _dataset(**metadata)
+    with pytest.raises(errors.UserError, match=message) as caught:
+        _describe(f"minari:{ID}")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_datas_extremes_stand_in_for_infinite_bounds():
+    _dataset(action_space=_box([-np.inf, -1], [1, 1]))
+    told, *_ = _describe(f"minari:{ID}", bounds="data")
+    assert np.isfinite(told.action_low).all()
+
+
+def test_known_environments_are_gymnasiums():
+    from gem_jax import envs
+
+    envs.register_all()
+    for name in telling._KNOWN:
+        assert name in envs.gymnasium.registry, name
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("auto", "name file:PATH or minari:ID"),
+        ("file:", "name file:PATH or minari:ID"),
+        ("minari", "name file:PATH or minari:ID"),
+        ("minari:../x-v0", "is no Minari id"),
+        ("minari:/etc/x-v0", "is no Minari id"),
+        (
+            "minari:D4RL/antmaze/umaze-v1",
+            "port of antmaze-umaze-v2.*own; use --env=antm",
+        ),
+        ("minari:D4RL/pointmaze/medium-v2", "port of maze2d-medium-v1 and"),
+        ("minari:D4RL/pointmaze/open-v2", "port of a maze and cannot.*--env=NAME"),
+        ("file:/nowhere.hdf5", "no such file"),
+    ],
+)
+def test_sources_that_are_refused(source, message):
+    with pytest.raises(errors.UserError, match=message) as caught:
+        _describe(source)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "a b"])
+def test_names_that_are_refused(name):
+    _dataset()
+    with pytest.raises(errors.UserError, match="is none for a task"):
+        description.of_episodes(layout_files.recorded(), name, "x", dropped=0)
+
+
+def test_nothing_to_tell(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        for key, width in (("observations", 4), ("actions", 2)):
+            file[key] = np.zeros((0, width))
+        file["rewards"] = file["terminals"] = np.zeros(0)
+    with pytest.raises(errors.UserError, match="holds no transitions"):
+        _describe(f"file:{tmp_path / 'a.hdf5'}")
+
+
+def test_a_task_that_is_told_has_no_scores():
+    told = description.of_episodes(layout_files.recorded(), "a", "x", dropped=0)
+    task = description.to_task(told)
+    assert (task.observation_size, task.action_size, task.horizon) == (4, 2, 5)
+    assert np.isnan(task.normalized_score(3.0)) and task.name not in tasks.table()
+    known = dataclasses.replace(told, min_score=1.0, max_score=3.0)
+    assert description.to_task(known).normalized_score(2.0) == 50.0
