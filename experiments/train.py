@@ -51,6 +51,15 @@ _REPAIR = flags.DEFINE_list(
     None,
     "What to mend in the data, as until_terminal:200; by default nothing.",
 )
+_ONLINE_STEPS = flags.DEFINE_integer(
+    "online_steps",
+    0,
+    "Environment steps, and as many updates, after the data.",
+    lower_bound=0,
+)
+_ONLINE_SHARE = flags.DEFINE_float(
+    "online_share", 0.5, "Of their batches, what was collected in the environment."
+)
 _TRANSFORM = flags.DEFINE_enum(
     "reward_transform",
     None,
@@ -93,6 +102,8 @@ def main(argv: list[str]) -> None:
         config=_config(),
         data=_data_options(),
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),
+        online_steps=_ONLINE_STEPS.value,
+        online_share=_ONLINE_SHARE.value,
     )
     runner.train(run, resume=_RESUME.value)
 

@@ -153,6 +153,15 @@ class ObserveFn(Protocol):
     ) -> Memory: ...
 
 
+class ExploreFn(Protocol):
+    """Chooses an action to learn from: `[A]` in [-1, 1], for one state.
+
+    Parameters and observation are those of ``act``.
+    """
+
+    def __call__(self, params: Params, key: PRNGKey, observation: Array) -> Array: ...
+
+
 def prepare_nothing(
     state: State, key: PRNGKey, dataset: Transition
 ) -> tuple[State, Mapping[str, Array]]:
@@ -186,6 +195,20 @@ class Phase(NamedTuple):
     refresh: RefreshFn | None = None
     refresh_every: int = 0
     sample: SampleFn = sampling.uniform
+
+
+class Online(NamedTuple):
+    """How an algorithm goes on learning in the environment.
+
+    Attributes:
+      explore: acts there.
+      phase: its updates, on batches of recorded and of new transitions alike. Its
+        ``prepare`` must make the extras of a few consecutive transitions, whose last
+        one it takes for the end of the data; what it returns as state is not used.
+    """
+
+    explore: ExploreFn
+    phase: Phase
 
 
 def act_by(policy: Callable[[Params, Array], Array]) -> ActFn:
@@ -226,6 +249,7 @@ class Algorithm(NamedTuple):
       observe: see ``init_memory``.
       propose: gives samples to another algorithm's scorer; ``None`` for a policy of one
         action. Who replaces ``act`` replaces it too.
+      online: ``None`` for what learns from recorded data only.
     """
 
     spec: EnvSpec
@@ -240,6 +264,7 @@ class Algorithm(NamedTuple):
     init_memory: InitMemoryFn | None = None
     observe: ObserveFn | None = None
     propose: ProposeFn | None = None
+    online: Online | None = None
 
     @property
     def num_steps(self) -> int:

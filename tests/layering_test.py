@@ -47,7 +47,8 @@ LAYERS = {
 ONLY_HERE = {
     "distrax": ("distributions.py",),
     "filelock": ("utils/locks.py",),
-    "gymnasium": ("envs/", "training/evaluation.py"),
+    "flashbax": ("training/online.py",),
+    "gymnasium": ("envs/", "training/evaluation.py", "training/collecting.py"),
     "minari": ("data/minari_download.py",),  # its client; files our reader reads
     "orbax": ("training/checkpoint.py",),
 }

@@ -13,11 +13,11 @@ def test_public_names():
     assert all(callable(getattr(gem_jax, n)) for n in ("load", "make", "train"))
     assert inference.__all__ == [
         *("Knobs", "Mixture", "Sampler", "ScoreOutput", "Selection", "audit"),
-        *("lambda_schedule", "map_chunks", "propose", "score", "select"),
+        *("lambda_schedule", "map_chunks", "propose", "refine", "score", "select"),
     ]
     assert algorithms.names() == [
         *("awac", "bc", "cql", "diffusion_ql", "edac", "empo", "fql", "gem", "idql"),
-        *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "td3_bc"),
+        *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "ssar", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "from_arrays", "load"),

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, expectile_value, generative
+from gem_jax.learners import batch_metrics, checks, expectile_value, generative
 from gem_jax.ops import value as value_ops
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
@@ -48,10 +48,7 @@ class Knobs:
           ValueError: a knob is out of range.
         """
         _sampled.require_counts(self, "num_candidates", "sampling_steps")
-        if self.rule not in RULES:
-            raise ValueError(
-                f"rule must be one of {', '.join(RULES)}, got {self.rule!r}"
-            )
+        checks.one_of(self, "rule", RULES)
 
     @property
     def set_size(self) -> int:

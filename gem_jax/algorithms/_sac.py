@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax.algorithm import Algorithm, Phase, act_by
+from gem_jax.algorithm import Algorithm, Online, Phase, act_by
 from gem_jax.learners import batch_metrics, checks, entropy_policy, q_ensemble
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
@@ -136,12 +136,14 @@ def make(config: Config, spec: EnvSpec, penalty: PenaltyFn | None = None) -> Alg
         means = {**means, "temperature/alpha": alpha}
         return State(actor, temperature, values), means
 
+    phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
         init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
+        (phase,),
         lambda state: state.actor.params,
         act_by(policy.mean),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(policy.explore, phase),
     )

@@ -1,4 +1,4 @@
-"""What TD3+BC and ReBRAC share: TD3 (Fujimoto et al., 2018) on a fixed dataset.
+"""TD3 (Fujimoto et al., 2018) on a fixed dataset: of TD3+BC, ReBRAC and SSAR.
 
 A deterministic actor follows an ensemble of critics whose targets take the slow actor's
 action, smoothed by clipped noise; actor and slow copies move every few steps.
@@ -6,6 +6,7 @@ action, smoothed by clipped noise; actor and slow copies move every few steps.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,8 +16,15 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.algorithm import Algorithm, Phase, PrepareFn, act_by, prepare_nothing
-from gem_jax.learners import batch_metrics, q_ensemble
+from gem_jax.algorithm import (
+    Algorithm,
+    Online,
+    Phase,
+    PrepareFn,
+    act_by,
+    prepare_nothing,
+)
+from gem_jax.learners import batch_metrics, exploration, q_ensemble
 from gem_jax.learners.q_ensemble import QState
 from gem_jax.networks import bundle, deterministic
 from gem_jax.train_state import TrainState
@@ -26,21 +34,46 @@ from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 ActorLossFn = Callable[[Array, Array, Transition], tuple[Array, Mapping[str, Array]]]
 # (action at s' `[B, A]`, batch) to what its value in the target is lowered by, `[B]`.
 PenaltyFn = Callable[[Array, Transition], Array]
+_LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 @flax.struct.dataclass
 class State:
-    """Attributes:
-    actor: the deterministic policy.
-    target_actor: its slow copy.
-    critic: the ensemble, leading axis `E`.
-    target_critic: its slow copy.
+    """What training changes; a method that trains more has a subclass.
+
+    Attributes:
+      actor: the deterministic policy.
+      target_actor: its slow copy.
+      critic: the ensemble, leading axis `E`.
+      target_critic: its slow copy.
     """
 
     actor: TrainState
     target_actor: Params
     critic: TrainState
     target_critic: Params
+
+
+def make_policy(config: Any, spec: EnvSpec) -> bundle.Network:
+    """The actor's network: observation `[..., O]` to action `[..., A]`."""
+    module = deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
+    return bundle.from_module(module)
+
+
+def is_due(config: Any, step: Array) -> Array:
+    """Whether a step moves more than the critics."""
+    return step % config.actor_period == 0
+
+
+def when(due: Array, new: Any, old: Any) -> Any:
+    """One of two trees of like structure."""
+    return jax.tree.map(lambda a, b: jnp.where(due, a, b), new, old)
+
+
+def scaled(q: Array) -> Array:
+    """Values `[B]` over the mean of their size, which has no gradient."""
+    scale = jax.lax.stop_gradient(jnp.mean(jnp.abs(q)))
+    return q / jnp.maximum(scale, _LEAST_SCALE)
 
 
 def make(
@@ -68,9 +101,7 @@ def make(
       penalty: of actions in targets.
       prepare: of the data.
     """
-    policy = bundle.from_module(
-        deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
-    )
+    policy = make_policy(config, spec)
     optimizer = optax.adam(actor_rate)
     critics = q_ensemble.make_q_learner(
         spec,
@@ -110,7 +141,7 @@ def make(
         return actor_loss(action, q, batch)
 
     def update(state: State, key: PRNGKey, batch: Transition, step: Array):
-        due = step % config.actor_period == 0
+        due = is_due(config, step)
         rate = jnp.where(due, config.polyak, 0.0)
         new_q, metrics = critics.update(
             QState(state.critic, state.target_critic),
@@ -122,10 +153,9 @@ def make(
             state.actor.params, new_q.critic.params, batch
         )
         moved = train_state.apply_gradients(state.actor, grads, optimizer)
-        new_actor = jax.tree.map(
-            lambda new, old: jnp.where(due, new, old), moved, state.actor
-        )
-        new_state = State(
+        new_actor = when(due, moved, state.actor)
+        new_state = dataclasses.replace(
+            state,
             actor=new_actor,
             target_actor=train_state.polyak(state.target_actor, new_actor.params, rate),
             critic=new_q.critic,
@@ -141,4 +171,5 @@ def make(
         lambda state: state.actor.params,
         act_by(policy.apply),
         normalize_observations=config.normalize_observations,
+        online=Online(exploration.noisy(policy.apply), phase),
     )

@@ -11,8 +11,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax.algorithm import Algorithm, Phase, act_by
-from gem_jax.learners import batch_metrics, checks, mixture_policy, q_ensemble
+from gem_jax.algorithm import Algorithm, Online, Phase, act_by
+from gem_jax.learners import (
+    batch_metrics,
+    checks,
+    exploration,
+    mixture_policy,
+    q_ensemble,
+)
 from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -145,12 +151,14 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def mean_action(params: Params, observation: Array) -> Array:
         return mixture.mean(actor.apply(params, observation))
 
+    phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
         init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
+        (phase,),
         lambda state: state.actor.params,
         act_by(mean_action),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(exploration.sampled(actor.apply), phase),
     )

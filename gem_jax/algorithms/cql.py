@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
-from gem_jax.algorithm import Algorithm, Phase, act_by
+from gem_jax.algorithm import Algorithm, Online, Phase, act_by
 from gem_jax.learners import batch_metrics, checks, entropy_policy, q_ensemble
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
@@ -75,10 +75,7 @@ class Config:
         checks.positive(self, "critic_learning_rate", "num_actions")
         checks.fraction(self, "discount", "polyak")
         checks.not_negative(self, "cql_alpha")
-        for name in ("action_gap", "least_gap"):
-            value = getattr(self, name)
-            if not math.isfinite(value):
-                raise ValueError(f"{name} must be finite, got {value!r}")
+        checks.finite(self, "action_gap", "least_gap")
 
 
 # Sizes for the contract test.
@@ -215,14 +212,16 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             means["multiplier/value"] = factor(state)
         return State(actor, temperature, values, multiplier), means
 
+    phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
         init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
+        (phase,),
         lambda state: state.actor.params,
         act_by(policy.mean),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(policy.explore, phase),
     )
 
 

@@ -67,11 +67,7 @@ class Config:
         checks.positive(self, "num_critics", "flow_steps")
         checks.fraction(self, "discount", "polyak")
         checks.not_negative(self, "alpha")
-        if self.target_reduction not in _REDUCTIONS:
-            raise ValueError(
-                f"target_reduction must be one of {', '.join(_REDUCTIONS)}, got "
-                f"{self.target_reduction!r}"
-            )
+        checks.one_of(self, "target_reduction", _REDUCTIONS)
         Knobs(self.num_candidates).validate()
 
     @property

@@ -77,11 +77,7 @@ class Config:
             raise ValueError(
                 f"behavior_dropout must be in [0, 1), got {self.behavior_dropout!r}"
             )
-        if self.objective not in OBJECTIVES:
-            raise ValueError(
-                f"objective must be one of {', '.join(OBJECTIVES)}, got "
-                f"{self.objective!r}"
-            )
+        checks.one_of(self, "objective", OBJECTIVES)
         Knobs(self.num_candidates, self.sampling_steps).validate()
 
     @property

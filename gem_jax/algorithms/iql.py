@@ -15,8 +15,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax.algorithm import Algorithm, Phase, act_by
-from gem_jax.learners import batch_metrics, checks, expectile_value, mixture_policy
+from gem_jax.algorithm import Algorithm, Online, Phase, act_by
+from gem_jax.learners import (
+    batch_metrics,
+    checks,
+    expectile_value,
+    exploration,
+    mixture_policy,
+    rates,
+)
 from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
@@ -91,7 +98,7 @@ class State:
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    rate = rates.cosine_then_constant(config.learning_rate, config.num_steps)
     actor = mixture_policy.make_mixture_learner(
         spec,
         optax.adam(rate),
@@ -132,6 +139,11 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def mean_action(params: Params, observation: Array) -> Array:
         return jnp.clip(mixture.mean(actor.apply(params, observation)), -1.0, 1.0)
 
+    # With bounds of 0 the standard deviation is 1 and means nothing.
+    certain = config.log_std_min == config.log_std_max == 0.0
+    explore = (
+        exploration.noisy(mean_action) if certain else exploration.sampled(actor.apply)
+    )
     phase = Phase("policy", config.num_steps, config.batch_size, update)
     return Algorithm(
         spec,
@@ -141,4 +153,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         act_by(mean_action),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(explore, phase),
     )

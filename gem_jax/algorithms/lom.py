@@ -102,10 +102,7 @@ class Config:
                 f"modes_batch_size must be at least batch_size={self.batch_size}, got "
                 f"{self.modes_batch_size!r}"
             )
-        if self.baseline not in BASELINES:
-            raise ValueError(
-                f"baseline must be one of {', '.join(BASELINES)}, got {self.baseline!r}"
-            )
+        checks.one_of(self, "baseline", BASELINES)
 
 
 # Sizes for the contract test.

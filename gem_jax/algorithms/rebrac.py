@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from gem_jax import errors
@@ -66,7 +65,6 @@ class Config:
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(hidden_sizes=(16, 16), batch_size=8, num_steps=6)
-_LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 def data_options(config: Config, task: Any) -> Mapping[str, Any]:
@@ -82,10 +80,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def actor_loss(action: Array, q: Array, batch: Transition):
         """beta_1 |pi(s) - a|^2 - min Q(s, pi(s)) / mean |min Q|, its mean."""
         lowest = jnp.min(q, axis=0)
-        scale = jax.lax.stop_gradient(jnp.mean(jnp.abs(lowest)))
         distance = jnp.sum((action - batch.action) ** 2, axis=-1)
-        value = lowest / jnp.maximum(scale, _LEAST_SCALE)
-        loss = jnp.mean(config.actor_cloning * distance - value)
+        loss = jnp.mean(config.actor_cloning * distance - _td3.scaled(lowest))
         return loss, {
             "actor/loss": loss,
             "actor/distance": jnp.mean(distance),

@@ -9,6 +9,7 @@ from gem_jax.inference.candidates import Sampler as Sampler
 from gem_jax.inference.candidates import propose as propose
 from gem_jax.inference.chunks import map_chunks as map_chunks
 from gem_jax.inference.knobs import Knobs as Knobs
+from gem_jax.inference.refining import refine as refine
 from gem_jax.inference.scoring import ScoreOutput as ScoreOutput
 from gem_jax.inference.scoring import lambda_schedule as lambda_schedule
 from gem_jax.inference.scoring import score as score
@@ -27,6 +28,7 @@ __all__ = [
     "lambda_schedule",
     "map_chunks",
     "propose",
+    "refine",
     "score",
     "select",
 ]

@@ -55,6 +55,8 @@ class Knobs:
         bounds memory and does not change the choice.
       denoise_steps: how many steps towards the density's mode each sample takes
         (static), which keep its component and drop its noise; 0 is the paper's.
+      refine_steps: how many steps along the score's gradient the best candidates take
+        (static); they join the set. 0 is the paper's.
       critic_dtype: ``"float32"`` or ``"bfloat16"`` hidden layers of the critics
         (static).
       kappa: pessimism of the lower confidence bound.
@@ -66,6 +68,7 @@ class Knobs:
       support_cap: support above it earns no more; by default none is.
       temperature: factor on the standard deviations of the samples; 1 is the paper's.
       anchor_margin: by how much a candidate must exceed the anchor, units of the score.
+      refine_size: length of such a step, units of the action.
       violation_threshold: z below which a choice counts as a support violation.
     """
 
@@ -79,6 +82,7 @@ class Knobs:
     lambda_schedule: str = dataclasses.field(default="decay", metadata=_STATIC)
     chunk_size: int = dataclasses.field(default=0, metadata=_NO_CHOICE)
     denoise_steps: int = dataclasses.field(default=0, metadata=_STATIC)
+    refine_steps: int = dataclasses.field(default=0, metadata=_STATIC)
     critic_dtype: str = dataclasses.field(default="float32", metadata=_STATIC)
     kappa: Array | float = 1.0
     lambda_start: Array | float = 1.0
@@ -87,6 +91,7 @@ class Knobs:
     support_cap: Array | float = scoring.NO_CAP
     temperature: Array | float = 1.0
     anchor_margin: Array | float = 0.0
+    refine_size: Array | float = 0.05
     violation_threshold: Array | float = -2.0
 
     @property
@@ -124,13 +129,14 @@ class Knobs:
             1 <= self.top_m <= self.set_size,
             f"between 1 and the {self.set_size} candidates of the set",
         )
-        for name in ("num_candidates", "top_m", "chunk_size", "denoise_steps"):
+        whole = ("chunk_size", "denoise_steps", "refine_steps")
+        for name in ("num_candidates", "top_m", *whole):
             self._require(name, isinstance(getattr(self, name), int), "a whole number")
-        for name in ("chunk_size", "denoise_steps"):
+        for name in whole:
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("kappa", "lambda_start", "lambda_end", "anchor_margin"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
-        for name in ("horizon", "temperature"):
+        for name in ("horizon", "temperature", "refine_size"):
             self._require(name, 0 < getattr(self, name) < math.inf, "positive")
         for name in ("support_cap", "violation_threshold"):
             self._require(name, math.isfinite(getattr(self, name)), _FINITE)

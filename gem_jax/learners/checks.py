@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 
@@ -28,11 +29,24 @@ def widths(config: Any, *names: str) -> None:
             raise ValueError(f"{name} must be positive integers, got {sizes!r}")
 
 
-def ordered(config: Any, low: str, high: str) -> None:
-    """Raises ``ValueError`` unless both are finite, the first not above the second."""
-    for name in (low, high):
+def finite(config: Any, *names: str) -> None:
+    """Raises ``ValueError`` unless each named field is neither infinite nor NaN."""
+    for name in names:
         if not math.isfinite(getattr(config, name)):
             raise ValueError(f"{name} must be finite, got {getattr(config, name)!r}")
+
+
+def one_of(config: Any, name: str, known: Collection[str]) -> None:
+    """Raises ``ValueError``, which lists what is known, unless the field is of it."""
+    if getattr(config, name) not in known:
+        raise ValueError(
+            f"{name} must be one of {', '.join(known)}, got {getattr(config, name)!r}"
+        )
+
+
+def ordered(config: Any, low: str, high: str) -> None:
+    """Raises ``ValueError`` unless both are finite, the first not above the second."""
+    finite(config, low, high)
     if not getattr(config, low) <= getattr(config, high):
         raise ValueError(
             f"{low}={getattr(config, low)!r} must not be above "

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
+from gem_jax.algorithm import ExploreFn
 from gem_jax.networks import bundle
 from gem_jax.networks.tanh_gaussian import TanhGaussianNetwork
 from gem_jax.ops import gaussian
@@ -24,6 +25,7 @@ class EntropyLearner(NamedTuple):
     init: key to the states of policy and of temperature.
     sample: (params, key, observation `[B, O]`) to actions `[B, A]` and their
       log-densities `[B]`.
+    explore: (params, key, observation `[O]`) to an action `[A]`.
     mean: (params, observation `[..., O]`) to tanh of the Gaussian's mean `[..., A]`.
     tune: (temperature, policy params, key, observation) to the temperature's state
       after a step towards the wanted entropy.
@@ -33,6 +35,7 @@ class EntropyLearner(NamedTuple):
 
     init: Callable[[PRNGKey], tuple[TrainState, TrainState]]
     sample: Callable[[Params, PRNGKey, Array], tuple[Array, Array]]
+    explore: ExploreFn
     mean: Callable[[Params, Array], Array]
     tune: Callable[[TrainState, Params, PRNGKey, Array], TrainState]
     update: Callable[
@@ -69,6 +72,9 @@ def make_entropy_learner(
     def sample(params: Params, key: PRNGKey, observation: Array) -> tuple[Array, Array]:
         return gaussian.squashed_sample(key, network.apply(params, observation))
 
+    def explore(params: Params, key: PRNGKey, observation: Array) -> Array:
+        return sample(params, key, observation[None])[0][0]
+
     def mean(params: Params, observation: Array) -> Array:
         return jnp.tanh(network.apply(params, observation).mean)
 
@@ -104,4 +110,4 @@ def make_entropy_learner(
         )
         return train_state.apply_gradients(state, grads, optimizer), metrics
 
-    return EntropyLearner(init, sample, mean, tune, update)
+    return EntropyLearner(init, sample, explore, mean, tune, update)

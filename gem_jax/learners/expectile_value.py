@@ -35,15 +35,18 @@ class ValueState:
 class ValueLearner(NamedTuple):
     """Attributes:
     init: key to state.
-    update: (state, batch) to (state, advantage `[B]`, metrics `[B]`); the
-      advantage is that of the parameters before the step, without gradient.
+    update: (state, batch, next value `[B]`) to (state, advantage `[B]`, metrics `[B]`);
+      the advantage is that of the parameters before the step, without gradient. The
+      value of s' in the critics' target is V's where none is given.
     apply: (critic params, observation, action, dtype) to Q `[E, ...]`; the dtype of
       the hidden layers is float32 by default.
+    apply_value: (value params, observation) to V, `[...]` or of each critic `[E, ...]`.
     """
 
     init: Callable[[PRNGKey], ValueState]
-    update: Callable[[ValueState, Transition], tuple[ValueState, Array, PerTransition]]
+    update: Callable[..., tuple[ValueState, Array, PerTransition]]
     apply: Callable[..., Array]
+    apply_value: Callable[[Params, Array], Array]
 
 
 def make_value_learner(
@@ -103,7 +106,7 @@ def make_value_learner(
         squares = (q - target) ** 2  # Eq. 61; one target for all, or each its own
         return jnp.mean(squares), (squares, q)
 
-    def update(state: ValueState, batch: Transition):
+    def update(state: ValueState, batch: Transition, next_value: Array | None = None):
         # Eq. 62 of the update before: what the targets see is the same, and a copy that
         # changes before it is read changes in place, where XLA would copy it first.
         target_critic = train_state.polyak(
@@ -111,7 +114,8 @@ def make_value_learner(
         )
         # V(s') comes from before V's step, and the advantage too: all gradients of one
         # update are taken at the same parameters.
-        next_value = value_net.apply(state.value.params, batch.next_observation)
+        if next_value is None:
+            next_value = value_net.apply(state.value.params, batch.next_observation)
         target = _td_target(batch, next_value, config.discount)
         target_q = critic_net.apply(target_critic, batch.observation, batch.action)
         if not own_targets:
@@ -144,7 +148,7 @@ def make_value_learner(
     ) -> Array:
         return critics(dtype).apply(params, observation, action)
 
-    return ValueLearner(init, update, q_values)
+    return ValueLearner(init, update, q_values, value_net.apply)
 
 
 def _td_target(batch: Transition, next_value: Array, discount: float) -> Array:

@@ -33,6 +33,14 @@ def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
     return jax.lax.scan(add, zero, (reward, stop), reverse=True)[1]
 
 
+def totals(reward: Array, stop: Array) -> Array:
+    """The sum of each trajectory's rewards at every step of it, all `[D]`."""
+    to_go = monte_carlo(reward, stop, 1.0)
+    starts = jnp.concatenate([jnp.ones((1,), bool), stop[:-1]])
+    row = jnp.arange(reward.shape[0])
+    return to_go[jax.lax.cummax(jnp.where(starts, row, 0))]
+
+
 def planned(
     reward: Array, terminal: Array, last: Array, next_value: Array, discount: float
 ) -> Array:

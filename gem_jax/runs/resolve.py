@@ -10,7 +10,7 @@ from typing import Any
 from gem_jax import algorithms, configs, errors
 from gem_jax.data import OfflineDataset, tasks
 from gem_jax.runs import presets
-from gem_jax.runs.run_record import Run
+from gem_jax.runs.run_record import OnlineOptions, Run
 
 
 def resolve(
@@ -24,6 +24,8 @@ def resolve(
     config: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     command: str = "",
+    online_steps: int = 0,
+    online_share: float = 0.5,
 ) -> Run:
     """The run that is asked for, with the rest by algorithm, task and preset.
 
@@ -37,6 +39,8 @@ def resolve(
       config: fields of the algorithm's configuration that differ.
       data: fields of ``DataOptions`` that differ; those that are ``None`` do not.
       command: for the record.
+      online_steps: of training in the environment after the data.
+      online_share: of each of its batches, what was collected there.
 
     Raises:
       UserError: there is no such task, algorithm, preset, field or option, or a value
@@ -68,6 +72,11 @@ def resolve(
         seeds=tuple(seeds),
         workdir=pathlib.Path(folder).expanduser().resolve(),
         command=command,
+        online=(
+            OnlineOptions(num_steps=online_steps, share=online_share)
+            if online_steps
+            else None
+        ),
     )
 
 

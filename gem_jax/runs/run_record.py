@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gem_jax import __version__, data, errors
+from gem_jax import __version__, algorithms, data, errors
 from gem_jax.data import tasks
 from gem_jax.data.options import DataOptions
 from gem_jax.runs import presets, statistics
@@ -22,6 +22,30 @@ from gem_jax.types import EnvSpec
 
 RESUME = ("auto", "never", "must")
 _PACKAGES = ("gem_jax", "jax", "flax", "optax", "orbax-checkpoint", "mujoco", "numpy")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OnlineOptions:
+    """How a run goes on in the environment after its data.
+
+    Attributes:
+      num_steps: environment steps, and gradient steps, of each seed.
+      share: of every batch, the transitions collected there; the rest are of the data.
+    """
+
+    num_steps: int
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise errors.UserError(
+                f"online steps must be at least 1, got {self.num_steps}"
+            )
+        if not 0.0 < self.share <= 1.0:
+            raise errors.UserError(
+                f"the online share of a batch must be above 0 and up to 1, got "
+                f"{self.share:g}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +63,7 @@ class Run:
       seeds: trained side by side.
       workdir: the run folder.
       command: for the record.
+      online: training in the environment that follows; ``None`` for none.
     """
 
     task: tasks.Task
@@ -51,6 +76,7 @@ class Run:
     seeds: tuple[int, ...]
     workdir: pathlib.Path
     command: str
+    online: OnlineOptions | None = None
 
 
 def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, Any]:
@@ -122,13 +148,23 @@ def summarize(
     }
 
 
-def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
-    """Refuses a folder whose run was another one, with or without its checkpoints."""
-    if not (workdir / rundir.CONFIG).exists():
-        return
-    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
+def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuses a folder whose run was another one, with or without its checkpoints.
+
+    A setting that the run's version did not have yet stands at its default: a new one
+    does nothing unless it is asked for.
+
+    Returns:
+      The identity that the folder's checkpoints carry.
+    """
     wanted = json.loads(json.dumps(record["identity"]))  # tuples become lists, as saved
-    checkpoint.check_config(saved, wanted, workdir)
+    if not (workdir / rundir.CONFIG).exists():
+        return wanted
+    saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
+    defaults = dataclasses.asdict(algorithms.config_class(record["algo"])())
+    completed = json.loads(json.dumps(defaults)) | saved["config"]
+    checkpoint.check_config({**saved, "config": completed}, wanted, workdir)
+    return saved
 
 
 def check_resume(workdir: pathlib.Path, resume: str) -> None:

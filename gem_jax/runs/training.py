@@ -9,7 +9,7 @@ from typing import Any
 from gem_jax import policy
 from gem_jax.data import OfflineDataset
 from gem_jax.policy import Policy
-from gem_jax.runs import resolve, runner
+from gem_jax.runs import going_online, resolve, runner
 
 
 def train(
@@ -24,6 +24,8 @@ def train(
     data: dict[str, Any] | None = None,
     log: Callable[[str], None] = print,
     progress: bool = True,
+    online_steps: int = 0,
+    online_share: float = 0.5,
     **config: Any,
 ) -> Policy:
     """Trains, evaluates, and returns the trained policy.
@@ -43,6 +45,9 @@ def train(
       data: fields of ``gem_jax.data.DataOptions``.
       log: takes one line.
       progress: whether to show progress, on stderr.
+      online_steps: environment steps, and as many gradient steps, after the data; the
+        policy returned is that of the folder ``online`` in the run's.
+      online_share: of each of their batches, what was collected there.
       **config: fields of the algorithm's ``Config``, such as ``num_steps=20_000``.
 
     Raises:
@@ -54,6 +59,8 @@ def train(
     said = dict(
         source=named_source, seed=seed, preset=preset, workdir=workdir, data=data
     )
+    if online_steps:
+        said |= dict(online_steps=online_steps, online_share=online_share)
     named = [repr(env), repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
     run = resolve.resolve(
         env,
@@ -65,6 +72,9 @@ def train(
         config=config,
         data=data,
         command=f"gem_jax.train({', '.join(named)})",
+        online_steps=online_steps,
+        online_share=online_share,
     )
     runner.train(run, resume=resume, log=log, show_progress=progress)
-    return policy.load(run.workdir)
+    folder = run.workdir / going_online.FOLDER if run.online else run.workdir
+    return policy.load(folder)

@@ -26,6 +26,8 @@ from gem_jax.training import checkpoint_faults, checkpoint_leaves
 Meta = Mapping[str, Any]
 
 FOLDER = "checkpoints"
+_ITEMS = ("state", "rest", "meta")
+_LEAVES = {"state": "leaves", "rest": "rest_leaves"}  # in the meta
 _QUARANTINE = "quarantine"
 
 
@@ -34,11 +36,13 @@ class Restored:
     """Attributes:
     step: updates in the state.
     state: the pytree, on the device.
+    rest: another, where it was asked for.
     notes: what was saved beside it.
     """
 
     step: int
     state: Any
+    rest: Any = None
     notes: Meta = dataclasses.field(default_factory=dict)
 
 
@@ -104,10 +108,16 @@ def _manager(folder: pathlib.Path, read_only: bool, keep: int) -> ocp.Checkpoint
         enable_async_checkpointing=False,
         cleanup_tmp_directories=not read_only,
     )
-    return ocp.CheckpointManager(folder, options=options, item_names=("state", "meta"))
+    return ocp.CheckpointManager(folder, options=options, item_names=_ITEMS)
 
 
-def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None:
+def save(
+    store: Store,
+    step: int,
+    state: Any,
+    notes: Meta | None = None,
+    rest: Any = None,
+) -> None:
     """Saves and waits until the step is complete on disk.
 
     Args:
@@ -115,6 +125,7 @@ def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None
       step: updates in the state.
       state: the pytree.
       notes: JSON-compatible; comes back with the state.
+      rest: another pytree, which only who goes on training needs to read.
 
     Raises:
       UserError: the disk is full or read-only; earlier steps are untouched.
@@ -122,12 +133,12 @@ def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None
     """
     if step in store.manager.all_steps():
         return
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state)):
+    trees = {"state": state} if rest is None else {"state": state, "rest": rest}
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(trees)):
         raise FloatingPointError(f"the state of update {step} is not finite; not saved")
-    meta: dict[str, Any] = {
-        "config": store.config,
-        "leaves": checkpoint_leaves.describe(state),
-    }
+    meta: dict[str, Any] = {"config": store.config}
+    for item, tree in trees.items():
+        meta[_LEAVES[item]] = checkpoint_leaves.describe(tree)
     if notes:
         meta["notes"] = notes
     meta["sha256"] = checkpoint_leaves.digest(meta)
@@ -135,8 +146,11 @@ def save(store: Store, step: int, state: Any, notes: Meta | None = None) -> None
         store.manager.save(
             step,
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(checkpoint_leaves.by_name(state)),
                 meta=ocp.args.JsonSave(meta),
+                **{
+                    item: ocp.args.StandardSave(checkpoint_leaves.by_name(tree))
+                    for item, tree in trees.items()
+                },
             ),
         )
         store.manager.wait_until_finished()
@@ -147,13 +161,16 @@ def steps(store: Store) -> list[int]:
     return sorted(store.manager.all_steps())
 
 
-def restore(store: Store, like: Any, step: int | None = None) -> Restored | None:
+def restore(
+    store: Store, like: Any, step: int | None = None, rest: Any = None
+) -> Restored | None:
     """The newest good checkpoint, or ``None`` when there never was one.
 
     Args:
       store: open store.
       like: a pytree of arrays or shapes to restore into.
       step: exactly this one, without fallback.
+      rest: like ``like``, of the rest; not read when ``None``.
 
     Raises:
       UserError: the checkpoint belongs to another configuration, the asked step does
@@ -161,11 +178,11 @@ def restore(store: Store, like: Any, step: int | None = None) -> Restored | None
         from reading; then nothing is moved.
     """
     if step is not None:
-        return _restore_exactly(store, like, step)
+        return _restore_exactly(store, like, step, rest)
     candidates = steps(store)[::-1]
     for candidate in candidates:
         try:
-            return _read(store, like, candidate)
+            return _read(store, like, candidate, rest)
         except _Damaged as error:
             _set_aside(store, candidate, error)
     # What an earlier call set aside counts too: a run never restarts from zero unasked.
@@ -177,14 +194,14 @@ def restore(store: Store, like: Any, step: int | None = None) -> Restored | None
     return None
 
 
-def _restore_exactly(store: Store, like: Any, step: int) -> Restored:
+def _restore_exactly(store: Store, like: Any, step: int, rest: Any) -> Restored:
     known = steps(store)
     if step not in known:
         raise errors.UserError(
             f"no checkpoint of step {step} in {store.workdir}; there are {known}"
         )
     try:
-        return _read(store, like, step)
+        return _read(store, like, step, rest)
     except _Damaged as error:
         raise errors.UserError(
             f"checkpoint {step} in {store.workdir} is damaged ({error}); "
@@ -196,7 +213,7 @@ class _Damaged(Exception):
     """The files of a step are not what was saved; says why in a line."""
 
 
-def _read(store: Store, like: Any, step: int) -> Restored:
+def _read(store: Store, like: Any, step: int, rest: Any) -> Restored:
     """Reads a step.
 
     Raises:
@@ -206,7 +223,7 @@ def _read(store: Store, like: Any, step: int) -> Restored:
     place = store.workdir / FOLDER / str(step)
     try:
         with checkpoint_faults.reading(place):
-            return _read_verified(store, like, step)
+            return _read_verified(store, like, step, rest)
     except errors.UserError:
         raise
     except Exception as error:
@@ -219,7 +236,7 @@ def _read(store: Store, like: Any, step: int) -> Restored:
         raise _Damaged(checkpoint_faults.one_line(error)) from error
 
 
-def _read_verified(store: Store, like: Any, step: int) -> Restored:
+def _read_verified(store: Store, like: Any, step: int, rest: Any) -> Restored:
     meta = store.manager.restore(
         step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
     ).meta
@@ -227,20 +244,29 @@ def _read_verified(store: Store, like: Any, step: int) -> Restored:
     if claimed is None or checkpoint_leaves.digest(meta) != claimed:
         raise checkpoint_faults.Mismatch("the description does not match its hash")
     check_config(meta["config"], store.config, store.workdir)
+    state = _read_item(store, step, "state", like, meta)
+    if rest is not None:
+        rest = _read_item(store, step, "rest", rest, meta)
+    return Restored(step, state, rest, meta.get("notes", {}))
+
+
+def _read_item(store: Store, step: int, item: str, like: Any, meta: Meta) -> Any:
+    """One pytree of a step, its hashes checked."""
+    said = meta[_LEAVES[item]]
     wanted = checkpoint_leaves.by_name(like)
     target = checkpoint_leaves.on_this_device(wanted)
-    _check_leaves(meta["leaves"], target, store.workdir)
+    _check_leaves(said, target, store.workdir)
     leaves = store.manager.restore(
-        step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
-    ).state
+        step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
+    )[item]
     # In the order of the tree: that of a dictionary's leaves is alphabetical.
     ordered = [leaves[name] for name in wanted]
-    state = jax.tree.unflatten(jax.tree.structure(like), ordered)
-    present = checkpoint_leaves.describe(state)
-    for name, leaf in meta["leaves"].items():
+    tree = jax.tree.unflatten(jax.tree.structure(like), ordered)
+    present = checkpoint_leaves.describe(tree)
+    for name, leaf in said.items():
         if present[name] != leaf:
             raise checkpoint_faults.Mismatch(f"leaf {name} does not match its hash")
-    return Restored(step, state, meta.get("notes", {}))
+    return tree
 
 
 def check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:

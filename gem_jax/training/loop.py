@@ -48,6 +48,7 @@ class Chunk(NamedTuple):
       phase_done: whether the phase ends here.
       state: leading axis `S`. The next chunk donates it: copy what must outlive it.
       metrics: of every update, `[S, L]` each, still on the device.
+      rest: what else a run needs to go on from here; nothing for most.
     """
 
     phase: str
@@ -56,6 +57,7 @@ class Chunk(NamedTuple):
     phase_done: bool
     state: State
     metrics: Metrics
+    rest: Any = None
 
 
 def seed_keys(seeds: Sequence[int]) -> PRNGKey:
@@ -206,21 +208,40 @@ def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Met
         keys = jax.vmap(keys_of)(state.step + jnp.arange(length, dtype=jnp.int32))
         return jax.lax.scan(step, state, keys)
 
-    def all_seeds(
-        state: State,
-        keys: PRNGKey,
-        dataset: Transition,
-        extras: Mapping[str, Array],
-        length: int,
-    ) -> tuple[State, Metrics]:
-        run_one = functools.partial(one_seed, length=length)
-        if keys.shape[0] == 1:  # a batch of one makes every matrix product slower
-            first = jax.tree.map(lambda leaf: leaf[0], (state, keys, extras))
-            result = run_one(first[0], first[1], dataset, first[2])
-            return jax.tree.map(lambda leaf: leaf[None], result)
-        return jax.vmap(run_one, in_axes=(0, 0, None, 0))(state, keys, dataset, extras)
+    return over_seeds(one_seed, shared=(2,), donate=(0,), static=("length",))
 
-    return jax.jit(all_seeds, static_argnames="length", donate_argnums=0)
+
+def over_seeds(
+    one_seed: Callable[..., Any],
+    *,
+    shared: tuple[int, ...],
+    donate: tuple[int, ...],
+    static: tuple[str, ...] = (),
+) -> Callable[..., Any]:
+    """A function of one seed for all of them, jitted.
+
+    Args:
+      one_seed: to a pytree of arrays; its result for all gets a leading axis `S`.
+      shared: places of the arguments that are the same for all, which have no such
+        axis.
+      donate: places of those that are not needed afterwards.
+      static: names of its static arguments, which are given by name.
+    """
+
+    def all_seeds(*arguments: Any, **chosen: Any) -> Any:
+        run_one = functools.partial(one_seed, **chosen)
+        axes = tuple(None if i in shared else 0 for i in range(len(arguments)))
+        own = [argument for argument, axis in zip(arguments, axes) if axis == 0]
+        if jax.tree.leaves(own)[0].shape[0] > 1:
+            return jax.vmap(run_one, in_axes=axes)(*arguments)
+        # A batch of one makes every matrix product slower.
+        one = [
+            argument if axis is None else jax.tree.map(lambda leaf: leaf[0], argument)
+            for argument, axis in zip(arguments, axes)
+        ]
+        return jax.tree.map(lambda leaf: leaf[None], run_one(*one))
+
+    return jax.jit(all_seeds, static_argnames=static, donate_argnums=donate)
 
 
 def _next(step: Array) -> Array:
@@ -264,7 +285,7 @@ def _run_phase(
 ) -> Generator[Chunk, None, State]:
     """One phase from its ``done``-th update on; returns the state at its end."""
 
-    state, extras = _make_prepare(phase)(state, keys, dataset)
+    state, extras = make_prepare(phase)(state, keys, dataset)
     run_chunk = make_chunk(phase, phase_start)
     run_refresh = make_refresh(phase, phase_start) if phase.refresh else None
     while done < phase.num_steps:
@@ -287,7 +308,7 @@ def _run_phase(
 
 
 @functools.lru_cache(_KEPT)
-def _make_prepare(phase: Phase) -> Callable[..., tuple[State, Mapping[str, Array]]]:
+def make_prepare(phase: Phase) -> Callable[..., tuple[State, Mapping[str, Array]]]:
     """The jitted ``phase.prepare`` of every seed."""
 
     def prepare(

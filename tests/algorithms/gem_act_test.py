@@ -253,3 +253,23 @@ def test_the_grown_kappa_is_what_scores():
     assert_chosen(
         act(slopes, anchor="behavior", kappa=0.9, kappa_growth="log"), BEHAVIOR_MODE
     )
+
+
+@pytest.mark.parametrize("lam, sign", [(0.0, 1.0), (1e6, -1.0)])
+def test_refined_candidates_follow_value_or_support(lam, sign):
+    """The critic wants the first coordinate high; the behavior's modes lie below."""
+    low = dict(behavior={-0.8: 0.5, -0.7: 0.5}, behavior_log_std=0.0)
+    knobs = dict(num_candidates=3, lambda_start=lam)
+    plain = act([1.0], **low, **knobs)
+    refined = act([1.0], refine_steps=1, refine_size=0.05, **low, **knobs)
+    step = refined.action - plain.action
+    assert sign * step[0] > 0.0
+    np.testing.assert_allclose(np.linalg.norm(step), 0.05, rtol=1e-4)
+
+
+def test_what_refining_makes_worse_is_not_chosen():
+    """A step so long that it leads past the behavior's mode, on which all depends."""
+    knobs = dict(num_candidates=3, lambda_start=1e6, behavior_log_std=-3.0)
+    plain = act([0.0], **knobs)
+    refined = act([0.0], refine_steps=1, refine_size=0.9, **knobs)
+    np.testing.assert_array_equal(refined.action, plain.action)

@@ -101,6 +101,41 @@ _REBRAC = {
     "antmaze-large-play-v2": _rebrac(0.002, 0.001),
     "antmaze-large-diverse-v2": _rebrac(0.002, 0.002),
 }
+
+
+def _above(threshold, n_end):
+    return dict(trust="return", return_threshold=threshold, n_end=n_end)
+
+
+_SSAR_BY_TASK = {
+    "halfcheetah-medium-v2": _above(5200.0, 3.0),
+    "hopper-medium-v2": _above(1800.0, 3.0),
+    "walker2d-medium-v2": _above(2500.0, 3.0),
+    "halfcheetah-medium-expert-v2": dict(n_end=1.5, clone_untrusted=True),
+    "hopper-medium-expert-v2": dict(n_end=1.5, value_expectile=0.5),
+    "walker2d-medium-expert-v2": dict(n_end=1.5),
+    "halfcheetah-expert-v2": _above(10_500.0, 1.5),
+    "hopper-expert-v2": _above(3500.0, 1.5),
+    "walker2d-expert-v2": _above(4500.0, 1.5),
+    "antmaze-umaze-v2": dict(n_start=1.0),
+    "antmaze-umaze-diverse-v2": dict(n_start=1.0, n_end=3.0),
+}
+_SSAR = {
+    "antmaze": dict(
+        num_steps=2 * MILLION,
+        trust="goal",
+        clone_untrusted=True,
+        n_start=5.0,
+        n_end=5.0,
+    ),
+    "navigation": dict(
+        hidden_sizes=(64, 64, 64),
+        beta_hidden_sizes=(64, 64, 64),
+        discount=0.999,
+        value_expectile=0.9,
+    ),
+    **_SSAR_BY_TASK,
+}
 _VARIANTS = ("random", "medium", "medium-replay", "medium-expert", "full-replay")
 NAVIGATION = dict(hidden_sizes=(64, 64, 64), discount=0.999)
 
@@ -150,6 +185,7 @@ WHERE = {
         "navigation": dict(temperature=0.1, hidden_sizes=(64, 64, 64), discount=0.999),
     },
     "rebrac": _REBRAC,
+    "ssar": _SSAR,
     "lom": _LOM,
     "idql": {
         "antmaze": dict(expectile=0.9),

@@ -3,7 +3,7 @@
 IQL, TD3+BC, AWAC, ReBRAC and BC: the public configurations behind the published tables
 (for IQL hopper-medium and -medium-replay have a deterministic actor, normalized
 returns and a slow target).
-EMPO: Table 4 of its paper. LOM, SfBC, FQL and Diffusion-QL: their authors'
+EMPO: Table 4 of its paper. LOM, SfBC, FQL, SSAR and Diffusion-QL: their authors'
 implementations. CQL, SAC-N and EDAC: the library behind the published tables. GEM:
 IQL's where its paper says none, and README's choices.
 """
@@ -72,7 +72,14 @@ _CQL_SMALLER = dict(
     hidden_sizes=(256, 256),
     critic_hidden_sizes=(256, 256),
 )
+_SSAR_SMALLER = dict(
+    beta_hidden_sizes=(256, 256),
+    beta_learning_rate=3e-7,
+    value_layer_norm=True,
+)
 FEWER = {
+    ("ssar", "laptop"): _SSAR_SMALLER | dict(value_steps=30_000),
+    ("ssar", "smoke"): _SSAR_SMALLER | dict(value_steps=300, trust="value"),
     ("cql", "laptop"): _CQL_SMALLER,
     ("cql", "smoke"): _CQL_SMALLER,
     ("lom", "laptop"): _LOM_SMALLER | dict(behavior_steps=30_000),
@@ -119,7 +126,10 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
     expected |= FEWER[algo, preset]
     if algo == "cql" and suite in ("locomotion", "navigation"):  # no gap is kept
         expected |= {"num_actions": 4}
-    as_paper = ("awac", "cql", "lom", "ifql", "fql", "rebrac")
+    if algo == "ssar":
+        expected |= {"n_period": expected["num_steps"] // 20}
+        expected |= {} if suite == "antmaze" else {"trust": "value"}
+    as_paper = ("awac", "cql", "lom", "ifql", "fql", "rebrac", "ssar")
     if algo in as_paper and suite == "navigation":
         expected |= where[suite]
     if algo in ("sac_n", "edac") and suite == "navigation":
@@ -136,7 +146,7 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
 
 
 _RECORDED = ("sfbc", "sac_n", "edac")
-_RECORDED_LOCOMOTION = ("td3_bc", "awac", "rebrac", "cql")
+_RECORDED_LOCOMOTION = ("td3_bc", "awac", "rebrac", "cql", "ssar")
 
 
 def rewards(algo: str, name: str) -> object:

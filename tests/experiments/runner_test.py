@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gem_jax import configs
+from gem_jax import configs, errors, policy
 from gem_jax.data import tasks
 from gem_jax.runs import pacing, presets, run_record, runner
 from gem_jax.training import interrupt, loop, rundir
@@ -22,13 +22,13 @@ def make_run(finished, environment, tmp_path, monkeypatch):
     """Runs of 80 updates with a line every 40; ``finished`` has made the data."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", environment["MINARI_DATASETS_PATH"])
 
-    def make(name):
+    def make(name, algo="bc", **options):
         small = dict(hidden_sizes=(8,), num_steps=80, batch_size=64)
         return run_record.Run(
             task=TASK,
-            algo="bc",
+            algo=algo,
             config=dataclasses.replace(
-                configs.get_config("bc", TASK, "smoke"), **small
+                configs.get_config(algo, TASK, "smoke"), **small
             ),
             source="local",
             preset="smoke",
@@ -37,6 +37,7 @@ def make_run(finished, environment, tmp_path, monkeypatch):
             seeds=(0, 1),
             workdir=tmp_path / name,
             command="",
+            **options,
         )
 
     return make
@@ -60,12 +61,14 @@ def train(run, monkeypatch, dispatch, stop_at=None):
     return counted
 
 
-def outcome(run):
-    rows = rundir.read_lines(run.workdir / rundir.METRICS)
+def outcome(workdir, step=80):
+    """Lines of metrics but for their timing, and hashes of the checkpoint's leaves."""
+    rows = rundir.read_lines(workdir / rundir.METRICS)
     timing = {"updates_per_second", "seconds"}
     lines = [{k: v for k, v in row.items() if k not in timing} for row in rows]
-    (meta,) = (run.workdir / "checkpoints" / "80" / "meta").glob("metadata*")
-    return lines, rundir.read_json(meta)["leaves"]
+    (meta,) = (workdir / "checkpoints" / str(step) / "meta").glob("metadata*")
+    content = rundir.read_json(meta)
+    return lines, content["leaves"], content.get("rest_leaves")
 
 
 def test_an_interrupt_amid_a_line_changes_neither_lines_nor_state(
@@ -80,8 +83,8 @@ def test_an_interrupt_amid_a_line_changes_neither_lines_nor_state(
     with pytest.raises(interrupt.Interrupted):  # other cuts, and another interrupt
         train(cut, monkeypatch, 10, stop_at=26)
     assert train(cut, monkeypatch, 10) == [10, 10, 10]
-    expected, expected_leaves = outcome(whole)
-    lines, leaves = outcome(cut)
+    expected, *expected_leaves = outcome(whole.workdir)
+    lines, *leaves = outcome(cut.workdir)
     assert leaves == expected_leaves
     assert [(row["step"], row["seed"]) for row in lines] == [
         *((40, 0), (40, 1), (80, 0), (80, 1))
@@ -108,3 +111,53 @@ def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
     for row in rows:
         lines = values[row["seed"], row["step"] - 40 : row["step"]]
         np.testing.assert_allclose(row[name], lines.mean(dtype=float), rtol=1e-7)
+
+
+def test_an_interrupt_online_changes_neither_lines_nor_state(make_run, monkeypatch):
+    options = run_record.OnlineOptions(num_steps=80)
+    whole, cut = (make_run(name, "rebrac", online=options) for name in ("whole", "cut"))
+    train(whole, monkeypatch, 40)
+    with pytest.raises(interrupt.Interrupted):
+        train(cut, monkeypatch, 40, stop_at=120)  # 80 are of the data
+    assert train(cut, monkeypatch, 40) == [20, 20]
+    for folder in (whole.workdir, cut.workdir):
+        assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 160
+    expected = outcome(whole.workdir / "online", 160)
+    assert outcome(cut.workdir / "online", 160) == expected
+    assert expected[2] and {row["phase"] for row in expected[0]} == {"online"}
+    trained = policy.load(cut.workdir / "online")
+    assert trained.step == 160 and policy.load(cut.workdir).step == 80
+
+
+def test_what_cannot_go_online_is_said_before_training(make_run):
+    options = run_record.OnlineOptions(num_steps=80)
+    run = make_run("bc", online=options)
+    with pytest.raises(errors.UserError, match="bc learns from recorded data only"):
+        runner.train(run, log=lambda line: None)
+    spanning = presets.DataOptions(num_transitions=20_000, n_step=3)
+    run = dataclasses.replace(
+        make_run("td3_bc", "td3_bc", online=options), data=spanning
+    )
+    with pytest.raises(errors.UserError, match="--n_step=3 is not for --online_steps"):
+        runner.train(run, log=lambda line: None)
+    assert not list(run.workdir.parent.glob("*/checkpoints"))
+
+
+@pytest.mark.parametrize("wrong", [dict(num_steps=0), dict(num_steps=9, share=1.5)])
+def test_online_options_that_cannot_be_meant(wrong):
+    with pytest.raises(errors.UserError, match="online"):
+        run_record.OnlineOptions(**wrong)
+
+
+def test_a_setting_that_a_run_did_not_know_stands_at_its_default(tmp_path):
+    config = dataclasses.asdict(configs.get_config("bc", TASK, "smoke"))
+    older = {name: v for name, v in config.items() if name != "normalize_observations"}
+    saved = {"env": TASK.name, "config": older}
+    rundir.write_json(tmp_path / rundir.CONFIG, {"identity": saved})
+    record = {"algo": "bc", "identity": {**saved, "config": config}}
+    known = run_record.check_identity(tmp_path, record)
+    assert known == rundir.read_json(tmp_path / rundir.CONFIG)["identity"]
+    other = {**config, "normalize_observations": not config["normalize_observations"]}
+    record["identity"]["config"] = other
+    with pytest.raises(errors.UserError, match="config.normalize_observations"):
+        run_record.check_identity(tmp_path, record)

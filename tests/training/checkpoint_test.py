@@ -57,6 +57,19 @@ def test_newest_is_restored_exactly(run):
     jax.tree.map(np.testing.assert_array_equal, restored.state, make_state(3))
 
 
+def test_what_is_kept_beside_the_state_is_checked_too(tmp_path):
+    rest = {"replay": jnp.arange(5000.0)}
+    with checkpoint.open_store(tmp_path, CONFIG) as store:
+        for step in (1, 2):
+            checkpoint.save(store, step, make_state(step), rest=rest)
+        both = checkpoint.restore(store, make_state(0), rest=rest)
+        np.testing.assert_array_equal(both.rest["replay"], rest["replay"])
+        flip_bit(array_files(tmp_path, "2/rest")[0])
+        assert checkpoint.restore(store, make_state(0)).step == 2  # not read
+        assert checkpoint.restore(store, make_state(0), rest=rest).step == 1
+    assert (tmp_path / "quarantine").exists()
+
+
 def test_a_leaf_without_axes_comes_back(tmp_path):
     state = {"scalar": jnp.float32(2.5), "axes": jnp.arange(6.0).reshape(1, 3, 2).T}
     with checkpoint.open_store(tmp_path, CONFIG) as store:

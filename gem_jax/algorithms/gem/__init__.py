@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from gem_jax import inference
-from gem_jax.algorithm import Algorithm, Joint, Phase, Proposer, accept
+from gem_jax.algorithm import Algorithm, Joint, Online, Phase, Proposer, accept
 from gem_jax.algorithms.gem.acting import make_act, make_decide, make_propose
 from gem_jax.algorithms.gem.config import Config as Config
 from gem_jax.algorithms.gem.state import ActorParams as ActorParams
@@ -26,7 +26,7 @@ from gem_jax.algorithms.gem.updates import (
     make_fit_both,
     make_fit_policy,
 )
-from gem_jax.learners import held_out, moments
+from gem_jax.learners import exploration, held_out, moments
 from gem_jax.types import ActOutput, Array, EnvSpec, PRNGKey
 
 # The paper's ablations of acting, as changes of knobs.
@@ -85,6 +85,14 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             gradient=state.gradient.params if state.gradient else None,
         )
 
+    # The behavior stays that of the recorded data.
+    online_phase = Phase(
+        "policy", config.num_steps, config.batch_size, make_fit_policy(config, parts)
+    )
+
+    def explore(params: ActorParams, key: PRNGKey, observation: Array) -> Array:
+        return exploration.sampled(parts.actor.apply)(params.actor, key, observation)
+
     return Algorithm(
         spec,
         init,
@@ -95,6 +103,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         check,
         config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(explore, online_phase),
         propose=make_propose(parts),
     )
 

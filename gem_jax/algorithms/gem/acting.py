@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import jax.numpy as jnp
 
 from gem_jax import errors, inference
 from gem_jax.algorithm import ActFn, ProposeFn
 from gem_jax.algorithms.gem.state import ActorParams, Parts, Scales
 from gem_jax.learners import moments
 from gem_jax.ops import mixture, normalize
+from gem_jax.ops import value as value_ops
 from gem_jax.types import ActOutput, Array, PRNGKey
+
+_REFINED = 4  # candidates that follow the score's gradient
 
 
 class DecideFn(Protocol):
@@ -24,6 +30,18 @@ class DecideFn(Protocol):
         knobs: inference.Knobs,
         sampler: inference.Sampler | None,
     ) -> ActOutput: ...
+
+
+class Candidates(NamedTuple):
+    """Attributes:
+    actions: `[C, A]`.
+    q_values: `[E, C]`.
+    log_prob: `[C]`, under the behavior.
+    """
+
+    actions: Array
+    q_values: Array
+    log_prob: Array
 
 
 def make_act(parts: Parts) -> ActFn:
@@ -88,10 +106,19 @@ def make_decide(parts: Parts) -> DecideFn:
             )
             return q_values, mixture.log_prob_of_set(p_behavior, chunk)
 
-        q_values, support = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
-        return _select(
-            candidates, q_values, support, p_behavior, params.scales, t, knobs
-        )
+        def evaluated(candidates: Array) -> Candidates:
+            worth = inference.map_chunks(evaluate, candidates, knobs.chunk_size)
+            return Candidates(candidates, *worth)
+
+        found = evaluated(candidates)
+        if knobs.refine_steps:
+            better = evaluated(_refine(found, evaluate, params.scales, t, knobs))
+            found = Candidates(
+                jnp.concatenate([found.actions, better.actions]),
+                jnp.concatenate([found.q_values, better.q_values], axis=1),
+                jnp.concatenate([found.log_prob, better.log_prob]),
+            )
+        return _select(found, p_behavior, params.scales, t, knobs)
 
     return decide
 
@@ -146,42 +173,87 @@ def _required(gradient: Array | None) -> Array:
     return gradient
 
 
+def _score(
+    found: Candidates, scales: Scales, t: Array, knobs: inference.Knobs
+) -> inference.ScoreOutput:
+    """The scores of a set (Eq. 4), in the units that the knobs ask for."""
+    values, value_scale = found.q_values, knobs.value_scale
+    if value_scale == "data":
+        values = values / moments.mean_and_std(scales.advantage)[1]
+        value_scale = "reward"
+    judged, normalization = found.log_prob, knobs.normalization
+    if normalization == "data":
+        mean, std = moments.mean_and_std(scales.support)
+        judged, normalization = (judged - mean) / std, "raw"
+    return inference.score(
+        values,
+        judged,
+        kappa=knobs.effective_kappa,
+        lam=_support_weight(t, knobs),
+        normalization=normalization,
+        value_scale=value_scale,
+        support_cap=knobs.support_cap,
+    )
+
+
+def _support_weight(t: Array, knobs: inference.Knobs) -> Array:
+    start, end = knobs.lambda_ends
+    return inference.lambda_schedule(t, start=start, end=end, horizon=knobs.horizon)
+
+
+def _refine(
+    found: Candidates,
+    evaluate: Callable[[Array], tuple[Array, Array]],
+    scales: Scales,
+    t: Array,
+    knobs: inference.Knobs,
+) -> Array:
+    """The best candidates, moved along the score in the units of their set."""
+    scores = _score(found, scales, t, knobs)
+    lam = _support_weight(t, knobs)
+    value_unit = _unit(knobs.value_scale, scores.lcb, scales.advantage)
+    support_unit = _unit(knobs.normalization, found.log_prob, scales.support)
+
+    def objective(action: Array) -> Array:
+        q_values, log_prob = evaluate(action[None])
+        lcb = value_ops.lower_confidence_bound(q_values, knobs.effective_kappa)
+        return lcb[0] / value_unit + lam * log_prob[0] / support_unit
+
+    return inference.refine(
+        found.actions,
+        scores.total,
+        objective,
+        num_refined=_REFINED,
+        num_steps=knobs.refine_steps,
+        step_size=knobs.refine_size,
+    )
+
+
+def _unit(option: str, values: Array, data: moments.Moments) -> Array:
+    """What a score's term is divided by: of the set, of the data, or 1."""
+    units = {
+        "zscore": lambda: jnp.maximum(jnp.std(values), normalize.STD_FLOOR),
+        "data": lambda: moments.mean_and_std(data)[1],
+    }
+    return units.get(option, lambda: jnp.ones(()))()
+
+
 def _select(
-    candidates: Array,
-    q_values: Array,
-    support: Array,
+    found: Candidates,
     behavior: mixture.Mixture,
     scales: Scales,
     t: Array,
     knobs: inference.Knobs,
 ) -> ActOutput:
     """Scores, selects and audits one candidate set (Eq. 4, 15)."""
-    start, end = knobs.lambda_ends
-    lam = inference.lambda_schedule(t, start=start, end=end, horizon=knobs.horizon)
-    values, value_scale = q_values, knobs.value_scale
-    if value_scale == "data":
-        values = q_values / moments.mean_and_std(scales.advantage)[1]
-        value_scale = "reward"
-    judged, normalization = support, knobs.normalization
-    if normalization == "data":
-        mean, std = moments.mean_and_std(scales.support)
-        judged, normalization = (support - mean) / std, "raw"
-    scores = inference.score(
-        values,
-        judged,
-        kappa=knobs.effective_kappa,
-        lam=lam,
-        normalization=normalization,
-        value_scale=value_scale,
-        support_cap=knobs.support_cap,
-    )
+    scores = _score(found, scales, t, knobs)
     total = scores.total
     if knobs.anchor != "none":
         total = total.at[0].add(knobs.anchor_margin)
-    selection = inference.select(candidates, total, top_m=knobs.top_m)
+    selection = inference.select(found.actions, total, top_m=knobs.top_m)
     support_z = scores.support
     if knobs.normalization != "zscore":
-        support_z = normalize.standardize(support)
+        support_z = normalize.standardize(found.log_prob)
     audit = inference.audit(
         selection,
         support_z,

@@ -24,6 +24,10 @@ class Config:
       num_critics: E, ensemble size; its minimum trains, its LCB deploys.
       critic_targets: ``"shared"``, the paper's: V of the ensemble's minimum is every
         member's target; or ``"own"``: each has a V and a target of its own.
+      backup: value of the next state in targets: ``"expectile"``, the paper's V; or
+        ``"select"``, the best of samples of the behavior by the target critics, which
+        is how GEM acts.
+      backup_candidates: N', how many samples those are.
       critic_layer_norm: standardize the critics' hidden layers. Not in the paper.
       deploy_critic: ``"online"`` or ``"target"`` parameters when acting.
       discount: of the return.
@@ -69,6 +73,8 @@ class Config:
       support_cap: support above it earns no more. The paper has no cap.
       temperature: factor on the samples' standard deviations.
       denoise_steps: steps of each sample towards the density's mode.
+      refine_steps: steps of the best candidates along the score's gradient.
+      refine_size: length of such a step.
       anchor_margin: by how much a candidate must exceed the anchor.
       violation_threshold: z of the violation audit.
     """
@@ -79,6 +85,8 @@ class Config:
     learning_rate: float = 3e-4
     num_critics: int = 10
     critic_targets: str = "shared"
+    backup: str = "expectile"
+    backup_candidates: int = 8
     critic_layer_norm: bool = False
     deploy_critic: str = "online"
     discount: float = 0.99
@@ -117,6 +125,8 @@ class Config:
     support_cap: float = scoring.NO_CAP
     temperature: float = 1.0
     denoise_steps: int = 0
+    refine_steps: int = 0
+    refine_size: float = 0.05
     anchor_margin: float = 0.0
     violation_threshold: float = -2.0
 
@@ -128,6 +138,7 @@ class Config:
         checks.positive(self, "behavior_steps", "behavior_batch_size")
         checks.positive(self, "behavior_learning_rate", "num_components")
         checks.positive(self, "behavior_components", "num_critics", "max_weight")
+        checks.positive(self, "backup_candidates")
         checks.fraction(self, "discount", "expectile", "polyak")
         checks.not_negative(
             self, "beta", "gating_entropy", "gradient_cloning", "horizon"
@@ -150,6 +161,10 @@ class Config:
             raise ValueError(
                 f"critic_targets must be shared or own, got {self.critic_targets!r}"
             )
+        if self.backup not in ("expectile", "select"):
+            raise ValueError(f"backup must be expectile or select, got {self.backup!r}")
+        if self.backup == "select" and self.critic_targets == "own":
+            raise ValueError("backup=select gives all critics one target; not own ones")
         self.knobs(horizon=1).validate()
 
     def knobs(self, horizon: int) -> inference.Knobs:

@@ -14,6 +14,7 @@ from gem_jax.learners import (
     held_out,
     mixture_policy,
     moments,
+    rates,
 )
 from gem_jax.train_state import TrainState
 from gem_jax.types import EnvSpec, Params
@@ -83,7 +84,7 @@ def make_parts(config: Config, spec: EnvSpec) -> Parts:
 
 
 def _make_actor(config: Config, spec: EnvSpec) -> mixture_policy.MixtureLearner:
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    rate = rates.cosine_then_constant(config.learning_rate, config.num_steps)
     return mixture_policy.make_mixture_learner(
         spec,
         optax.adam(rate),
@@ -112,7 +113,7 @@ def make_behavior(config: Config, spec: EnvSpec) -> mixture_policy.MixtureLearne
 
 
 def _make_gradient(config: Config, spec: EnvSpec) -> gradient_policy.GradientLearner:
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    rate = rates.cosine_then_constant(config.learning_rate, config.num_steps)
     return gradient_policy.make_gradient_learner(
         spec,
         optax.adam(rate),

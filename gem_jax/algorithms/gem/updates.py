@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
+from gem_jax import inference
 from gem_jax.algorithm import UpdateFn
 from gem_jax.algorithms.gem.config import Config
 from gem_jax.algorithms.gem.state import Parts, State
 from gem_jax.learners import batch_metrics, held_out, moments
+from gem_jax.ops import mixture
 from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, Params, PRNGKey, Transition
 
@@ -40,8 +43,13 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
     tilt = config.beta, config.max_weight
 
     def fit_policy(state: State, key: PRNGKey, batch: Transition, step: Array):
-        del key, step
-        new_values, advantage, metrics = parts.values.update(state.values, batch)
+        del step
+        next_value = None
+        if config.backup == "select":
+            next_value = selected_value(parts, state, key, batch, config)
+        new_values, advantage, metrics = parts.values.update(
+            state.values, batch, next_value
+        )
         weight = value_ops.advantage_weight(advantage, *tilt)  # Eq. 41
         new_actor, of_actor = parts.actor.update(
             state.actor, batch, weight * _responsibility(batch)
@@ -70,6 +78,25 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
         return lambda *inputs: jnp.min(parts.values.apply(params, *inputs), axis=0)
 
     return fit_policy
+
+
+def selected_value(
+    parts: Parts, state: State, key: PRNGKey, batch: Transition, config: Config
+) -> Array:
+    """Value of s' under the rule that acts: the best of N' samples of the behavior.
+
+    A sample is worth the least of the target critics; `[B]`. As EMaQ (Ghasemipour et
+    al., 2021), on an ensemble.
+    """
+    p_behavior = parts.behavior.apply(state.behavior.params, batch.next_observation)
+    keys = jax.random.split(key, batch.reward.shape[0])
+
+    def best(key: PRNGKey, density: mixture.Mixture, observation: Array) -> Array:
+        samples = inference.propose(key, density, config.backup_candidates, anchor=None)
+        q = parts.values.apply(state.values.target_critic, observation, samples)
+        return jnp.max(jnp.min(q, axis=0))
+
+    return jax.vmap(best)(keys, p_behavior, batch.next_observation)
 
 
 def make_fit_both(config: Config, parts: Parts) -> UpdateFn:

@@ -20,24 +20,27 @@ def start(algorithm):
     state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     parts = {}
     for seed, name in enumerate(
-        ("actor", "behavior", "critic", "values", "modes"), _SEED
+        ("actor", "behavior", "critic", "values", "modes", "beta"), _SEED
     ):
         if hasattr(state, name):
             parts[name] = _drawn(getattr(state, name), seed)
     state = dataclasses.replace(state, **parts)
-    if hasattr(state, "values"):
+    if getattr(state, "values", None) is not None:
         values = _with_targets(state.values, "critic")
         state = dataclasses.replace(state, values=values)
     return _with_targets(state, "critic", "actor")
 
 
 def _drawn(tree, seed):
-    """Parameters of the same shapes; log-std from -2 to 1, some beyond the bounds."""
+    """Parameters of the same shapes; log-std from -2 to 1, some beyond the bounds.
+
+    What is no parameter stays as it is.
+    """
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
         text = jax.tree_util.keystr(path)
-        if "opt_state" in text:
+        if "opt_state" in text or "params" not in text:
             return leaf
         if "log_stds" in text:
             return jnp.asarray(np.linspace(-2, 1, leaf.size), jnp.float32).reshape(

@@ -1,0 +1,194 @@
+"""A run's chunks of training, and what happens between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+
+from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.runs import metric_lines, pacing, run_record
+from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
+from gem_jax.utils import progress
+
+
+class Stage(NamedTuple):
+    """A stretch of training with a run folder of its own.
+
+    Attributes:
+      run: with that folder.
+      algorithm: whose phases end where the stage ends.
+      record: content of config.json.
+      begin: what it starts from.
+      chunks: trains on from there; the function says how many updates a dispatch.
+      grid: updates between the places where a dispatch may end; divides ``log_every``.
+      rest: shapes of what is kept beside the state; nothing for most.
+      verb: what it does, for the progress bar.
+    """
+
+    run: run_record.Run
+    algorithm: Algorithm
+    record: dict[str, Any]
+    begin: Callable[[], checkpoint.Restored]
+    chunks: Callable[[checkpoint.Restored, Callable[[], int]], Iterator[loop.Chunk]]
+    grid: int
+    rest: Any = None
+    verb: str = "training"
+
+
+def fit(
+    stage: Stage,
+    store: checkpoint.Store,
+    restored: checkpoint.Restored,
+    evaluate: Callable[..., list[evaluation.EvalResult]],
+    stop: interrupt.Watch,
+    began: float,
+    *,
+    show_progress: bool,
+    log: Callable[[str], None],
+) -> None:
+    """Trains to the end of a stage, with its lines, checkpoints and evaluations.
+
+    Args:
+      stage: what to do.
+      store: its open checkpoints.
+      restored: where to go on.
+      evaluate: from ``evaluation.make_evaluator``.
+      stop: asked after every dispatch.
+      began: of the clock, by which lines count seconds.
+      show_progress: on stderr.
+      log: takes one line.
+
+    Raises:
+      Interrupted: all is saved.
+      FloatingPointError: training diverged.
+    """
+    run, algorithm = stage.run, stage.algorithm
+
+    def evaluate_all(state: loop.State, step: int) -> None:
+        _evaluate(run, algorithm, evaluate, state, step, stop, log)
+
+    step, schedule = restored.step, run.schedule
+    bar = progress.Progress(
+        stage.verb, algorithm.num_steps - step, "updates", show_progress
+    )
+    line = metric_lines.Line(restored.notes)
+    pace = pacing.Pace(stage.grid)
+    phases = {phase.name: phase for phase in algorithm.phases}
+    evaluated = _last_evaluation(run, algorithm)
+    if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it
+        evaluate_all(restored.state, step)
+        evaluated = step
+    lap = lap_of_line = time.perf_counter()
+    begin = step
+    for chunk in stage.chunks(restored, pace.size):
+        metrics = jax.device_get(chunk.metrics)  # waits for the device
+        stop.expendable = False
+        now = time.perf_counter()
+        phase, length = phases[chunk.phase], chunk.step - step
+        pace.took(phase, chunk.phase_step, length, now - lap)
+        step = chunk.step
+        line.add(metrics, run.seeds, step)
+        bar.add(length)
+        due = saving = False
+        if _ends_line(phase, chunk.phase_step, schedule.log_every):
+            rate = (step - begin) / (now - lap_of_line)
+            _write_metrics(run, chunk, line, rate, now - began)
+            due = _evaluation_due(run, algorithm, step, evaluated)
+            saving = chunk.phase_done or _crossed(
+                chunk.phase_step, line.updates, schedule.checkpoint_every
+            )
+            line = metric_lines.Line({})
+        slow = pace.may_last(phase, chunk.phase_step)
+        stopping = stop()  # asked once: a signal may come at any moment
+        if saving or due or slow or stopping:
+            notes = {**line.notes(), "seconds": time.perf_counter() - began}
+            checkpoint.save(store, step, chunk.state, notes, chunk.rest)
+            stop.expendable = True
+        if stopping:
+            stop.check()
+        if due:
+            evaluate_all(chunk.state, step)
+            evaluated = step
+        lap = time.perf_counter()
+        if not line.updates:
+            begin, lap_of_line = step, lap
+
+
+def _ends_line(phase: Phase, phase_step: int, log_every: int) -> bool:
+    """Whether a line of metrics ends: on a grid that every refresh begins anew."""
+    every = phase.refresh_every if phase.refresh else phase.num_steps
+    return phase_step == phase.num_steps or phase_step % every % log_every == 0
+
+
+def _crossed(step: int, length: int, every: int) -> bool:
+    """Whether one of the last ``length`` steps is a multiple of ``every``."""
+    return step // every > (step - length) // every
+
+
+def _last_evaluation(run: run_record.Run, algorithm: Algorithm) -> int:
+    """The step of the last one written, or where the last phase begins."""
+    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
+    written = rundir.read_lines(run.workdir / rundir.EVAL)
+    return max((row["step"] for row in written), default=begin)
+
+
+def _evaluation_due(
+    run: run_record.Run, algorithm: Algorithm, step: int, evaluated: int
+) -> bool:
+    """Whether the last phase has reached an evaluation after the ``evaluated`` step."""
+    if evaluated >= step:
+        return False
+    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
+    crossed = _crossed(step - begin, step - evaluated, run.schedule.eval_every)
+    return crossed or step == algorithm.num_steps
+
+
+def _evaluate(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    evaluate: Callable[..., list[evaluation.EvalResult]],
+    state: loop.State,
+    step: int,
+    stop: interrupt.Watch,
+    log: Callable[[str], None],
+) -> None:
+    """Evaluates every seed, then writes all their rows at once."""
+    schedule = run.schedule
+    last = step == algorithm.num_steps
+    episodes = schedule.final_episodes if last else schedule.eval_episodes
+    rows = []
+    for index, seed in enumerate(run.seeds):
+        params = loop.policy_params(algorithm, loop.select_seed(state, index))
+        try:
+            [result] = evaluate(
+                params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
+            )
+        except evaluation.Cancelled:
+            stop.check()
+            raise
+        row = evaluation.to_row(result, run.task, algorithm.knobs)
+        rows.append({"step": step, "seed": seed, **row})
+    rundir.append_lines(run.workdir / rundir.EVAL, rows)
+    scores = [row["normalized_score"] for row in rows]
+    listed = ", ".join(f"{score:.1f}" for score in scores)
+    log(f"update {step}: normalized score {listed} ({episodes} episodes a seed)")
+
+
+def _write_metrics(
+    run: run_record.Run,
+    chunk: loop.Chunk,
+    line: metric_lines.Line,
+    rate: float,
+    seconds: float,
+) -> None:
+    """A line a seed."""
+    shared = {"step": chunk.step, "phase": chunk.phase}
+    speed = {"updates_per_second": rate, "seconds": seconds}
+    rows = [
+        {**shared, "seed": seed, **speed, **line.means(index)}
+        for index, seed in enumerate(run.seeds)
+    ]
+    rundir.append_lines(run.workdir / rundir.METRICS, rows)

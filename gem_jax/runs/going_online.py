@@ -1,0 +1,135 @@
+"""The stage that follows the data: training goes on in the environment.
+
+Its folder, ``online`` inside that of the run, is a run folder like any other, so that
+``gem_jax.load`` and the commands take it. Steps count on from those of the data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from gem_jax import algorithms, data, errors
+from gem_jax.algorithm import Algorithm
+from gem_jax.runs import candidate_memory, fitting, run_record
+from gem_jax.training import checkpoint, collecting, loop, online
+from gem_jax.types import EnvSpec, Transition
+
+FOLDER = "online"
+_MOST = 20  # environment steps by one policy
+
+
+def require(run: run_record.Run, algorithm: Algorithm) -> None:
+    """Refuses to go online where that cannot be, before anything is trained.
+
+    Raises:
+      UserError: the algorithm learns from data alone; or targets span several steps.
+    """
+    if run.online is None:
+        return
+    if algorithm.online is None:
+        raise errors.UserError(
+            f"{run.algo} learns from recorded data only, so that --online_steps is not "
+            f"for it; {', '.join(able(algorithm.spec))} go on in the environment"
+        )
+    if run.data.n_step != 1:
+        raise errors.UserError(
+            f"--n_step={run.data.n_step} is not for --online_steps, whose targets take "
+            "single transitions; leave it at 1"
+        )
+
+
+def able(spec: EnvSpec) -> list[str]:
+    """Names of the algorithms that can go online."""
+    configs = {name: algorithms.tiny_config(name) for name in algorithms.names()}
+    made = {n: algorithms.make(n, config, spec) for n, config in configs.items()}
+    return [name for name, algorithm in made.items() if algorithm.online]
+
+
+def make_stage(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    record: dict[str, Any],
+    transitions: Transition,
+    provenance: data.Provenance,
+    log: Callable[[str], None],
+) -> fitting.Stage:
+    """The stage after a run that is complete.
+
+    Args:
+      run: with ``online`` options.
+      algorithm: bound to its settings.
+      record: content of the run's config.json.
+      transitions: as the run trained on them.
+      provenance: whose rewards the environment's are made like.
+      log: takes one line.
+
+    Raises:
+      UserError: the transitions to come would not fit in memory.
+    """
+    options, rewards = run.online, provenance.rewards
+    assert options is not None and rewards is not None
+    extended = online.with_phase(algorithm, options.num_steps)
+    grid = block_size(options.num_steps, run.schedule.log_every)
+    settings = online.Settings(
+        options.num_steps, options.share, grid, rewards.scale, rewards.shift
+    )
+    seeds, keys = run.seeds, loop.seed_keys(run.seeds)
+    nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(seeds)))
+    _require_memory(nothing, options.num_steps)
+
+    def begin() -> checkpoint.Restored:
+        like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+        said = record["identity"]
+        with checkpoint.open_store(run.workdir, said, read_only=True) as store:
+            last = checkpoint.restore(store, like, algorithm.num_steps)
+        assert last is not None  # the stage before is complete
+        progress = online.init(algorithm, settings, len(seeds))
+        return checkpoint.Restored(last.step, last.state, progress)
+
+    def chunks(
+        restored: checkpoint.Restored, size: Callable[[], int]
+    ) -> Iterator[loop.Chunk]:
+        del size  # blocks are what they are, so that interruptions change nothing
+        env_id = run.task.env_id
+        with collecting.make_collector(env_id, seeds, algorithm.spec) as collector:
+            collector.go_to(restored.rest.place, log)
+            state, rest = restored.state, restored.rest
+            yield from online.run(
+                extended, keys, transitions, state, rest, collector, settings
+            )
+
+    own = dataclasses.asdict(options)
+    identity = {**record["identity"], "online": own}
+    return fitting.Stage(
+        dataclasses.replace(run, workdir=run.workdir / FOLDER),
+        extended,
+        {**record, "online": own, "identity": identity},
+        begin,
+        chunks,
+        grid,
+        nothing,
+        verb="going online",
+    )
+
+
+def block_size(num_steps: int, log_every: int) -> int:
+    """Environment steps between updates: a divisor of both numbers."""
+    common = math.gcd(num_steps, log_every)
+    return max(n for n in range(1, _MOST + 1) if common % n == 0)
+
+
+def _require_memory(like: online.Progress, num_steps: int) -> None:
+    needed = sum(
+        math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(like)
+    )
+    free = candidate_memory.free_bytes()
+    if 2 * needed > free:  # a save holds them twice
+        raise errors.UserError(
+            f"{num_steps:,} online steps take about {2 * needed / 1e9:.1f} GB and "
+            f"{free / 1e9:.1f} are free; lower --online_steps or --num_seeds"
+        )

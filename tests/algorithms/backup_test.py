@@ -1,0 +1,67 @@
+"""GEM's critic trained by the rule that acts."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax.algorithms import gem
+from gem_jax.algorithms.gem import state as gem_state
+from gem_jax.algorithms.gem import updates
+from gem_jax.testing import fakes
+
+CONFIG = gem.Config(
+    hidden_sizes=(8, 8), num_critics=3, num_components=2, backup="select"
+)
+
+
+def values(key, config, batch):
+    """What selection makes of s' by a fresh state, and that state."""
+    parts = gem_state.make_parts(config, fakes.SPEC)
+    state = gem.make(config, fakes.SPEC).init(key)
+    return updates.selected_value(parts, state, key, batch, config), parts, state
+
+
+def test_one_sample_without_noise_is_worth_the_least_critic(key):
+    narrow = dict(behavior_log_std_min=-20.0, behavior_log_std_max=-19.0)
+    config = dataclasses.replace(
+        CONFIG, backup_candidates=1, behavior_components=1, **narrow
+    )
+    batch = fakes.random_transitions(key, 6)
+    found, parts, state = values(key, config, batch)
+    means = parts.behavior.apply(state.behavior.params, batch.next_observation).means
+    q = parts.values.apply(
+        state.values.target_critic, batch.next_observation, means[:, 0]
+    )
+    np.testing.assert_allclose(found, np.min(q, axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_more_samples_are_worth_more(key):
+    batch = fakes.random_transitions(key, 64)
+    few, many = (
+        np.mean(values(key, dataclasses.replace(CONFIG, backup_candidates=n), batch)[0])
+        for n in (1, 32)
+    )
+    assert many > few + 1e-3
+
+
+def test_targets_are_made_of_it_and_not_of_v(key):
+    """Training on rows whose next state is worth the same as theirs by selection."""
+    batch = fakes.random_transitions(key, 16)
+    algorithm = gem.make(CONFIG, fakes.SPEC)
+    state = algorithm.init(key)
+    update = jax.jit(algorithm.phases[-1].update)
+    expected, _, _ = values(key, CONFIG, batch)
+    target = batch.reward + 0.99 * (1.0 - batch.terminal) * expected
+    parts = gem_state.make_parts(CONFIG, fakes.SPEC)
+    q = parts.values.apply(state.values.critic.params, batch.observation, batch.action)
+    loss = np.mean((np.float64(q) - np.float64(target)) ** 2)
+    _, metrics = update(state, key, batch, jnp.int32(0))
+    np.testing.assert_allclose(metrics["critic/loss"], loss, rtol=1e-4)
+
+
+def test_own_targets_are_refused():
+    with pytest.raises(ValueError, match="backup=select gives all critics one target"):
+        dataclasses.replace(CONFIG, critic_targets="own")

@@ -1,0 +1,214 @@
+"""Going on in the environment: what is collected, what a batch holds, taking up."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gem_jax import algorithms
+from gem_jax.algorithm import Algorithm, Online, Phase, act_by
+from gem_jax.runs import going_online
+from gem_jax.testing import fakes
+from gem_jax.training import collecting, loop, online
+from gem_jax.types import EnvSpec
+
+SPEC = EnvSpec(observation_size=2, action_size=1, horizon=5)
+RECORDED = 100.0  # reward of every recorded transition; the environment's are small
+
+
+class Counting:
+    """Shows (what the seed gave, steps so far); the third step of odd seeds ends it."""
+
+    forgetful = False
+
+    def reset(self, seed):
+        self.begin, self.t = np.float64(seed % 1000), 0
+        if self.forgetful:
+            Counting.resets = getattr(Counting, "resets", 0) + 1
+            self.begin += Counting.resets
+        return np.array([self.begin, 0.0]), {}
+
+    def step(self, action):
+        self.t += 1
+        terminated = self.begin % 2 == 1 and self.t == 3
+        reward = int(self.t)  # environments give whole numbers too
+        return np.array([self.begin, self.t]), reward, terminated, False, {}
+
+
+def make_collector(seeds=(0, 1), log=lambda line: None, place=None, kind=Counting):
+    collector = collecting.Collector([kind() for _ in seeds], seeds, SPEC)
+    start = collecting.nowhere(SPEC)
+    start = jax.tree.map(lambda leaf: np.stack([leaf] * len(seeds)), start)
+    collector.go_to(start if place is None else place, log)
+    return collector
+
+
+def number_of_step(observations, step):
+    return np.full((len(observations), 1), step / 100.0, np.float32)
+
+
+def test_steps_follow_each_other_over_the_ends_of_episodes():
+    seen = make_collector().collect(number_of_step, 12, step=0)
+    np.testing.assert_allclose(seen.action[0, :, 0], np.arange(12) / 100.0)
+    for row in range(2):
+        episode = seen.extras["episode"][row]
+        assert episode[0] == 0 and set(np.diff(episode)) <= {0, 1}
+        for number in range(episode[-1]):
+            rows = np.flatnonzero(episode == number)
+            odd = seen.observation[row, rows[0], 0] % 2 == 1
+            assert len(rows) == (3 if odd else 5)  # its end, or the horizon
+            np.testing.assert_array_equal(
+                seen.reward[row, rows], 1.0 + np.arange(len(rows))
+            )
+            ends = np.zeros(len(rows))
+            ends[-1] = odd
+            np.testing.assert_array_equal(seen.terminal[row, rows], ends)
+            np.testing.assert_array_equal(
+                seen.next_observation[row, rows[:-1]], seen.observation[row, rows[1:]]
+            )
+    assert {0.0, 1.0} == set(seen.terminal.ravel()), "both kinds of ends are needed"
+
+
+def test_taking_up_a_place_gives_what_would_have_followed():
+    whole, cut = make_collector(), make_collector()
+    whole.collect(number_of_step, 7, step=0)
+    cut.collect(number_of_step, 7, step=0)
+    again = make_collector(place=cut.place())
+    expected = whole.collect(number_of_step, 9, step=7)
+    jax.tree.map(
+        np.testing.assert_array_equal, again.collect(number_of_step, 9, 7), expected
+    )
+
+
+def test_an_environment_that_does_not_repeat_itself_begins_another_episode():
+    class Forgetful(Counting):
+        forgetful = True
+
+    first = make_collector((0,), kind=Forgetful)
+    first.collect(number_of_step, 2, step=0)
+    lines = []
+    again = make_collector((0,), lines.append, first.place(), Forgetful)
+    assert "seed 0: the environment does not repeat itself" in lines[0]
+    assert again.place().episode == [1] and again.place().t == [0]
+
+
+def tells_its_batches(batch_size=8):
+    """An algorithm whose metrics say what a batch held, and that learns nothing."""
+
+    def update(state, key, batch, step):
+        del key
+        new = batch.reward < RECORDED / 2
+        metrics = {
+            "net/new": jnp.mean(new.astype(jnp.float32)),
+            "net/least_reward": jnp.min(batch.reward),
+            "net/step": step.astype(jnp.float32),
+        }
+        moved = state["net"] + jnp.sum(batch.reward) + jnp.sum(batch.observation)
+        return {"net": moved}, metrics
+
+    def prepare(state, key, dataset):
+        del key
+        return state, {"following": jnp.roll(dataset.action[:, 0], -1)}
+
+    def explore(params, key, observation):
+        del params, key
+        return observation[1:] / 100.0  # the step inside the episode
+
+    def init(key):
+        del key
+        return {"net": jnp.zeros(())}
+
+    phase = Phase("policy", 4, batch_size, update, prepare)
+    return Algorithm(
+        SPEC,
+        init,
+        (phase,),
+        lambda state: state,
+        act_by(lambda params, observation: observation[1:]),
+        normalize_observations=False,
+        online=Online(explore, phase),
+    )
+
+
+def recorded():
+    data = fakes.random_transitions(jax.random.key(7), 16, SPEC)
+    return data._replace(reward=jnp.full(16, RECORDED))
+
+
+def go_online(algorithm, settings, seeds=(0, 1), begin=None):
+    """Chunks, copied; from a chunk on, or from the end of the recorded data."""
+    extended = online.with_phase(algorithm, settings.num_steps)
+    keys = loop.seed_keys(seeds)
+    if begin is None:
+        state = loop.init(algorithm, keys)
+        start = jnp.full(len(seeds), algorithm.num_steps, jnp.int32)
+        state = state._replace(step=start)
+        rest = online.init(algorithm, settings, len(seeds))
+    else:
+        state, rest = begin.state, begin.rest
+    state, rest = jax.tree.map(jnp.array, (state, rest))
+    collector = make_collector(seeds, place=rest.place)
+    chunks = online.run(extended, keys, recorded(), state, rest, collector, settings)
+    return [jax.device_get(chunk) for chunk in chunks]
+
+
+def test_batches_mix_what_was_recorded_with_what_is_new():
+    settings = online.Settings(12, share=0.25, block=3, scale=2.0, shift=-7.0)
+    chunks = go_online(tells_its_batches(), settings)
+    assert [chunk.step for chunk in chunks] == [7, 10, 13, 16]
+    assert chunks[-1].phase == online.PHASE and chunks[-1].phase_done
+    metrics = {
+        name: np.concatenate([chunk.metrics[name] for chunk in chunks], axis=1)
+        for name in chunks[0].metrics
+    }
+    np.testing.assert_array_equal(metrics["net/new"], 0.25)
+    np.testing.assert_array_equal(metrics["net/step"], [np.arange(12.0)] * 2)
+    assert metrics["net/least_reward"].min() == 2.0 * 1 - 7.0
+    # All that the replay holds, but for the one that waits for its successor.
+    replay = chunks[-1].rest.replay
+    assert list(replay.current_index % 12) == [0, 0]
+    rewards = replay.experience.reward[:, 0]
+    assert set(rewards.ravel()) <= {2.0 * t - 7.0 for t in range(1, 6)}
+
+
+def test_new_transitions_know_what_follows_them():
+    settings = online.Settings(12, share=1.0, block=4)
+    chunks = go_online(tells_its_batches(), settings, seeds=(0,))
+    experience = chunks[-1].rest.replay.experience
+    following, action = experience.extras["following"][0, 0], experience.action[0, 0]
+    np.testing.assert_array_equal(following[:-1], action[1:, 0])
+    assert following[-1] == chunks[-1].rest.last.action[0, 0]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_taking_up_a_run_is_bit_exact(seeds):
+    settings = online.Settings(12, share=0.5, block=3)
+    algorithm = tells_its_batches()
+    whole = go_online(algorithm, settings, seeds)
+    again = go_online(algorithm, settings, seeds, begin=whole[1])
+    for expected, chunk in zip(whole[2:], again, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, chunk, expected)
+
+
+@pytest.mark.parametrize("name", going_online.able(fakes.SPEC))
+def test_whoever_goes_online_explores_inside_the_box(name):
+    algorithm = algorithms.make(name, algorithms.tiny_config(name), fakes.SPEC)
+    params = algorithm.actor_params(algorithm.init(jax.random.key(0)))
+    keys = jax.random.split(jax.random.key(1), 32)
+    explore = jax.vmap(algorithm.online.explore, in_axes=(None, 0, None))
+    actions = explore(params, keys, jnp.ones(3))
+    assert actions.shape == (32, 2) and np.abs(actions).max() <= 1.0
+    assert np.std(actions, axis=0).min() > 0.01
+
+
+def test_who_goes_online():
+    named = {"awac", "cql", "edac", "gem", "iql", "rebrac", "sac_n", "td3_bc"}
+    assert named <= set(going_online.able(fakes.SPEC))
+    assert not {"bc", "empo", "lom", "ssar"} & set(going_online.able(fakes.SPEC))
+
+
+def test_blocks_divide_the_steps_and_the_lines():
+    assert going_online.block_size(50_000, 1_000) == 20
+    assert going_online.block_size(300, 100) == 20
+    assert going_online.block_size(90, 30) == 15
+    assert going_online.block_size(7, 5) == 1
