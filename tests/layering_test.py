@@ -19,7 +19,7 @@ LAYERS = {
     },
     "utils": {"errors", "utils"},
     "envs": {"errors", "envs"},
-    "data": {"types", "errors", "utils", "data", "envs"},
+    "data": {"types", "errors", "utils", "action_box", "data", "envs"},
     "learners": {
         *("types", "errors", "ops", "networks", "algorithm", "train_state"),
         "learners",
@@ -47,7 +47,7 @@ LAYERS = {
 ONLY_HERE = {
     "distrax": ("distributions.py",),
     "filelock": ("utils/locks.py",),
-    "gymnasium": ("envs/", "training/evaluation.py"),
+    "gymnasium": ("envs/",),
     "minari": (),  # files are read by our own reader; the library is for users
     "orbax": ("training/checkpoint.py",),
 }

@@ -20,7 +20,8 @@ def test_public_names():
         *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "td3_bc"),
     ]
     assert data.__all__ == [
-        *("DataOptions", "OfflineDataset", "Provenance", "load", "read"),
+        *("DataOptions", "OfflineDataset", "Provenance", "Task", "load", "read"),
+        "read_task",
     ]
 
 

@@ -19,7 +19,9 @@ from experiments.lib import cli
 from gem_jax import data, errors
 from gem_jax.data import download, episodes, faults, inspection, tasks, validate
 
-_ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
+_ENV = flags.DEFINE_string(
+    "env", None, "D4RL name of the task, or the file of one's own.", required=True
+)
 _SOURCE = flags.DEFINE_string(
     "source", "auto", "For inspect: auto, d4rl, minari, minari:ID, local or file:PATH."
 )
@@ -97,7 +99,7 @@ def _read(
     task: tasks.Task, source: str
 ) -> tuple[list[episodes.Episode], data.Provenance]:
     return data.read(
-        task.name, source, seed=_SEED.value, num_transitions=_NUM_TRANSITIONS.value
+        task, source, seed=_SEED.value, num_transitions=_NUM_TRANSITIONS.value
     )
 
 

@@ -17,6 +17,7 @@ from gem_jax.data import (
     faults,
     tasks,
 )
+from gem_jax.data.task import OWN
 
 _MAX_POINTS = 200_000  # of the coverage picture
 
@@ -46,18 +47,23 @@ def save(
     axes = figure.subplots(2, 3)
     rewards = np.concatenate([episode.rewards for episode in recorded])
     returns = behavior_scores.episode_returns(recorded, task)
-    scores = np.array([task.normalized_score(r) for r in returns])
+    scores, word = returns, "return"
+    if task.is_scored:
+        word = "normalized return"
+        scores = np.array([task.normalized_score(r) for r in returns])
     whole = behavior_scores.whole_episodes(recorded, task)
-    _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
+    _histogram(axes[0, 0], scores[whole], f"{word} of whole episodes")
     _histogram(
         axes[0, 1], np.array([len(e) for e in recorded]), "episode length (steps)"
     )
     _histogram(axes[0, 2], rewards, "reward of a step")
-    _actions(axes[1, 0], np.concatenate([episode.actions for episode in recorded]))
+    _actions(
+        axes[1, 0], np.concatenate([episode.actions for episode in recorded]), task
+    )
     if task.suite == "locomotion":
         _returns_in_order(axes[1, 1], recorded, scores)
-    else:
-        _coverage(axes[1, 1], recorded)
+    elif recorded[0].observations.shape[1] > 1:
+        _coverage(axes[1, 1], recorded, task)
     _text(axes[1, 2], verdicts)
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
@@ -67,8 +73,8 @@ def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:
     axes.set(xlabel=label, ylabel="count")
 
 
-def _actions(axes: Axes, actions: np.ndarray) -> None:
-    edges = np.linspace(-1.0, 1.0, 61)
+def _actions(axes: Axes, actions: np.ndarray, task: tasks.Task) -> None:
+    edges = np.linspace(min(task.action_low), max(task.action_high), 61)
     for i, component in enumerate(actions.T):
         axes.hist(component, bins=edges, histtype="step", label=str(i), log=True)
     axes.set(xlabel="action, by component", ylabel="count")
@@ -84,14 +90,19 @@ def _returns_in_order(
     axes.set(xlabel="episode; color: policy", ylabel="normalized return")
 
 
-def _coverage(axes: Axes, recorded: Sequence[episodes.Episode]) -> None:
+def _coverage(
+    axes: Axes, recorded: Sequence[episodes.Episode], task: tasks.Task
+) -> None:
     places = np.concatenate([episode.observations[1:, :2] for episode in recorded])
     rewarded = places[np.concatenate([episode.rewards for episode in recorded]) > 0]
     places = places[np.isfinite(places).all(axis=1)]
     thin = slice(None, None, max(1, len(places) // _MAX_POINTS))
     axes.hist2d(*places.T, bins=120, cmin=1, norm="log")
     axes.plot(*rewarded[thin].T, ",", color="red")
-    axes.set(xlabel="x (m); red: rewarded", ylabel="y (m)", aspect="equal")
+    if task.suite == OWN:  # no place, unless its first two numbers are one
+        axes.set(xlabel="first feature; red: rewarded", ylabel="second feature")
+    else:
+        axes.set(xlabel="x (m); red: rewarded", ylabel="y (m)", aspect="equal")
 
 
 def _text(axes: Axes, verdicts: Sequence[faults.Verdict]) -> None:

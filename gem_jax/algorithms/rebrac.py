@@ -70,10 +70,11 @@ _LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 def data_options(config: Config, task: Any) -> Mapping[str, Any]:
-    """Rewards as recorded, AntMaze's times 100, as in the reference."""
+    """D4RL's rewards as recorded, AntMaze's times 100, as in the reference."""
     del config
-    antmaze = task.suite == "antmaze"
-    return {"reward_transform": (100.0, 0.0) if antmaze else "identity"}
+    if task.suite == "antmaze":
+        return {"reward_transform": (100.0, 0.0)}
+    return {"reward_transform": "identity"} if task.suite == "locomotion" else {}
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:

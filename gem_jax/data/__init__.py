@@ -5,5 +5,10 @@ from gem_jax.data.loading import Provenance as Provenance
 from gem_jax.data.loading import load as load
 from gem_jax.data.loading import read as read
 from gem_jax.data.options import DataOptions as DataOptions
+from gem_jax.data.task import Task as Task
+from gem_jax.data.task_file import read_task as read_task
 
-__all__ = ["DataOptions", "OfflineDataset", "Provenance", "load", "read"]
+__all__ = [
+    *("DataOptions", "OfflineDataset", "Provenance", "Task", "load", "read"),
+    "read_task",
+]

@@ -36,13 +36,13 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
     reward = np.asarray(flat.reward)
     returns = behavior_scores.episode_returns(recorded, task)
     whole = behavior_scores.whole_episodes(recorded, task)
-    scores = np.array([task.normalized_score(r) for r in returns[whole]])
+    scores = np.array([task.normalized_score(r) for r in returns[whole]], float)
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
     facts = {
         "whole_episodes": int(whole.sum()),
         "episode_length": _summary(np.array([len(episode) for episode in recorded])),
         "episode_return": _summary(returns[whole]),
-        "normalized_return": _summary(scores),
+        "normalized_return": _summary(scores) if task.is_scored else None,
         "behavior_score": behavior_scores.behavior_score(recorded, task),
         "rewarded_episodes": int((returns > 0).sum()),
         "reward_mean": _summary(reward).get("mean"),
@@ -51,7 +51,7 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
         "truncations": sum(int(episode.truncations.sum()) for episode in recorded),
         "action_low": np.fmin.reduce(action).tolist(),  # fmin and fmax pass over NaN
         "action_high": np.fmax.reduce(action).tolist(),
-        "action_saturated": float((np.abs(action) > faults.SATURATED).mean()),
+        "action_saturated": faults.saturated_share(action, task),
         "not_finite": sum(int((~leaf).sum()) for leaf in finite),
         "duplicate_rows": faults.count_duplicates(recorded),
         "largest_slip": _largest_slip(recorded, task),

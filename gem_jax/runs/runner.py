@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import time
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def _train(
 ) -> None:
     began = time.perf_counter()
     dataset = data.load(
-        run.task.name,
+        run.task,
         run.source,
         run.data,
         progress=show_progress,
@@ -80,6 +81,8 @@ def _train(
         run.task.horizon,
         num_transitions=used,
         num_episodes=len(dataset.episode_offsets) - 1,
+        action_low=run.task.action_low,
+        action_high=run.task.action_high,
     )
     algorithm = algorithms.make(run.algo, run.config, spec)
     episode: Any = dataset.episode_id.astype(np.int32)
@@ -94,8 +97,8 @@ def _train(
     free = candidate_memory.free_bytes()
     training_memory.require(like, run.config, len(run.seeds), free)
     with (
+        _evaluator(run, algorithm) as evaluate,  # before the folder holds anything
         checkpoint.open_store(run.workdir, record["identity"], log=log) as store,
-        evaluation.make_evaluator(run.task.env_id, algorithm) as evaluate,
         interrupt.watch(raising=False) as stop,
     ):
         stop.expendable = True  # until there is something that the disk has not
@@ -125,11 +128,15 @@ def _train(
         _fit(*context, evaluate_all, stop, began, bar)
     summary = run_record.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
-    score = summary["normalized_score"]
-    log(
-        f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
-        f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
-    )
+    log(f"{run_record.headline(summary)}; everything is in {run.workdir}")
+
+
+def _evaluator(
+    run: run_record.Run, algorithm: Algorithm
+) -> contextlib.AbstractContextManager[Callable[..., list[evaluation.EvalResult]]]:
+    if run.task.env_id is None:  # and no evaluation will be due
+        return contextlib.nullcontext(lambda *_: [])
+    return evaluation.make_evaluator(run.task, algorithm)
 
 
 def _spanned(
@@ -154,6 +161,8 @@ def _require_candidates(
     log: Callable[[str], None],
 ) -> None:
     """Refuses what evaluations could not hold, and says what would take them long."""
+    if run.task.env_id is None:
+        return
     free, on_cpu = candidate_memory.free_bytes(), jax.default_backend() == "cpu"
     candidate_memory.require(
         algorithm.knobs,
@@ -256,7 +265,7 @@ def _evaluation_due(
     run: run_record.Run, algorithm: Algorithm, step: int, evaluated: int
 ) -> bool:
     """Whether the last phase has reached an evaluation after the ``evaluated`` step."""
-    if evaluated >= step:
+    if evaluated >= step or run.task.env_id is None:
         return False
     begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     crossed = _crossed(step - begin, step - evaluated, run.schedule.eval_every)
@@ -289,9 +298,8 @@ def _evaluate(
         row = evaluation.to_row(result, run.task, algorithm.knobs)
         rows.append({"step": step, "seed": seed, **row})
     rundir.append_lines(run.workdir / rundir.EVAL, rows)
-    scores = [row["normalized_score"] for row in rows]
-    listed = ", ".join(f"{score:.1f}" for score in scores)
-    log(f"update {step}: normalized score {listed} ({episodes} episodes a seed)")
+    found = evaluation.headline_of_rows(rows)
+    log(f"update {step}: {found} ({episodes} episodes a seed)")
 
 
 def _write_metrics(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gem_jax import policy
+from gem_jax.data.task import Task
 from gem_jax.policy import Policy
 from gem_jax.runs import resolve, runner
 
 
 def train(
-    env: str,
+    env: str | Task,
     algo: str = "gem",
     *,
     source: str = "auto",
@@ -31,7 +32,8 @@ def train(
     that a call which was interrupted continues when it is made again.
 
     Args:
-      env: name of the task, such as ``"antmaze-umaze-v2"``.
+      env: name of the task, such as ``"antmaze-umaze-v2"``; or the path of a file of
+        one's own, or such a task, ``gem_jax.data.Task``.
       algo: registered name.
       source: of the data, see ``gem_jax.data.load``.
       seed: of everything that is drawn.
@@ -49,7 +51,8 @@ def train(
       FloatingPointError: training diverged.
     """
     said = dict(source=source, seed=seed, preset=preset, workdir=workdir, data=data)
-    named = [repr(env), repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
+    name = repr(env.name if isinstance(env, Task) else env)
+    named = [name, repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
     run = resolve.resolve(
         env,
         algo,
