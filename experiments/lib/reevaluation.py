@@ -173,6 +173,11 @@ def require_one_task(runs: Sequence[TrainedRun]) -> None:
             raise errors.UserError(
                 f"the runs differ in {name}: {', '.join(values)}; sweep them one by one"
             )
+    if any(run.record.get("task") != runs[0].record.get("task") for run in runs):
+        raise errors.UserError(
+            f"the runs were made on different tasks named {runs[0].record['env']}; "
+            "sweep them one by one"
+        )
     seeds = [seed for run in runs for seed in run.record["seeds"]]
     if len(set(seeds)) < len(seeds):
         raise errors.UserError("two runs share a seed; sweep them one by one")

@@ -31,8 +31,8 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     summaries: list[Summary] = []
     for folder in folders:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
-        settings = {"settings": rundir.settings_hash(record)}
-        summary = rundir.read_json(folder / rundir.SUMMARY) | settings
+        known = {"settings": rundir.settings_hash(record), "task": record.get("task")}
+        summary = rundir.read_json(folder / rundir.SUMMARY) | known
         share = record.get("data", {}).get("best_share", 1.0)
         if summary["algo"] == "bc" and share < 1.0:
             # What the whole data score is another run's to say.
@@ -129,6 +129,11 @@ def _require_one_dataset(row: Sequence[Summary]) -> None:
         raise errors.UserError(
             f"the runs on {row[0]['env']} were trained on different data: "
             f"{', '.join(datasets)}; give comparable ones"
+        )
+    if any(summary.get("task") != row[0].get("task") for summary in row):
+        raise errors.UserError(
+            f"the runs were made on different tasks named {row[0]['env']}; give "
+            "comparable ones"
         )
 
 

@@ -342,6 +342,22 @@ def test_returns_and_scores_are_not_averaged(place):
     assert set(iql.replace(" ", "").strip("|").split("|")[1:]) == {"-"}
 
 
+def test_tasks_of_one_name_and_other_contents_do_not_compare():
+    runs, summaries = [], []
+    for seed, horizon in enumerate((5, 6)):
+        record = {"env": "my-point", "algo": "bc", "source": "file", "seeds": [seed]}
+        record["task"] = {"name": "my-point", "horizon": horizon}
+        runs.append(reevaluation.TrainedRun(record, ()))
+        summary = _summary("my-point", f"bc{seed}", returns=[1.0, 2.0])
+        summaries.append(summary | {"task": record["task"]})
+    for refuse in (
+        lambda: reevaluation.require_one_task(runs),
+        lambda: score_table.format_table(summaries, {}),
+    ):
+        with pytest.raises(errors.UserError, match="different tasks named my-point"):
+            refuse()
+
+
 def test_a_study_of_ones_own_task(place):
     row = {"env": "my-point", "normalized_score": "", "env_steps_per_second": "9"}
     rows = {
