@@ -22,6 +22,7 @@ from absl import flags
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
+from gem_jax.data import tasks
 from gem_jax.runs import presets, resolve, run_record, runner
 
 _METHODS = flags.DEFINE_list("methods", None, "Algorithms, and 10%bc.")
@@ -40,7 +41,8 @@ _SOURCE = flags.DEFINE_string("source", "auto", "Of the data, as for training.")
 _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and scores.")
 
 SCORES = "scores.csv"
-_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
+_FORMER_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
+_COLUMNS = (*_FORMER_COLUMNS, "return_mean")
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
 _FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
 # Methods that are an algorithm on other data.
@@ -75,7 +77,7 @@ def main(argv: list[str]) -> None:
             continue
         (summary, *_) = score_table.read_summaries([run.workdir])
         summaries[name, method] = summary
-        _keep(output / SCORES, _rows(name, method, summary))
+        _keep(output / SCORES, _rows(method, summary))
     if summaries:
         # Not before there is something to show: scipy takes a second.
         from experiments.benchmark import tables
@@ -103,26 +105,30 @@ def _resolved(
     name: str, method: str, preset: str, output: pathlib.Path
 ) -> run_record.Run:
     algo, data = _algorithm(method)
+    task = tasks.get(name)
     return resolve.resolve(
-        name,
+        task,
         algo,
         preset,
         source=_SOURCE.value,
         seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=output / name / method.replace("%", "_percent_"),
+        workdir=output / task.name / method.replace("%", "_percent_"),
         config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
         data=dict(data),
         command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
     )
 
 
-def _rows(name: str, method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
-    scores = summary["normalized_score"]["per_seed"]
-    steps = summary["steps"]
-    return [
-        dict(zip(_COLUMNS, map(str, (name, method, seed, steps, score)), strict=True))
-        for seed, score in zip(summary["seeds"], scores, strict=True)
-    ]
+def _rows(method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
+    """A row a seed; empty cells for what the task does not give."""
+    env, steps = summary["env"], summary["steps"]
+    rows = []
+    for i, seed in enumerate(summary["seeds"]):
+        found = [summary.get(n) for n in ("normalized_score", "return_mean")]
+        cells = [str(one["per_seed"][i]) if one else "" for one in found]
+        values = (env, method, str(seed), str(steps), *cells)
+        rows.append(dict(zip(_COLUMNS, values, strict=True)))
+    return rows
 
 
 def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
@@ -131,7 +137,8 @@ def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
     def place(row: csv_rows.Row) -> tuple[str, ...]:
         return row["env"], row["method"], row["seed"]
 
-    by_place = {place(row): row for row in [*csv_rows.read(path, _COLUMNS), *rows]}
+    there = csv_rows.read(path, _COLUMNS, _FORMER_COLUMNS)
+    by_place = {place(row): row for row in [*there, *rows]}
     csv_rows.write(path, _COLUMNS, list(by_place.values()))
 
 

@@ -38,7 +38,7 @@ _FEWER_ACTIONS = 4
 
 def get_config(task: Task, preset: str) -> cql.Config:
     """The settings for one task under one preset."""
-    settings = dict(_BY_SUITE[task.suite])
+    settings = dict(_BY_SUITE.get(task.suite, {}))
     if preset != "paper":
         settings |= dict(
             num_steps=shared.num_steps(task, preset), critic_layer_norm=True

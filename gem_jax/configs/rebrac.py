@@ -63,7 +63,7 @@ _CLONING: dict[str, tuple[float, float]] = {
 
 def get_config(task: Task, preset: str) -> rebrac.Config:
     """The settings for one task under one preset."""
-    settings = dict(_BY_SUITE[task.suite])
+    settings = dict(_BY_SUITE.get(task.suite, {}))
     if task.name in _CLONING:
         settings["actor_cloning"], settings["critic_cloning"] = _CLONING[task.name]
     if preset != "paper":

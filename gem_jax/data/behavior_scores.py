@@ -17,16 +17,23 @@ def episode_returns(
     return np.array([e.rewards.sum(dtype=np.float64) for e in ended])
 
 
-def behavior_score(recorded: Sequence[episodes.Episode], task: tasks.Task) -> float:
-    """Mean normalized score of the policies that acted.
+def behavior_return(recorded: Sequence[episodes.Episode], task: tasks.Task) -> float:
+    """Mean return of the policies that acted.
 
     Of whole episodes; Maze2D's, which no reset parts, are measured by the horizon.
     """
     if task.suite == "maze2d":
         reward = np.concatenate([episode.rewards for episode in recorded])
-        return task.normalized_score(reward.mean(dtype=np.float64) * task.horizon)
+        return float(reward.mean(dtype=np.float64) * task.horizon)
     returns = episode_returns(recorded, task)[whole_episodes(recorded, task)]
-    return task.normalized_score(float(returns.mean()))
+    return float(returns.mean())
+
+
+def behavior_score(
+    recorded: Sequence[episodes.Episode], task: tasks.Task
+) -> float | None:
+    """Its normalized score; ``None`` where the task has no reference scores."""
+    return task.normalized_score(behavior_return(recorded, task))
 
 
 def whole_episodes(

@@ -63,7 +63,8 @@ def fetch(
     if path is not None:
         return path
     if task.original is None:
-        raise errors.UserError(f"D4RL has no {task.name}; use --source=local")
+        other = "local" if task.recipe else "file:PATH"
+        raise errors.UserError(f"D4RL has no {task.name}; use --source={other}")
     path = _cache_path(task.original)
     try:
         with locks.hold(path.with_name(f".{path.name}.lock"), path.name, log):

@@ -69,6 +69,9 @@ def read(source: str, request: Request) -> Read:
     Raises:
       UserError: unknown source; data absent or damaged.
     """
+    if source == "auto" and request.task.source != "auto":
+        source = request.task.source
+        request.log(f"data: {request.task.name}: {source}, as the task says")
     kind, _, detail = source.partition(":")
     if kind not in _READERS or (detail and kind not in ("minari", "file")):
         raise errors.UserError(
@@ -106,8 +109,8 @@ def _relation(dataset_id: str, task: tasks.Task) -> str:
         return line if rest[0] == task.name else f"warning: {line} for {rest[0]}"
     line = f"data: {task.name}: Minari's {dataset_id}, not D4RL's data"
     made_in = minari.environment(dataset_id)
-    if made_in is None:
-        return f"{line}; evaluated in {task.env_id}"
+    if made_in is None or task.env_id is None:
+        return f"{line}; evaluated in {task.env_id or 'nothing'}"
     line += f": other policies, made in {made_in}, evaluated in {task.env_id}"
     if made_in.partition("-v")[0] == task.env_id.partition("-v")[0]:
         return line
@@ -115,6 +118,11 @@ def _relation(dataset_id: str, task: tasks.Task) -> str:
 
 
 def _read_local(request: Request) -> Read:
+    if not request.task.recipe:
+        raise errors.UserError(
+            f"{request.task.name} has no recipe by which data could be made here; give "
+            "--source=file:PATH or --source=minari:ID, or source in its task file"
+        )
     size = request.num_transitions or request.task.num_transitions
     dataset_id = generate.ensure(
         request.task,
@@ -143,6 +151,11 @@ def _read_file(request: Request) -> Read:
 
 def _read_auto(request: Request) -> Read:
     name, log = request.task.name, request.log
+    if not request.task.recipe:
+        raise errors.UserError(
+            f"{name} does not say where its data are; give --source=file:PATH or "
+            "--source=minari:ID, or source in its task file"
+        )
     path = download.cached(request.task)
     if path is not None:
         log(f"data: {name}: D4RL's original, found in {download.cache_folder()}")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -51,8 +52,14 @@ _TABLE: dict[str, tuple[str, dict[str, str], int]] = {
 }
 
 
-def make(env_id: str) -> gymnasium.Env:
-    """One environment, by an id of this package's or of gymnasium's own."""
+def make(env_id: str, **arguments: Any) -> gymnasium.Env:
+    """One environment.
+
+    Args:
+      env_id: an id of this package's, of gymnasium's own, or one that is registered;
+        with ``"module:Id"`` gymnasium imports the module first.
+      **arguments: for gymnasium's ``make``, and by it for the constructor.
+    """
     register_all()
     before = mujoco.get_mju_user_warning()
     with warnings.catch_warnings():
@@ -60,7 +67,7 @@ def make(env_id: str) -> gymnasium.Env:
         warnings.simplefilter("ignore", DeprecationWarning)
         mujoco.set_mju_user_warning(lambda message: None)
         try:
-            return gymnasium.make(env_id, disable_env_checker=True)
+            return gymnasium.make(env_id, disable_env_checker=True, **arguments)
         finally:
             mujoco.set_mju_user_warning(before)
 
