@@ -45,8 +45,8 @@ def save(
     )
     axes = figure.subplots(2, 3)
     rewards = np.concatenate([episode.rewards for episode in recorded])
-    returns = behavior_scores.episode_returns(recorded, task)
-    scores = np.array([task.normalized_score(r) for r in returns])
+    values = behavior_scores.episode_values(recorded, task)
+    scores = np.array([task.normalized_score(value) for value in values])
     whole = behavior_scores.whole_episodes(recorded, task)
     _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
     _histogram(

@@ -66,9 +66,9 @@ def load(
     """Loads the dataset of a task, making or downloading it if need be.
 
     Args:
-      task_name: a D4RL name.
-      source: ``"d4rl"``, ``"minari"`` or ``"minari:ID"``, ``"local"``, ``"file:PATH"``,
-        or ``"auto"``: the original if cached or reachable, else local.
+      task_name: of the table of tasks.
+      source: ``"d4rl"``, ``"ogbench"``, ``"minari"`` or ``"minari:ID"``, ``"local"``,
+        ``"file:PATH"``, or ``"auto"``: the original if cached or reachable, else local.
       options: what is made of the data, but for ``n_step``, which takes an algorithm's
         discount. What became of the rewards is in the provenance.
       seed: of ``"local"`` data; others ignore it.

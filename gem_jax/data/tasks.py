@@ -1,9 +1,9 @@
 """The table of tasks: one row fixes data, environment, scores and conventions.
 
-Names are D4RL's, and EMPO's ``navigation-v0``. Everything that differs between two
-names stands in this table, so that no other file asks what a name contains. Reference
-scores and horizons are D4RL's public constants; file hashes are those of the original
-files.
+Names are D4RL's, EMPO's ``navigation-v0`` and OGBench's. Everything that differs
+between two names stands in this table, so that no other file asks what a name contains.
+Reference scores and horizons are public constants; file hashes are those of the
+original files.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from gem_jax import errors
 
 @dataclasses.dataclass(frozen=True)
 class OriginalFile:
-    """Where D4RL's server keeps a file, and how to know that it arrived whole.
+    """Where a published file lies, and how to know that it arrived whole.
 
     Attributes:
-      path: path below ``/datasets/offline_rl/`` on the server.
+      path: path below the publisher's folder on the server.
       num_bytes: size of the file; ``None`` where none was published.
       sha256: hexadecimal digest; ``None`` where none was published.
+      publisher: ``"d4rl"`` or ``"ogbench"``, see ``gem_jax.data.publishers``.
     """
 
     path: str
     num_bytes: int | None
     sha256: str | None
+    publisher: str = "d4rl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Task:
 
     Attributes:
       name: the D4RL name.
-      suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"`` or ``"navigation"``; chooses
-        hyperparameters.
+      suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"``, ``"navigation"`` or
+        ``"ogbench"``; chooses hyperparameters.
       world: the robot, or the maze.
       variant: of the data: ``"medium-expert"``, ``"play"`` and the like; empty where a
         world has but one set.
@@ -72,8 +74,10 @@ class Task:
       min_score: return of D4RL's random policy; normalized score 0.
       max_score: return of D4RL's reference policy; normalized score 100.
       reward_transform: name of a function in ``gem_jax.data.transforms``.
-      original: D4RL's own file; ``None`` for a task that D4RL has not.
+      original: the published file; ``None`` for a task that has none.
       recipe: name of the generator for ``--source=local``.
+      scored_by: what of an episode the score is the mean of: ``"return"`` or
+        ``"success"``, 1 where the environment reported one and 0 elsewhere.
     """
 
     name: str
@@ -91,11 +95,16 @@ class Task:
     reward_transform: str
     original: OriginalFile | None
     recipe: str
+    scored_by: str = "return"
 
-    def normalized_score(self, episode_return: float) -> float:
-        """D4RL's score: 0 for its random policy, 100 for its reference policy."""
+    def normalized_score(self, value: float) -> float:
+        """0 for ``min_score`` and 100 for ``max_score``, as D4RL's.
+
+        Args:
+          value: an episode's return, or what else ``scored_by`` says.
+        """
         span = self.max_score - self.min_score
-        return 100.0 * (episode_return - self.min_score) / span
+        return 100.0 * (value - self.min_score) / span
 
 
 def get(name: str) -> Task:
@@ -116,7 +125,9 @@ def get(name: str) -> Task:
 @functools.cache
 def table() -> Mapping[str, Task]:
     """All tasks by name, in the order of the published tables."""
-    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation()]
+    from gem_jax.data.ogbench import rows as ogbench  # which builds rows of this module
+
+    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation(), *ogbench.rows()]
     return {task.name: task for task in rows}
 
 

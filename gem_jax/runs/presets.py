@@ -33,6 +33,13 @@ class Schedule:
 
 
 _SMOKE_TRANSITIONS = 20_000
+_FINAL_EPISODES = {
+    "locomotion": 10,
+    "navigation": 10,
+    "ogbench": 50,
+    "antmaze": 100,
+    "maze2d": 100,
+}
 PRESETS = ("paper", "laptop", "smoke")
 
 
@@ -61,7 +68,7 @@ def schedule(preset: str, task: Task, num_steps: int) -> Schedule:
       UserError: there is no such preset.
     """
     check(preset)
-    final = 10 if task.suite in ("locomotion", "navigation") else 100
+    final = _FINAL_EPISODES[task.suite]
     match preset:
         case "paper":
             return Schedule(5_000, 100_000, final, final, 50_000)

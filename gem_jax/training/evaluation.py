@@ -30,7 +30,7 @@ from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 if TYPE_CHECKING:
     import gymnasium
 
-MAX_ENVS = 128  # environments alive at a time
+MAX_ENVS = 128  # environments alive at a time; fewer where each holds much memory
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
 
 
@@ -59,6 +59,7 @@ def make_evaluator(
     pool = concurrent.futures.ThreadPoolExecutor(num_threads)
     step_slices = functools.partial(_map_slices, pool, num_threads)
     environments: list[gymnasium.Env] = []
+    at_once = envs.most_alive(env_id, MAX_ENVS)
     decide = jax.jit(_decide_fn(algorithm), donate_argnames="memory")
     begin = jax.jit(_begin_fn(algorithm))
 
@@ -72,7 +73,7 @@ def make_evaluator(
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         total = len(variants) * num_episodes
-        while len(environments) < min(total, MAX_ENVS):
+        while len(environments) < min(total, at_once):
             _heed(should_stop)
             environments.append(envs.make(env_id))
         start = time.perf_counter()
@@ -94,7 +95,7 @@ def make_evaluator(
         waves = [
             _run_wave(
                 environments,
-                np.arange(first, min(first + MAX_ENVS, total), dtype=np.int32),
+                np.arange(first, min(first + at_once, total), dtype=np.int32),
                 num_episodes,
                 begin_wave,
                 decide_rows,
@@ -102,7 +103,7 @@ def make_evaluator(
                 step_slices,
                 should_stop,
             )
-            for first in range(0, total, MAX_ENVS)
+            for first in range(0, total, at_once)
         ]
         return results.summarize(waves, len(variants), time.perf_counter() - start)
 
