@@ -11,7 +11,7 @@ from collections.abc import Callable
 import h5py
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Publisher:
     """Attributes:
     title: for messages.
@@ -36,21 +36,20 @@ class Publisher:
         return pathlib.Path(chosen).expanduser() if chosen else default
 
 
-PUBLISHERS = {
-    "d4rl": Publisher(
-        title="D4RL",
-        url="http://rail.eecs.berkeley.edu/datasets/offline_rl/",
-        variable="D4RL_DATASET_DIR",
-        folder=".d4rl/datasets",
-        file_format="HDF5",
-        is_whole=h5py.is_hdf5,
-    ),
-    "ogbench": Publisher(
-        title="OGBench",
-        url="https://rail.eecs.berkeley.edu/datasets/ogbench/",
-        variable="OGBENCH_DATASET_DIR",
-        folder=".ogbench/data",
-        file_format="NumPy .npz",
-        is_whole=zipfile.is_zipfile,
-    ),
-}
+D4RL = Publisher(
+    title="D4RL",
+    url="http://rail.eecs.berkeley.edu/datasets/offline_rl/",
+    variable="D4RL_DATASET_DIR",
+    folder=".d4rl/datasets",
+    file_format="HDF5",
+    is_whole=h5py.is_hdf5,
+)
+OGBENCH = Publisher(
+    title="OGBench",
+    url="https://rail.eecs.berkeley.edu/datasets/ogbench/",
+    variable="OGBENCH_DATASET_DIR",
+    folder=".ogbench/data",
+    file_format=".npz",
+    is_whole=zipfile.is_zipfile,
+)
+PUBLISHERS = {"d4rl": D4RL, "ogbench": OGBENCH}

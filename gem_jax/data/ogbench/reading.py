@@ -34,7 +34,7 @@ def as_recorded(task: tasks.Task) -> tasks.Task:
     """
     if task.suite != SUITE:
         return task
-    return dataclasses.replace(task, name=f"{task.world}-{task.variant}-v0")
+    return dataclasses.replace(task, name=rows.dataset(task))
 
 
 def read(

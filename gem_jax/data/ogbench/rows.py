@@ -45,3 +45,18 @@ def rows() -> Iterator[tasks.Task]:
 def _numbers(facts: ogbench.World) -> list[tuple[str, int]]:
     numbered = [(f"-task{number}", number) for number in ogbench.NUMBERS]
     return [("", facts.default_task), *numbered]
+
+
+def dataset(task: tasks.Task) -> str:
+    """OGBench's name of the set that a task is learned from."""
+    return f"{task.world}-{task.variant}-v0"
+
+
+def tasks_of(name: str) -> list[str]:
+    """The five numbered tasks of one of OGBench's sets; [] for any other name."""
+    mine = [
+        t.name
+        for t in tasks.table().values()
+        if t.suite == SUITE and dataset(t) == name
+    ]
+    return mine[1:]  # the first is the default task, which is one of them
