@@ -3,6 +3,9 @@
 python -m experiments.benchmark --methods=bc,10%bc,iql,gem \
     --envs=hopper-medium-v2,walker2d-medium-v2 --num_seeds=3 --output=runs/benchmark
 
+Among tasks the name of one of OGBench's sets, such as ``cube-double-play-v0``, stands
+for its five tasks; the mean over these is printed too.
+
 Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues what was
 interrupted and skips what is complete. A pair that cannot be trained is named at the
 end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed.
@@ -19,6 +22,7 @@ from typing import Any
 
 from absl import flags
 
+from experiments.benchmark import five_tasks
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
@@ -56,6 +60,7 @@ def main(argv: list[str]) -> None:
     """Trains what is missing, keeps the scores, and prints the tables."""
     cli.no_arguments(argv)
     methods, names = _asked("methods", _METHODS.value), _asked("envs", _ENVS.value)
+    names = five_tasks.expand(names)
     preset = _PRESET.value or presets.default_preset()[0]
     output = pathlib.Path(_OUTPUT.value)
     # All before the first: a mistake is not found after hours.
@@ -83,6 +88,8 @@ def main(argv: list[str]) -> None:
         from experiments.benchmark import tables
 
         print(tables.format_tables(summaries, names, methods))
+        if by_set := five_tasks.format_table(summaries, names, methods):
+            print(f"\n{by_set}")
     if failures:
         listed = "; ".join(failures).replace("--workdir", "--output")
         raise errors.UserError(f"not trained: {listed}")

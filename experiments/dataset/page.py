@@ -47,11 +47,10 @@ def save(
     )
     axes = figure.subplots(2, 3)
     rewards = np.concatenate([episode.rewards for episode in recorded])
-    returns = behavior_scores.episode_returns(recorded, task)
-    scores, word = returns, "return"
+    scores, word = behavior_scores.episode_values(recorded, task), "return"
     if task.is_scored:
-        word = "normalized return"
-        scores = np.array([task.normalized_score(r) for r in returns])
+        word = "normalized score"
+        scores = np.array([task.normalized_score(value) for value in scores])
     whole = behavior_scores.whole_episodes(recorded, task)
     _histogram(axes[0, 0], scores[whole], f"{word} of whole episodes")
     _histogram(

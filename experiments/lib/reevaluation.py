@@ -192,7 +192,8 @@ def evaluate(
     same episodes with the same random numbers under all of its knobs, those side by
     side that one program can serve. Neighbors with equal settings share the compiled
     programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
-    of all episodes. A line says so beforehand if scoring will take long.
+    of all episodes, or successes where these are the score. A line says so beforehand
+    if scoring will take long.
 
     Raises:
       UserError: a run's candidates do not fit in memory, its task names no environment,
@@ -270,7 +271,7 @@ def _evaluate_batch(
         rows = [
             origin
             | evaluation.to_row(results[i], task, run.policies[0].knobs)
-            | {"returns": results[i].returns.tolist()}
+            | {"returns": results[i].values(task).tolist()}
             for origin, results in zip(run.origins(), by_seed, strict=True)
         ]
         _warn_of_bad(rows)

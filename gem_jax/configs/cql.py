@@ -25,6 +25,7 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         critic_hidden_sizes=(256,) * 5,
         normalize_observations=False,
     ),
+    "ogbench": {},
     "navigation": dict(
         hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
         critic_hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,

@@ -28,6 +28,9 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         critic_learning_rate=3e-4,
         discount=0.999,
     ),
+    "ogbench": dict(
+        batch_size=256, actor_learning_rate=3e-4, critic_learning_rate=3e-4
+    ),
 }
 # beta_1 and beta_2.
 _CLONING: dict[str, tuple[float, float]] = {

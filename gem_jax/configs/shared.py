@@ -17,6 +17,7 @@ _VALUE_LEARNING: dict[str, dict[str, float]] = {
     "maze2d": dict(expectile=0.7, beta=3.0),
     "antmaze": dict(expectile=0.9, beta=10.0),
     "navigation": dict(expectile=0.9, beta=3.0, discount=0.999),
+    "ogbench": dict(expectile=0.9, beta=10.0),
 }
 _VALUE_LEARNING_BY_TASK: dict[str, dict[str, float]] = {
     "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
@@ -34,6 +35,7 @@ _LAPTOP_STEPS = {
     "maze2d": 40_000,
     "antmaze": 60_000,
     "navigation": 40_000,
+    "ogbench": 60_000,
 }
 _SMOKE_STEPS = 600
 

@@ -173,7 +173,7 @@ def _beyond_horizon(recorded: _Episodes, task: tasks.Task) -> str | None:
 def _terminal_at_horizon(recorded: _Episodes, task: tasks.Task) -> str | None:
     """Where both fall together the time-out wins: the state is not a dead end."""
     both = sum(bool(e.terminations[-1]) and len(e) >= task.horizon for e in recorded)
-    if task.suite == "antmaze" or not both:
+    if task.suite in ("antmaze", "ogbench") or not both:
         return None
     return f"{both} episodes end terminally at the time limit itself"
 

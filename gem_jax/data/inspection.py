@@ -37,7 +37,8 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
     reward = np.asarray(flat.reward)
     returns = behavior_scores.episode_returns(recorded, task)
     whole = behavior_scores.whole_episodes(recorded, task)
-    scores = np.array([task.normalized_score(r) for r in returns[whole]], float)
+    values = behavior_scores.episode_values(recorded, task)[whole]
+    scores = np.array([task.normalized_score(value) for value in values], float)
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
     level, rule = coverage.level(returns[whole], scores)
     facts = {

@@ -74,10 +74,11 @@ def load(
     """Loads the dataset of a task, making or downloading it if need be.
 
     Args:
-      task: a D4RL name, the path of a task file, or a task.
-      source: ``"d4rl"``, ``"minari"`` or ``"minari:ID"``, ``"local"``, ``"file:PATH"``,
-        or ``"auto"``: what the task says, or else the original if cached or reachable,
-        or else local. Or a dataset of ``from_arrays``, which stands for its arrays.
+      task: a name of the table, the path of a task file, or a task.
+      source: ``"d4rl"``, ``"ogbench"``, ``"minari"`` or ``"minari:ID"``, ``"local"``,
+        ``"file:PATH"``, or ``"auto"``: what the task says, or else the original if
+        cached or reachable, or else local. Or a dataset of ``from_arrays``, which
+        stands for its arrays.
       options: what is made of the data, but for ``n_step``, which takes an algorithm's
         discount. What became of the rewards is in the provenance.
       seed: of ``"local"`` data; others ignore it.

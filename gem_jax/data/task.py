@@ -28,17 +28,19 @@ _NOT_THE_ENVIRONMENTS = ("id", "max_episode_steps", "disable_env_checker")
 
 @dataclasses.dataclass(frozen=True)
 class OriginalFile:
-    """Where D4RL's server keeps a file, and how to know that it arrived whole.
+    """Where a published file lies, and how to know that it arrived whole.
 
     Attributes:
-      path: path below ``/datasets/offline_rl/`` on the server.
+      path: path below the publisher's folder on the server.
       num_bytes: size of the file; ``None`` where none was published.
       sha256: hexadecimal digest; ``None`` where none was published.
+      publisher: ``"d4rl"`` or ``"ogbench"``, see ``gem_jax.data.publishers``.
     """
 
     path: str
     num_bytes: int | None
     sha256: str | None
+    publisher: str = "d4rl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,16 +85,19 @@ class Task:
       reward_transform: name of a function in ``gem_jax.data.transforms``.
       min_score: return whose normalized score is 0; ``None`` where there is none.
       max_score: return whose normalized score is 100, likewise.
-      suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"``, ``"navigation"`` or, of all
-        that are not in the table, ``"own"``; chooses hyperparameters.
+      suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"``, ``"navigation"``,
+        ``"ogbench"`` or, of all that are not in the table, ``"own"``; chooses
+        hyperparameters.
       world: the robot, or the maze.
       variant: of the data: ``"medium-expert"``, ``"play"`` and the like; empty where a
         world has but one set.
       motion: where positions and velocities stand in an observation; ``None`` where an
         observation has no velocities, or nobody said.
       num_transitions: size of D4RL's set, environment steps; 0 where there is none.
-      original: D4RL's own file; ``None`` for a task that D4RL has not.
+      original: the published file; ``None`` for a task that has none.
       recipe: name of the generator for ``--source=local``; empty where there is none.
+      scored_by: what of an episode the score is the mean of: ``"return"`` or
+        ``"success"``, 1 where the environment reported one and 0 elsewhere.
 
     Raises:
       UserError: a value cannot be meant; names the field and the remedy.
@@ -118,6 +123,7 @@ class Task:
     num_transitions: int = 0
     original: OriginalFile | None = None
     recipe: str = ""
+    scored_by: str = "return"
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -147,15 +153,18 @@ class Task:
         """Whether a return has a normalized score."""
         return self.min_score is not None
 
-    def normalized_score(self, episode_return: float) -> float | None:
-        """D4RL's score: 0 for its random policy, 100 for its reference policy.
+    def normalized_score(self, value: float) -> float | None:
+        """0 for ``min_score`` and 100 for ``max_score``, as D4RL's.
 
         ``None`` where the task has no reference scores: a return is then all there is.
+
+        Args:
+          value: an episode's return, or what else ``scored_by`` says.
         """
         if self.min_score is None or self.max_score is None:
             return None
         span = self.max_score - self.min_score
-        return 100.0 * (episode_return - self.min_score) / span
+        return 100.0 * (value - self.min_score) / span
 
 
 def _refuse(name: str, value: Any, remedy: str) -> NoReturn:

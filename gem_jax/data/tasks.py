@@ -1,9 +1,10 @@
 """The table of tasks: one row fixes data, environment, scores and conventions.
 
-Names are D4RL's, and EMPO's ``navigation-v0``. Everything that differs between two
-names stands in this table, so that no other file asks what a name contains. Reference
-scores and horizons are D4RL's public constants; file hashes are those of the original
-files. A task that is not in the table stands in a file of its own, ``task_file``.
+Names are D4RL's, EMPO's ``navigation-v0`` and OGBench's. Everything that differs
+between two names stands in this table, so that no other file asks what a name contains.
+Reference scores and horizons are public constants; file hashes are those of the
+original files. A task that is not in the table stands in a file of its own,
+``task_file``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from gem_jax import errors
 from gem_jax.data import task_file
+from gem_jax.data.ogbench import rows as ogbench
 from gem_jax.data.task import OWN, Motion, OriginalFile, Task
 
 
@@ -67,7 +69,7 @@ def _with_own_name(task: Task) -> Task:
 @functools.cache
 def table() -> Mapping[str, Task]:
     """All tasks by name, in the order of the published tables."""
-    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation()]
+    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation(), *ogbench.rows()]
     return {task.name: task for task in rows}
 
 

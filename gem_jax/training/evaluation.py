@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import acting, errors
+from gem_jax import acting, envs, errors
 from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.data.task import Task
 from gem_jax.envs.checked import CheckedEnv
@@ -30,7 +30,7 @@ from gem_jax.training.results import headline_of_rows as headline_of_rows
 from gem_jax.training.results import to_row as to_row
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 
-MAX_ENVS = 128  # environments alive at a time
+MAX_ENVS = 128  # environments alive at a time; fewer where each holds much memory
 _SUCCESS = ("success", "is_success")  # names under which environments report it
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
 
@@ -64,6 +64,7 @@ def make_evaluator(
     pool = concurrent.futures.ThreadPoolExecutor(num_threads)
     step_slices = functools.partial(_map_slices, pool, num_threads)
     environments = [CheckedEnv(task)]
+    at_once = envs.most_alive(environments[0].name, MAX_ENVS)
     at_rest = np.broadcast_to(algorithm.spec.action_box.center, task.action_size)
     decide = jax.jit(_decide_fn(algorithm), donate_argnames="memory")
     begin = jax.jit(_begin_fn(algorithm))
@@ -78,7 +79,7 @@ def make_evaluator(
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         total = len(variants) * num_episodes
-        while len(environments) < min(total, MAX_ENVS):
+        while len(environments) < min(total, at_once):
             _heed(should_stop)
             environments.append(CheckedEnv(task))
         start = time.perf_counter()
@@ -100,7 +101,7 @@ def make_evaluator(
         waves = [
             _run_wave(
                 environments,
-                np.arange(first, min(first + MAX_ENVS, total), dtype=np.int32),
+                np.arange(first, min(first + at_once, total), dtype=np.int32),
                 num_episodes,
                 at_rest,
                 begin_wave,
@@ -109,7 +110,7 @@ def make_evaluator(
                 step_slices,
                 should_stop,
             )
-            for first in range(0, total, MAX_ENVS)
+            for first in range(0, total, at_once)
         ]
         return results.summarize(waves, len(variants), time.perf_counter() - start)
 

@@ -27,6 +27,13 @@ class EvalResult:
     audit: Mapping[str, float]
     steps_per_second: float
 
+    def values(self, task: tasks.Task) -> np.ndarray:
+        """`[episodes]` what the task's score is the mean of: returns, or successes."""
+        if task.scored_by == "return":
+            return self.returns
+        assert self.successes is not None, f"{task.env_id} reports none"
+        return self.successes.astype(np.float64)
+
 
 @dataclasses.dataclass
 class Tally:
@@ -120,7 +127,7 @@ def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
         "return_mean": float(np.mean(result.returns)),
         "return_std": float(np.std(result.returns)),
         # None where the task has no reference scores: the return is all there is.
-        "normalized_score": task.normalized_score(float(np.mean(result.returns))),
+        "normalized_score": task.normalized_score(float(np.mean(result.values(task)))),
         "success_rate": None if successes is None else float(np.mean(successes)),
         "length_mean": float(np.mean(result.lengths)),
         **result.audit,

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.benchmark import tables
+from experiments.benchmark import five_tasks, tables
 
 
 def summary(env, method, scores):
@@ -41,6 +41,22 @@ def test_tables_by_hand():
     alone = {("hopper-medium-v2", "iql"): summary("hopper-medium-v2", "iql", [50.0])}
     found = tables.format_tables(alone, names[:1], ["iql"]).split("\n\n")[2]
     assert "50.0" in found and "[50.0" not in found
+
+
+def test_five_tasks_by_hand():
+    name = "cube-single-play-v0"
+    five = [f"cube-single-play-singletask-task{i}-v0" for i in (1, 2, 3, 4, 5)]
+    others = ["navigation-v0", five[3]]
+    assert five_tasks.expand([name, *others]) == [*five, "navigation-v0"]
+    scores = dict(zip(five, ([0, 20], [10, 30], [20, 40], [30, 50], [40, 60])))
+    summaries = {(x, "bc"): summary(x, "bc", values) for x, values in scores.items()}
+    summaries |= {(five[0], "iql"): summary(five[0], "iql", [90.0, 90.0])}
+    found = five_tasks.format_table(summaries, [*five, "navigation-v0"], ["bc", "iql"])
+    (_, _, line) = found.splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[0] == name and cells[2] == "-"  # means of 20 and 40
+    assert cells[1].startswith("30.0 ± 14.1")
+    assert five_tasks.format_table(summaries, five[1:], ["bc"]) == ""
 
 
 def test_a_grid_is_trained_once(run, tmp_path):
