@@ -139,7 +139,7 @@ def test_goals_are_no_hallways():
     assert (5, 1) not in walker.ends and (5, 6) not in walker.ends  # up or down only
 
 
-TASK = tasks.get("pointmaze-medium-stitch-singletask-v0")
+TASK = tasks.get("pointmaze-medium-navigate-singletask-v0")
 
 
 def _bytes(folder):
@@ -158,7 +158,7 @@ def test_same_bytes_for_any_number_of_workers(tmp_path, monkeypatch):
             show_progress=False,
             log=lambda line: None,
         )
-        assert made == "gem-jax/pointmaze-medium-stitch-v0/local-s0-n2500-v1"
+        assert made == "gem-jax/pointmaze-medium-navigate-v0/local-s0-n2500-v1"
         found.append(_bytes(minari.data_folder(made)))
     assert found[0] == found[1]
     text = found[0]["metadata.json"].decode()
