@@ -8,12 +8,14 @@ python -m benchmarks.peers compare --envs=hopper-medium-replay-v2 --methods=bc,i
 trains each method by both libraries from that file, and evaluates both by the same
 episodes. ``--python`` is the interpreter of an environment with the packages in
 ``benchmarks/peers/requirements.txt``. ``OUTPUT/scores.csv`` has a row a library and
-seed; the same command continues what was interrupted. ``OUTPUT/ENV/METHOD.json`` says
-which settings both have, and what could not be made equal.
+seed; the same command continues what was interrupted, and ``table`` prints what there
+is. ``OUTPUT/ENV/METHOD.json`` says which settings both have, and what could not be made
+equal.
 """
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
 
@@ -24,7 +26,7 @@ from experiments.lib import cli
 from gem_jax import data, errors
 from gem_jax.data import tasks
 
-_ENVS = flags.DEFINE_list("envs", None, "Tasks.", required=True)
+_ENVS = flags.DEFINE_list("envs", [], "Tasks.")
 _METHODS = flags.DEFINE_list("methods", list(settings.PEERS), "Methods to compare.")
 _SOURCE = flags.DEFINE_string("source", "local", "Of the data, as for training.")
 _PYTHON = flags.DEFINE_string(
@@ -41,11 +43,13 @@ SCORES = "scores.csv"
 
 def main(argv: list[str]) -> None:
     """Runs the command that is the one positional argument."""
-    commands = {"export": _export, "compare": _compare}
+    commands = {"export": _export, "compare": _compare, "table": _table}
     if len(argv) != 2 or argv[1] not in commands:
         raise errors.UserError(
             f"expected one command of {', '.join(commands)}; got {argv[1:]}"
         )
+    if not _ENVS.value and argv[1] != "table":
+        raise errors.UserError("give --envs=NAME,NAME")
     for env in _ENVS.value:
         tasks.get(env)
     for method in _METHODS.value:
@@ -69,7 +73,8 @@ def _data_file(env: str) -> pathlib.Path:
 
 
 def _compare() -> None:
-    if shutil.which(_PYTHON.value) is None:  # not after hours of our own training
+    interpreter = shutil.which(_PYTHON.value)
+    if interpreter is None:  # not after hours of our own training
         raise errors.UserError(
             f"--python={_PYTHON.value} is no program; name the interpreter of an "
             "environment with benchmarks/peers/requirements.txt"
@@ -85,11 +90,16 @@ def _compare() -> None:
                 seeds=range(_NUM_SEEDS.value),
                 steps=_STEPS.value,
                 batch_size=_BATCH_SIZE.value,
-                interpreter=_PYTHON.value,
+                interpreter=os.path.abspath(interpreter),
                 episodes=_EPISODES.value,
             )
             comparison.complete(output, cell)
-    rows = comparison.read(output, _STEPS.value, _EPISODES.value)
+    _table()
+
+
+def _table() -> None:
+    path = pathlib.Path(_OUTPUT.value) / SCORES
+    rows = comparison.read(path, _STEPS.value, _EPISODES.value)
     print(table.format_table(rows))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,24 +21,21 @@ def format_table(rows: Sequence[Row]) -> str:
     peer's spread or above it where its mean is at least the peer's mean less that
     deviation. Speed is the ratio of the medians of gradient steps a second.
     """
-    lines = []
-    for (env, method), group in itertools.groupby(rows, _pair):
-        by_library: dict[str, list[Row]] = {comparison.OURS: [], comparison.PEER: []}
-        for row in group:
-            by_library[row["library"]].append(row)
-        ours, peer = by_library[comparison.OURS], by_library[comparison.PEER]
-        if ours and peer:
-            lines.append((env, method, *_cells(ours, peer)))
+    by_pair: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in rows:
+        libraries = by_pair.setdefault((row["env"], row["method"]), {})
+        libraries.setdefault(row["library"], []).append(row)
+    lines = [
+        (*pair, *_cells(*(libraries[name] for name in comparison.LIBRARIES)))
+        for pair, libraries in by_pair.items()
+        if len(libraries) == len(comparison.LIBRARIES)
+    ]
     return markdown.table(_HEADER, lines)
 
 
 def reaches(ours: Sequence[float], peer: Sequence[float]) -> bool:
     """Whether our mean is above the peer's, or within its standard deviation of it."""
     return float(np.mean(ours)) >= np.mean(peer) - statistics.sample_std(peer)
-
-
-def _pair(row: Row) -> tuple[str, str]:
-    return row["env"], row["method"]
 
 
 def _cells(ours: Sequence[Row], peer: Sequence[Row]) -> list[str]:

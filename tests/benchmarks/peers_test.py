@@ -204,9 +204,9 @@ def test_the_table_says_who_reaches_whom():
     rows = [
         row("bc", "gem_jax", 0, 47.0, 300),
         row("bc", "d3rlpy", 0, 48.0, 100),
-        row("bc", "gem_jax", 1, 48.0, 300),
-        row("bc", "d3rlpy", 1, 50.0, 100),
         row("iql", "gem_jax", 0, 10.0, 50),
+        row("bc", "gem_jax", 1, 48.0, 300),  # measured later
+        row("bc", "d3rlpy", 1, 50.0, 100),
         row("iql", "d3rlpy", 0, 20.0, 50),
         row("cql", "gem_jax", 0, 20.0, 50),  # whose peer is still to come
     ]
@@ -281,7 +281,8 @@ def test_a_comparison_continues_where_it_stopped(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (("exprt", f"--envs={ENV}"), "expected one command of export, compare"),
+        (("exprt", f"--envs={ENV}"), "expected one command of export, compare, table"),
+        (("export",), "give --envs=NAME,NAME"),
         (("export", "--envs=hoper-medium-v2"), "did you mean one of hopper-medium-v2"),
         (
             ("compare", f"--envs={ENV}", "--methods=gem"),
