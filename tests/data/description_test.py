@@ -230,6 +230,6 @@ def test_a_task_that_is_told_has_no_scores():
     told = description.of_episodes(layout_files.recorded(), "a", "x", dropped=0)
     task = description.to_task(told)
     assert (task.observation_size, task.action_size, task.horizon) == (4, 2, 5)
-    assert np.isnan(task.normalized_score(3.0)) and task.name not in tasks.table()
+    assert task.normalized_score(3.0) is None and task.name not in tasks.table()
     known = dataclasses.replace(told, min_score=1.0, max_score=3.0)
     assert description.to_task(known).normalized_score(2.0) == 50.0
