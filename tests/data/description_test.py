@@ -12,7 +12,7 @@ import layout_files
 import numpy as np
 import pytest
 
-from gem_jax import errors
+from gem_jax import data, errors
 from gem_jax.data import description, minari, task_text, tasks, telling
 
 
@@ -128,6 +128,19 @@ def test_a_minari_dataset(tmp_path):
     told, _, provenance = _describe(f"minari:{ID}", bounds="data", num_transitions=3)
     assert told.name == "my-robot-v0" and max(told.action_high) < 1
     assert (provenance.num_transitions, provenance.env) == (3, "my-robot-v0")
+
+
+def test_a_minari_id_names_its_own_task():
+    """By the same id in ``--env``: told from the data, which are then its source."""
+    _dataset(action_space=_box([-2.0, -3.0], [2.0, 3.0]))
+    task = tasks.get(f"minari:{ID}")
+    assert (task.name, task.source) == ("my-robot-v0", f"minari:{ID}")
+    assert task.action_high == (2.0, 3.0) and task.env_id is None
+    dataset = data.load(f"minari:{ID}", log=lambda line: None)
+    raw = np.concatenate([e.actions for e in layout_files.recorded()])
+    np.testing.assert_allclose(
+        dataset.transitions.action, raw / np.float32([2.0, 3.0]), rtol=1e-6
+    )
 
 
 EVIL = {"id": "Evil-v0", "entry_point": "evil_module:run"}
