@@ -24,6 +24,11 @@ _CHECKPOINT = flags.DEFINE_integer("checkpoint", None, "Step; the newest if not 
 _PROPOSER = flags.DEFINE_string(
     "proposer", None, "Another run folder, whose policy proposes the candidates."
 )
+_ENV = flags.DEFINE_string(
+    "env",
+    None,
+    "Task file in place of the one that a run on a task of one's own keeps.",
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Append the results to this file.")
 
 
@@ -42,6 +47,8 @@ def main(argv: list[str]) -> None:
         _CHECKPOINT.value,
         cli.folder("proposer", _PROPOSER.value),
     )
+    if _ENV.value is not None:
+        run = run.on_task(_ENV.value)
     asked = knob_flags.given(run.policies[0].knobs)
     (rows,) = reevaluation.evaluate([run.with_knobs(asked)], _EPISODES.value)
     print(format_rows(run, rows))
@@ -52,18 +59,27 @@ def main(argv: list[str]) -> None:
 def format_rows(run: reevaluation.TrainedRun, rows: Sequence[Mapping[str, Any]]) -> str:
     """A small table for the terminal."""
     lines = [
-        f"update {row['step']}, seed {row['seed']}: "
-        f"score {row['normalized_score']:.1f}, "
+        f"update {row['step']}, seed {row['seed']}: {_score(row)}"
         f"return {row['return_mean']:.2f} +- {row['return_std']:.2f}"
         f"{_diagnostics(run, row)} "
         f"({row['episodes']} episodes, {row['env_steps_per_second']:.0f} steps/s)"
         for row in rows
     ]
-    scores = [row["normalized_score"] for row in rows]
-    mean, std = np.mean(scores), statistics.sample_std(scores)
+    word, values = "score", [row["normalized_score"] for row in rows]
+    if None in values:  # no reference scores
+        word, values = "return", [row["return_mean"] for row in rows]
+    mean, std = np.mean(values), statistics.sample_std(values)
     return "\n".join(
-        [*lines, f"score {mean:.1f} +- {std:.1f} over {len(rows)} seed(s)"]
+        [*lines, f"{word} {mean:.1f} +- {std:.1f} over {len(rows)} seed(s)"]
     )
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    """The normalized score, or without one the success rate if there is any."""
+    if row["normalized_score"] is not None:
+        return f"score {row['normalized_score']:.1f}, "
+    rate = row["success_rate"]
+    return "" if rate is None else f"success rate {rate:.2f}, "
 
 
 def _diagnostics(run: reevaluation.TrainedRun, row: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Trains and evaluates one algorithm on one task.
 
 python -m experiments.train --env=antmaze-umaze-v2
+python -m experiments.train --env=my_task.toml --source=file:log.hdf5
 
 Every setting of the algorithm is a flag too, --config.FIELD=VALUE; its Config in
 gem_jax/algorithms lists them, and an unknown one is answered with the list.
@@ -22,7 +23,9 @@ from gem_jax import errors
 from gem_jax.data import transforms
 from gem_jax.runs import presets, resolve, run_record, runner
 
-_ENV = flags.DEFINE_string("env", None, "D4RL name of the task.", required=True)
+_ENV = flags.DEFINE_string(
+    "env", None, "D4RL name of the task, or the file of one's own.", required=True
+)
 _ALGO = flags.DEFINE_string("algo", "gem", "Algorithm.")
 _SOURCE = flags.DEFINE_string(
     "source", "auto", "auto, d4rl, minari, minari:ID, local or file:PATH."

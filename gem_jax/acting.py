@@ -1,7 +1,8 @@
 """Acting with a trained policy, in one state or in many at a time.
 
-Here, and only here, observations are normalized for acting and memory is kept: the same
-step serves policies with and without one.
+Here, and only here, observations are normalized for acting, actions are mapped from
+[-1, 1] to the environment's box, and memory is kept: the same step serves policies with
+and without one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ class Seen(NamedTuple):
     Attributes:
       observation: `[O]`, as the environment gives it.
       t: `[]` step inside the episode.
-      last_action: `[A]`, as it was executed; 0 at the first step. ``None`` will do
-        for a policy without memory.
+      last_action: `[A]`, as it was executed, in the environment's units; the middle of
+        its box at the first step. ``None`` will do for a policy without memory.
       last_reward: `[]`, the environment's own; 0 at the first step. The same.
     """
 
@@ -44,16 +45,23 @@ class StepFn(Protocol):
 
 
 def make_step(algorithm: Algorithm) -> StepFn:
-    """How a policy of the algorithm takes one step of an episode."""
+    """How a policy of the algorithm takes one step of an episode.
+
+    Actions are the environment's: raw ones come out, and the last one goes in raw.
+    """
     act: Callable[..., ActOutput] = algorithm.act
-    observe = algorithm.observe
+    observe, box = algorithm.observe, algorithm.spec.action_box
+
+    def raw(output: ActOutput) -> ActOutput:
+        return output._replace(action=box.to_raw(output.action))
 
     def step(
         params: PolicyParams, key: PRNGKey, memory: Memory, seen: Seen, knobs: Any
     ) -> tuple[ActOutput, Memory]:
         observation = params.normalizer(seen.observation)
         if observe is None:
-            return act(params.params, key, observation, seen.t, knobs), memory
+            output = act(params.params, key, observation, seen.t, knobs)
+            return raw(output), memory
         assert seen.last_action is not None and seen.last_reward is not None
         observe_key, act_key = jax.random.split(key)
         memory = observe(
@@ -61,12 +69,13 @@ def make_step(algorithm: Algorithm) -> StepFn:
             observe_key,
             memory,
             observation,
-            seen.last_action,
+            box.to_unit(seen.last_action),
             seen.last_reward,
             seen.t,
             knobs,
         )
-        return act(params.params, act_key, observation, seen.t, knobs, memory), memory
+        output = act(params.params, act_key, observation, seen.t, knobs, memory)
+        return raw(output), memory
 
     return step
 

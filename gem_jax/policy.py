@@ -39,7 +39,7 @@ class Policy:
 
     @property
     def spec(self) -> EnvSpec:
-        """Sizes of the environment."""
+        """Sizes of the environment, and the bounds of its actions."""
         return self.algorithm.spec
 
     def act(
@@ -55,10 +55,11 @@ class Policy:
           t: `[B]` steps inside the episode; ``None`` is the first step.
 
         Returns:
-          ActOutput with action `[B, A]` and audits `[B]`. Two of them are 1 for a row
-          that failed, whose action is then 0 and whose other audits mean nothing:
-          ``bad_observation`` where the observation is not finite, ``bad_action`` where
-          it is, and the action came out not to be.
+          ActOutput with action `[B, A]`, in the environment's units and within its
+          bounds, and audits `[B]`. Two of them are 1 for a row that failed, whose
+          action is then the middle of the bounds, 0 in [-1, 1], and whose other audits
+          mean nothing: ``bad_observation`` where the observation is not finite,
+          ``bad_action`` where it is, and the action came out not to be.
 
         Raises:
           UserError: the shapes are not those of the policy, these are no numbers, or
@@ -95,7 +96,8 @@ class Policy:
           memory: from ``init_memory`` at the first step, then from the step before.
           observation: `[B, O]`, as for ``act``.
           t: `[B]`, as for ``act``.
-          last_action: `[B, A]` what was executed; ``None`` at the first step.
+          last_action: `[B, A]` what was executed, in the environment's units; ``None``
+            at the first step.
           last_reward: `[B]` what the environment gave for it; the same.
 
         Returns:
@@ -108,7 +110,8 @@ class Policy:
         states, steps = self._states(observation, t)
         size = states.shape[0]
         self._check_memory(memory, size)
-        actions = _shaped("last_action", last_action, (size, self.spec.action_size))
+        middle, shape = self.spec.action_box.center, (size, self.spec.action_size)
+        actions = _shaped("last_action", last_action, shape, middle)
         rewards = _shaped("last_reward", last_reward, (size,))
         seen = acting.Seen(states, steps, actions, rewards)
         return self.batched(self.params, key, memory, seen, self.knobs)
@@ -243,7 +246,8 @@ def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:
         memory = jax.tree.map(
             lambda new, old: _where_rows(good, new, old), memory, before
         )
-        return _flag_bad_rows(seen.observation, output), memory
+        middle = algorithm.spec.action_box.center
+        return _flag_bad_rows(seen.observation, output, middle), memory
 
     return Policy(algorithm, batched, params, algorithm.knobs, step)
 
@@ -253,15 +257,16 @@ def _where_rows(rows: Array, new: Array, old: Array) -> Array:
     return jnp.where(rows.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
 
-def _flag_bad_rows(observation: Array, output: ActOutput) -> ActOutput:
-    """Actions of 0, the middle of the box, where the numbers failed."""
+def _flag_bad_rows(observation: Array, output: ActOutput, middle: Any) -> ActOutput:
+    """The middle of the box for actions where the numbers failed."""
     seen = jnp.all(jnp.isfinite(observation), axis=-1)
     good = seen & jnp.all(jnp.isfinite(output.action), axis=-1)
     # Finite too, for whoever averages or writes them.
     audit = {k: jnp.where(jnp.isfinite(v), v, 0.0) for k, v in output.audit.items()}
     audit["bad_observation"] = (~seen).astype(jnp.float32)
     audit["bad_action"] = (seen & ~good).astype(jnp.float32)
-    return ActOutput(jnp.where(good[:, None], output.action, 0.0), audit)
+    middle = jnp.broadcast_to(middle, output.action.shape)
+    return ActOutput(jnp.where(good[:, None], output.action, middle), audit)
 
 
 def _float32(name: str, values: ArrayLike) -> Any:
@@ -284,9 +289,12 @@ def _float32(name: str, values: ArrayLike) -> Any:
         return array.astype(jnp.float32)
 
 
-def _shaped(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    """The values as float32, 0 where there are none."""
-    array: Array = _float32(name, np.zeros(shape) if values is None else values)
+def _shaped(
+    name: str, values: ArrayLike | None, shape: tuple[int, ...], default: Any = 0.0
+) -> Array:
+    """The values as float32, a default where there are none."""
+    given = np.broadcast_to(default, shape) if values is None else values
+    array: Array = _float32(name, given)
     if array.shape != shape:
         raise errors.UserError(f"{name} must be {list(shape)}, got {array.shape}")
     return array

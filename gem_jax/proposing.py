@@ -62,6 +62,14 @@ def load(
         raise errors.UserError(
             f"{of_other['algo']} cannot propose, since it acts by memory"
         )
+    for name in ("observation_size", "action_size", "action_box"):
+        # Tasks of one's own may have one name and other contents.
+        mine, others = getattr(scorer.spec, name), getattr(other.spec, name)
+        if mine != others:
+            raise errors.UserError(
+                f"the proposer {proposer} has {name} {others}, and {workdir} {mine}; "
+                "take runs of one task"
+            )
     config, spec = run_settings.settings(record)
     sampler = _make_sampler(of_other["algo"], other)
     algorithm = module.with_proposer(config, spec, sampler)
@@ -84,7 +92,9 @@ def without_effect(knobs: Iterable[str]) -> list[str]:
 
 
 def _make_sampler(name: str, proposer: Policy) -> Proposer:
-    algorithm, knobs = proposer.algorithm, proposer.knobs
+    unit = proposer.spec._replace(action_low=(), action_high=())
+    algorithm = proposer.algorithm._replace(spec=unit)  # in [-1, 1], as a candidate is
+    knobs = proposer.knobs
     propose, step = algorithm.propose, acting.make_step(algorithm)
 
     def sampler(

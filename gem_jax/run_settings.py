@@ -26,14 +26,18 @@ def settings(run: dict[str, Any]) -> tuple[Any, EnvSpec]:
       UserError: it lacks something, or names settings that this version has not.
     """
     try:
-        fields = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in run["config"].items()
-        }
-        config = algorithms.config_class(run["algo"])(**fields)
-        return config, EnvSpec(**run["spec"])
+        config = algorithms.config_class(run["algo"])(**_tuples(run["config"]))
+        return config, EnvSpec(**_tuples(run["spec"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise errors.UserError(
             f"config.json does not describe a run of this version ({error}); use the "
             f"version it was made with: {run.get('versions', {}).get('gem_jax')}"
         ) from None
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as they were before JSON made lists of tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in fields.items()
+    }

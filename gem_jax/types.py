@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gem_jax.action_box import ActionBox
+
 Array = jax.Array
 PRNGKey = jax.Array
 Params = Any  # a pytree of arrays
@@ -47,10 +49,13 @@ class EnvSpec(NamedTuple):
 
     Attributes:
       observation_size: `O`.
-      action_size: `A`; actions lie in [-1, 1].
+      action_size: `A`; an algorithm's actions lie in [-1, 1].
       horizon: time limit of an episode, environment steps.
       num_transitions: `D`, size of the dataset; 0 where that is unknown.
       num_episodes: `J`, trajectories in it; 0 where that is unknown.
+      action_low: `A` bounds of the environment's own actions; empty where they are
+        [-1, 1] too. No algorithm's business: acting maps from one to the other.
+      action_high: likewise.
     """
 
     observation_size: int
@@ -58,6 +63,13 @@ class EnvSpec(NamedTuple):
     horizon: int
     num_transitions: int = 0
     num_episodes: int = 0
+    action_low: tuple[float, ...] = ()
+    action_high: tuple[float, ...] = ()
+
+    @property
+    def action_box(self) -> ActionBox:
+        """Bounds of the environment's actions, with the map from [-1, 1] and back."""
+        return ActionBox.of(self.action_low, self.action_high)
 
 
 class PolicyParams(NamedTuple):
@@ -76,7 +88,8 @@ class ActOutput(NamedTuple):
     """What acting returns.
 
     Attributes:
-      action: `[B, A]` in [-1, 1], to be executed.
+      action: `[B, A]`: in [-1, 1] from an algorithm, in the environment's units from
+        whatever acts in it.
       audit: named diagnostics `[B]` of the chosen action; empty for most algorithms.
     """
 

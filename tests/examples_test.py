@@ -1,5 +1,6 @@
 """The examples run, and show what they say."""
 
+import json
 import os
 import pathlib
 import re
@@ -8,6 +9,7 @@ import sys
 
 import nbclient
 import nbformat
+import pytest
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[1] / "examples"
 
@@ -34,6 +36,16 @@ def test_train_and_act(tmp_path):
     data = str(tmp_path / "data")
     out = run("train_and_act.py", tmp_path / "run", MINARI_DATASETS_PATH=data)
     assert re.findall(r"N = (\d+): return \d+\.\d", out) == ["0", "64"]
+
+
+def test_own_task(tmp_path):
+    small = ("--episodes=5", "--steps=20", "--algo=bc")
+    out = run("own_task.py", tmp_path, *small)
+    log, policy = map(float, re.findall(r"(?:log|policy) (-\d+\.\d)", out))
+    assert -2000 < policy < 0 and -2000 < log < 0  # 200 steps of up to -16.3
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["normalized_score"] is None and f"{log}" in out
+    assert summary["behavior_return"] == pytest.approx(log, rel=0.05)
 
 
 def test_score_in_other_code():

@@ -19,7 +19,7 @@ LAYERS = {
     },
     "utils": {"errors", "utils"},
     "envs": {"errors", "envs"},
-    "data": {"types", "errors", "utils", "data", "envs"},
+    "data": {"types", "errors", "utils", "action_box", "data", "envs"},
     "learners": {
         *("types", "errors", "ops", "networks", "algorithm", "train_state"),
         "learners",
@@ -48,7 +48,7 @@ ONLY_HERE = {
     "distrax": ("distributions.py",),
     "filelock": ("utils/locks.py",),
     "flashbax": ("training/online.py",),
-    "gymnasium": ("envs/", "training/evaluation.py", "training/collecting.py"),
+    "gymnasium": ("envs/", "training/collecting.py"),
     "minari": ("data/minari_download.py",),  # its client; files our reader reads
     "orbax": ("training/checkpoint.py",),
 }

@@ -20,8 +20,8 @@ def test_public_names():
         *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "ssar", "td3_bc"),
     ]
     assert data.__all__ == [
-        *("DataOptions", "OfflineDataset", "Provenance", "from_arrays", "load"),
-        "read",
+        *("DataOptions", "OfflineDataset", "Provenance", "Task", "from_arrays"),
+        *("load", "read", "read_task"),
     ]
 
 

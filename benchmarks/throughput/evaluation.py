@@ -60,7 +60,7 @@ def seconds_per_step(
     env: str, algorithm: Algorithm, params: PolicyParams, knobs: Any, episodes: int
 ) -> float:
     """Of the real evaluator, compiled and warm."""
-    with evaluation.make_evaluator(tasks.get(env).env_id, algorithm) as evaluate:
+    with evaluation.make_evaluator(tasks.get(env), algorithm) as evaluate:
         for _ in range(2):  # the first call compiles
             [result] = evaluate(params, jax.random.key(0), [knobs], episodes)
     return 1.0 / result.steps_per_second

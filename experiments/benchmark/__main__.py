@@ -3,6 +3,9 @@
 python -m experiments.benchmark --methods=bc,10%bc,iql,gem \
     --envs=hopper-medium-v2,walker2d-medium-v2 --num_seeds=3 --output=runs/benchmark
 
+Among tasks the name of one of OGBench's sets, such as ``cube-double-play-v0``, stands
+for its five tasks; the mean over these is printed too.
+
 Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues what was
 interrupted and skips what is complete. A pair that cannot be trained is named at the
 end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed, and
@@ -20,9 +23,11 @@ from typing import Any
 
 from absl import flags
 
+from experiments.benchmark import five_tasks
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
+from gem_jax.data import tasks
 from gem_jax.runs import departures, presets, resolve, run_record, runner
 from gem_jax.training import rundir
 
@@ -42,7 +47,8 @@ _SOURCE = flags.DEFINE_string("source", "auto", "Of the data, as for training.")
 _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and scores.")
 
 SCORES, TABLE = "scores.csv", "table.md"
-_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
+_FORMER_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
+_COLUMNS = (*_FORMER_COLUMNS, "return_mean")
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
 _FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
 # Methods that are an algorithm on other data.
@@ -56,6 +62,7 @@ def main(argv: list[str]) -> None:
     """Trains what is missing, keeps the scores, and prints the tables."""
     cli.no_arguments(argv)
     methods, names = _asked("methods", _METHODS.value), _asked("envs", _ENVS.value)
+    names = five_tasks.expand(names)
     preset = _PRESET.value or presets.default_preset()[0]
     output = pathlib.Path(_OUTPUT.value)
     # All before the first: a mistake is not found after hours.
@@ -77,14 +84,19 @@ def main(argv: list[str]) -> None:
             continue
         (summary, *_) = score_table.read_summaries([run.workdir])
         summaries[name, method] = summary
-        _keep(output / SCORES, _rows(name, method, summary))
+        _keep(output / SCORES, _rows(method, summary))
     if summaries:
         # Not before there is something to show: scipy takes a second.
         from experiments.benchmark import tables
 
-        changed = {pair: _departures(pair[1], runs[pair]) for pair in summaries}
-        text = tables.format_tables(summaries, names, methods)
-        text = f"{text}\n\n{tables.format_departures(changed, methods)}"
+        parts = [
+            tables.format_tables(summaries, names, methods),
+            five_tasks.format_table(summaries, names, methods),
+            tables.format_departures(
+                {pair: _departures(pair[1], runs[pair]) for pair in summaries}, methods
+            ),
+        ]
+        text = "\n\n".join(part for part in parts if part)
         rundir.write_text(output / TABLE, f"{text}\n")
         print(text)
     if failures:
@@ -109,13 +121,14 @@ def _resolved(
     name: str, method: str, preset: str, output: pathlib.Path
 ) -> run_record.Run:
     algo, data = _algorithm(method)
+    task = tasks.get(name)
     return resolve.resolve(
-        name,
+        task,
         algo,
         preset,
         source=_SOURCE.value,
         seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=output / name / method.replace("%", "_percent_"),
+        workdir=output / task.name / method.replace("%", "_percent_"),
         config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
         data=dict(data),
         command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
@@ -129,13 +142,16 @@ def _departures(method: str, run: run_record.Run) -> dict[str, tuple[str, str]]:
     return {setting: values for setting, values in found if setting not in meant}
 
 
-def _rows(name: str, method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
-    scores = summary["normalized_score"]["per_seed"]
-    steps = summary["steps"]
-    return [
-        dict(zip(_COLUMNS, map(str, (name, method, seed, steps, score)), strict=True))
-        for seed, score in zip(summary["seeds"], scores, strict=True)
-    ]
+def _rows(method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
+    """A row a seed; empty cells for what the task does not give."""
+    env, steps = summary["env"], summary["steps"]
+    rows = []
+    for i, seed in enumerate(summary["seeds"]):
+        found = [summary.get(n) for n in ("normalized_score", "return_mean")]
+        cells = [str(one["per_seed"][i]) if one else "" for one in found]
+        values = (env, method, str(seed), str(steps), *cells)
+        rows.append(dict(zip(_COLUMNS, values, strict=True)))
+    return rows
 
 
 def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
@@ -144,7 +160,8 @@ def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
     def place(row: csv_rows.Row) -> tuple[str, ...]:
         return row["env"], row["method"], row["seed"]
 
-    by_place = {place(row): row for row in [*csv_rows.read(path, _COLUMNS), *rows]}
+    there = csv_rows.read(path, _COLUMNS, _FORMER_COLUMNS)
+    by_place = {place(row): row for row in [*there, *rows]}
     csv_rows.write(path, _COLUMNS, list(by_place.values()))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lib import intervals, markdown
+from experiments.lib import intervals, markdown, measures
 from experiments.table import scores as score_table
 from gem_jax.data import tasks
 
@@ -16,6 +16,7 @@ Summaries = Mapping[tuple[str, str], Mapping[str, Any]]  # by task and method
 # By task and method: by setting, the value and the paper's.
 Departures = Mapping[tuple[str, str], Mapping[str, tuple[str, str]]]
 
+_NOTHING: Mapping[str, Any] = {"normalized_score": None}
 _EXPLANATION = (
     "Mean ± standard deviation (ddof = 1) over seeds, in parentheses their number; "
     "published scores are of other data and other numbers of steps."
@@ -30,18 +31,18 @@ def format_tables(
     by_task = score_table.format_table(
         list(summaries.values()), score_table.published()
     )
-    suites = list(dict.fromkeys(tasks.get(name).suite for name in names))
+    groups = {name: measures.group(tasks.get(name)) for name in names}
+    suites = list(dict.fromkeys(groups.values()))
     lines = []
     for method in methods:
         line = [method]
         for suite in suites:
-            alike = [name for name in names if tasks.get(name).suite == suite]
-            if not all((name, method) in summaries for name in alike):
+            alike = [(name, method) for name in names if groups[name] == suite]
+            found = [measures.per_seed(summaries.get(pair, _NOTHING)) for pair in alike]
+            if not all(found):
                 line.append("-")
                 continue
-            scores = np.array(
-                [summaries[n, method]["normalized_score"]["per_seed"] for n in alike]
-            )
+            scores = np.array(found)
             alone = scores.shape[1] == 1  # of one seed there is no interval
             text = f"{intervals.iqm(scores):.1f}" if alone else None
             line.append(text or intervals.iqm_text(scores))

@@ -39,8 +39,8 @@ from gem_jax.training import rundir
 _ENV = flags.DEFINE_string(
     "env",
     None,
-    "D4RL name of the task; not needed with file:PATH or minari:ID, whose task is then "
-    "told from the data.",
+    "D4RL name of the task, or the file of one's own; not needed with file:PATH or "
+    "minari:ID, whose task is then told from the data.",
 )
 _SOURCE = flags.DEFINE_string(
     "source",
@@ -208,7 +208,7 @@ def _read(
     task: tasks.Task, source: str
 ) -> tuple[list[episodes.Episode], data.Provenance]:
     return data.read(
-        task.name, source, seed=_SEED.value, num_transitions=_NUM_TRANSITIONS.value
+        task, source, seed=_SEED.value, num_transitions=_NUM_TRANSITIONS.value
     )
 
 

@@ -18,6 +18,7 @@ from gem_jax.data import (
     faults,
     tasks,
 )
+from gem_jax.data.task import OWN
 
 _MAX_POINTS = 200_000  # of the coverage picture
 
@@ -46,21 +47,22 @@ def save(
     )
     axes = figure.subplots(2, 3)
     rewards = np.concatenate([episode.rewards for episode in recorded])
-    returns = behavior_scores.episode_returns(recorded, task)
-    scores = np.array([task.normalized_score(r) for r in returns])
+    scores, word = behavior_scores.episode_values(recorded, task), "return"
+    if task.is_scored:
+        word = "normalized score"
+        scores = np.array([task.normalized_score(value) for value in scores])
     whole = behavior_scores.whole_episodes(recorded, task)
-    if np.isfinite(scores).any():
-        _histogram(axes[0, 0], scores[whole], "normalized return of whole episodes")
-    else:  # without references
-        _histogram(axes[0, 0], returns[whole], "return of whole episodes")
+    _histogram(axes[0, 0], scores[whole], f"{word} of whole episodes")
     _histogram(
         axes[0, 1], np.array([len(e) for e in recorded]), "episode length (steps)"
     )
     _histogram(axes[0, 2], rewards, "reward of a step")
-    _actions(axes[1, 0], np.concatenate([episode.actions for episode in recorded]))
+    _actions(
+        axes[1, 0], np.concatenate([episode.actions for episode in recorded]), task
+    )
     if task.suite == "locomotion":
         _returns_in_order(axes[1, 1], recorded, scores)
-    elif task.suite == "own":
+    elif task.suite == OWN:
         _principal_plane(axes[1, 1], recorded)
     else:
         _coverage(axes[1, 1], recorded)
@@ -73,9 +75,10 @@ def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:
     axes.set(xlabel=label, ylabel="count")
 
 
-def _actions(axes: Axes, actions: np.ndarray) -> None:
+def _actions(axes: Axes, actions: np.ndarray, task: tasks.Task) -> None:
     finite = actions[np.isfinite(actions)]
-    edges = np.linspace(finite.min(initial=-1.0), finite.max(initial=1.0), 61)
+    low = finite.min(initial=min(task.action_low))
+    edges = np.linspace(low, finite.max(initial=max(task.action_high)), 61)
     for i, component in enumerate(actions.T):
         axes.hist(component, bins=edges, histtype="step", label=str(i), log=True)
     axes.set(xlabel="action, by component", ylabel="count")

@@ -14,8 +14,15 @@ from gem_jax.training import rundir
 Row = Mapping[str, str]  # cells, as text
 
 
-def read(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
+def read(
+    path: pathlib.Path, columns: Sequence[str], former: Sequence[str] = ()
+) -> list[Row]:
     """The rows of the file, none if there is no file; a half-written last one goes.
+
+    Args:
+      path: of the file.
+      columns: of it.
+      former: those of older files; the others are then empty.
 
     Raises:
       UserError: the file has other columns.
@@ -24,13 +31,15 @@ def read(path: pathlib.Path, columns: Sequence[str]) -> list[Row]:
         return []
     text = path.read_text()
     whole = text[: text.rfind("\n") + 1]
-    if whole.split("\n", 1)[0] != ",".join(columns):
+    header = whole.split("\n", 1)[0]
+    if header not in (",".join(columns), former and ",".join(former)):
         raise errors.UserError(
             f"{path} is not a table of this program; choose another --output"
         )
     if whole != text:  # interrupted while writing
         rundir.write_text(path, whole)
-    return list(csv.DictReader(whole.splitlines()))
+    rows = csv.DictReader(whole.splitlines())
+    return [dict.fromkeys(columns, "") | row for row in rows]
 
 
 def read_any(path: pathlib.Path) -> list[Row]:

@@ -14,6 +14,7 @@ import jax
 import gem_jax
 from gem_jax import errors, proposing, run_settings
 from gem_jax.data import tasks
+from gem_jax.data.task import Task
 from gem_jax.policy import Policy
 from gem_jax.runs import candidate_memory, candidate_time
 from gem_jax.training import evaluation, rundir
@@ -49,11 +50,34 @@ class TrainedRun:
       record: its ``config.json``.
       policies: one a seed, in the order of ``record["seeds"]``.
       proposer: the run that proposes, if it is another.
+      other_task: what it is evaluated on, unless that is as its record says.
     """
 
     record: dict[str, Any]
     policies: tuple[Policy, ...]
     proposer: Proposer | None = None
+    other_task: Task | None = None
+
+    @property
+    def task(self) -> Task:
+        """What it is evaluated on."""
+        return self.other_task or tasks.of_run(self.record)
+
+    def on_task(self, path: str) -> TrainedRun:
+        """The run in the environment, and by the scores, of a task file.
+
+        Raises:
+          UserError: the file holds no task, or one for other policies.
+        """
+        task, spec = tasks.get(path), self.policies[0].spec
+        mine = self.record["env"], spec.observation_size, spec.action_box
+        its = task.name, task.observation_size, task.action_box
+        if mine != its or spec.action_size != task.action_size:
+            raise errors.UserError(
+                f"--env={path} is not the run's task {self.record['env']}: its name, "
+                "sizes and bounds must agree, its environment and scores need not"
+            )
+        return dataclasses.replace(self, other_task=task)
 
     def with_knobs(self, changes: Mapping[str, Any]) -> TrainedRun:
         """The same weights with other knobs.
@@ -149,6 +173,11 @@ def require_one_task(runs: Sequence[TrainedRun]) -> None:
             raise errors.UserError(
                 f"the runs differ in {name}: {', '.join(values)}; sweep them one by one"
             )
+    if any(run.record.get("task") != runs[0].record.get("task") for run in runs):
+        raise errors.UserError(
+            f"the runs were made on different tasks named {runs[0].record['env']}; "
+            "sweep them one by one"
+        )
     seeds = [seed for run in runs for seed in run.record["seeds"]]
     if len(set(seeds)) < len(seeds):
         raise errors.UserError("two runs share a seed; sweep them one by one")
@@ -163,19 +192,21 @@ def evaluate(
     same episodes with the same random numbers under all of its knobs, those side by
     side that one program can serve. Neighbors with equal settings share the compiled
     programs. Rows have the fields of ``eval.jsonl``, their origin, and the ``returns``
-    of all episodes. A line says so beforehand if scoring will take long.
+    of all episodes, or successes where these are the score. A line says so beforehand
+    if scoring will take long.
 
     Raises:
-      UserError: a run's candidates do not fit in memory.
+      UserError: a run's candidates do not fit in memory, its task names no environment,
+        or that fails.
     """
     _require_memory(runs)
     _announce_time(runs, episodes)
     size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
     for _, group in itertools.groupby(runs, _programs):
         alike = list(group)
-        task = tasks.get(alike[0].record["env"])
+        task = alike[0].task
         algorithm = alike[0].policies[0].algorithm
-        with evaluation.make_evaluator(task.env_id, algorithm) as run_episodes:
+        with evaluation.make_evaluator(task, algorithm) as run_episodes:
             for batch in _batches(alike, size):
                 yield from _evaluate_batch(run_episodes, batch, task, episodes)
 
@@ -227,7 +258,7 @@ def _print(line: str) -> None:
 def _evaluate_batch(
     run_episodes: Callable[..., list[evaluation.EvalResult]],
     batch: Sequence[TrainedRun],
-    task: tasks.Task,
+    task: Task,
     episodes: int,
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of one run with several knobs."""
@@ -240,7 +271,7 @@ def _evaluate_batch(
         rows = [
             origin
             | evaluation.to_row(results[i], task, run.policies[0].knobs)
-            | {"returns": results[i].returns.tolist()}
+            | {"returns": results[i].values(task).tolist()}
             for origin, results in zip(run.origins(), by_seed, strict=True)
         ]
         _warn_of_bad(rows)

@@ -27,6 +27,7 @@ from absl import flags
 from experiments.lib import cli, csv_rows, evaluations, reevaluation
 from experiments.study.plan import Changes, Plan, read
 from gem_jax import errors
+from gem_jax.data import tasks
 from gem_jax.runs import resolve, runner
 from gem_jax.training import rundir
 
@@ -52,7 +53,8 @@ def main(argv: list[str]) -> None:
     # Not before there is something to show: scipy takes a second.
     from experiments.study import report
 
-    table = report.format_table(rows)
+    known = [tasks.get(env) for env in plan.tasks]
+    table = report.format_table(rows, {task.name: task for task in known})
     rundir.write_text(output / TABLE, table + "\n")
     print(table)
 
@@ -74,7 +76,7 @@ def _training_name(changes: Changes) -> str:
 def _trained(
     plan: Plan, env: str, source: str, changes: Changes, output: pathlib.Path
 ) -> reevaluation.TrainedRun:
-    workdir = output / "runs" / env / _training_name(changes)
+    workdir = output / "runs" / tasks.get(env).name / _training_name(changes)
     run = resolve.resolve(
         env,
         plan.algo,

@@ -93,6 +93,7 @@ def main(argv: list[str]) -> None:
             [row for run in changed for row in table.rows(run)],
             [run.policies[0].knobs for run in changed],
             runs[0].policies[0].diagnostics,
+            runs[0].task,
         )
         for setting, changed in variants
     ]

@@ -37,7 +37,7 @@ def draw(
     changes = _differences(results, ablations)
     if changes:
         figure = Figure(figsize=(10, 3.5), layout="constrained")
-        _bars(figure, changes)
+        _bars(figure, changes, results[0].word)
         drawn.append(_save(figure, title, table, "ablations"))
     return drawn
 
@@ -55,10 +55,13 @@ def _panels(results: Sequence[Result]) -> int:
 
 def _against_knob(figure: Figure, results: Sequence[Result], name: str) -> None:
     x = [float(getattr(result.knobs[0], name)) for result in results]
-    columns = ("normalized_score", *results[0].diagnostics)
+    scores = "normalized_score" if results[0].task.is_scored else "return_mean"
+    columns = (scores, *results[0].diagnostics)
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for axes, column in zip(panels, columns, strict=True):
-        values = np.array([result.column(column) for result in results])
+        values = np.array(
+            [r.means() if column == scores else r.column(column) for r in results]
+        )
         spread = statistics.sample_std(values, axis=1)
         axes.errorbar(x, values.mean(axis=1), spread, marker="o", capsize=3)
         if all(value == int(value) for value in x):  # counts, 0 among them
@@ -79,13 +82,13 @@ def _differences(
     }
 
 
-def _bars(figure: Figure, changes: Mapping[str, np.ndarray]) -> None:
+def _bars(figure: Figure, changes: Mapping[str, np.ndarray], word: str) -> None:
     axes = figure.subplots()
     means = np.array([change.mean() for change in changes.values()])
     ends = [intervals.bootstrap(change, np.mean) for change in changes.values()]
     axes.bar([*changes], means, yerr=np.abs(np.array(ends).T - means), capsize=3)
     axes.axhline(0.0, color="black", linewidth=0.8)
-    axes.set(ylabel="change of mean score, 95 %")
+    axes.set(ylabel=f"change of mean {word}, 95 %")
 
 
 def _differing_in(results: Sequence[Result], name: str) -> list[Result]:

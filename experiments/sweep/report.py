@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.lib import intervals
+from experiments.lib import intervals, measures
 from experiments.lib.csv_rows import Row
-from gem_jax.data import tasks
+from gem_jax.data.task import Task
 from gem_jax.runs import statistics
 
 
@@ -19,22 +19,34 @@ class Result(NamedTuple):
     rows: of the table, one a seed.
     knobs: all that were in effect, one record a run.
     diagnostics: columns beside the scores.
+    task: what they were evaluated on.
     """
 
     setting: Mapping[str, Any]
     rows: Sequence[Row]
     knobs: Sequence[Any]
     diagnostics: Sequence[str]
+    task: Task
+
+    @property
+    def word(self) -> str:
+        """What the scores are: normalized, or returns where the task has no others."""
+        return "score" if self.task.is_scored else "return"
+
+    def means(self) -> np.ndarray:
+        """`[seeds]` the mean score of each."""
+        return np.array([measures.of_row(row) for row in self.rows])
 
     def column(self, name: str) -> np.ndarray:
         """`[seeds]` of one measured quantity; NaN where it was not measured."""
         return np.array([float(row[name] or "nan") for row in self.rows])
 
     def scores(self) -> np.ndarray:
-        """`[seeds, episodes]` normalized scores."""
-        task = tasks.get(self.rows[0]["env"])
-        returns = [[float(x) for x in row["returns"].split()] for row in self.rows]
-        return np.vectorize(task.normalized_score)(np.array(returns))
+        """`[seeds, episodes]` normalized scores, or returns."""
+        returns = np.array([measures.returns(row) for row in self.rows])
+        if not self.task.is_scored:
+            return returns
+        return np.vectorize(self.task.normalized_score)(returns)
 
 
 def format_results(results: Sequence[Result]) -> str:
@@ -58,11 +70,12 @@ def format_results(results: Sequence[Result]) -> str:
 
 
 def _line(result: Result) -> str:
-    score = result.column("normalized_score")
+    score = result.means()
     means = [f"{np.mean(result.column(n)):.4g} {n}" for n in result.diagnostics]
     listed = ", ".join([f"{statistics.sample_std(score):.1f}", *means])
     name, count = _name(result.setting), len(result.rows)
-    return f"{name}: score {np.mean(score):.1f} +- {listed} ({count} seeds)"
+    mean = np.mean(score)
+    return f"{name}: {result.word} {mean:.1f} +- {listed} ({count} seeds)"
 
 
 def _name(setting: Mapping[str, Any]) -> str:

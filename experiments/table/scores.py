@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lib import csv_rows, evaluations, markdown
+from experiments.lib import csv_rows, evaluations, markdown, measures
 from gem_jax import errors
 from gem_jax.runs import statistics
 from gem_jax.training import rundir
@@ -31,18 +31,22 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     summaries: list[Summary] = []
     for folder in folders:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
-        settings = {"settings": rundir.settings_hash(record)}
-        summary = rundir.read_json(folder / rundir.SUMMARY) | settings
+        known = {"settings": rundir.settings_hash(record), "task": record.get("task")}
+        summary = rundir.read_json(folder / rundir.SUMMARY) | known
         share = record.get("data", {}).get("best_share", 1.0)
         if summary["algo"] == "bc" and share < 1.0:
             # What the whole data score is another run's to say.
-            summary |= {"algo": f"{share:.0%}bc", "behavior_score": None}
+            unsaid = {"behavior_score": None, "behavior_return": None}
+            summary |= {"algo": f"{share:.0%}bc"} | unsaid
         summaries.append(summary)
-        last = rundir.read_lines(folder / rundir.EVAL)[-1]
-        scores = _anchor_scores(swept, summary, last)
+        rows = rundir.read_lines(folder / rundir.EVAL)
+        scores = _anchor_scores(swept, summary, rows[-1]) if rows else []
         if scores:
             algo = summary["algo"] + _ANCHOR_ALONE
-            alone = {"algo": algo, "normalized_score": {"per_seed": scores}}
+            measured = (
+                "normalized_score" if measures.is_scored(summary) else "return_mean"
+            )
+            alone = {"algo": algo, measured: {"per_seed": scores}}
             summaries.append(summary | alone)
     return summaries
 
@@ -62,7 +66,7 @@ def _anchor_scores(
     }
     cells = {name: evaluations.cell(value) for name, value in wanted.items()}
     by_seed = {
-        row["seed"]: float(row["normalized_score"])
+        row["seed"]: measures.of_row(row)
         for row in swept
         if cells.items() <= row.items()
     }
@@ -82,8 +86,9 @@ def format_table(
 ) -> str:
     """Markdown; runs of one task, source and algorithm are pooled over their seeds.
 
-    A cell has mean, standard deviation (ddof = 1) and number of seeds.
-    The last row has the means of the columns without gaps.
+    A cell has mean, standard deviation (ddof = 1) and number of seeds, of normalized
+    scores; of returns in a row that says so, where a task has no others. The last row
+    has the means of the columns without gaps, over tasks with scores.
 
     Raises:
       UserError: two runs of a cell share a seed or differ in data or settings, or two
@@ -101,14 +106,18 @@ def format_table(
         runs = [s for s in summaries if (s["env"], s["source"]) == (env, source)]
         _require_one_dataset(runs)
         scores = [_scores([run for run in runs if run["algo"] == a]) for a in algos]
-        behaviors = [run.get("behavior_score") for run in runs]
+        scored = measures.is_scored(runs[0])
+        field = "behavior_score" if scored else "behavior_return"
+        behaviors = [run.get(field) for run in runs]
         behavior = next((score for score in behaviors if score is not None), None)
         means = [behavior, *(float(np.mean(s)) if s else None for s in scores)]
-        for column, mean in zip(columns, means, strict=True):
-            column.append(mean)
+        if scored:
+            for column, mean in zip(columns, means, strict=True):
+                column.append(mean)
         others = [elsewhere.get(env, {}).get(a) or "-" for a in compared]
-        lines.append([env, source, _number(behavior), *map(_cell, scores), *others])
-    if len(rows) > 1:
+        name = measures.label(runs[0])
+        lines.append([name, source, _number(behavior), *map(_cell, scores), *others])
+    if len(columns[0]) > 1:
         means = [None if None in c else float(np.mean(c)) for c in columns]
         lines.append(["mean", "", *map(_number, means), *([""] * len(compared))])
     return markdown.table(header, lines)
@@ -120,6 +129,11 @@ def _require_one_dataset(row: Sequence[Summary]) -> None:
         raise errors.UserError(
             f"the runs on {row[0]['env']} were trained on different data: "
             f"{', '.join(datasets)}; give comparable ones"
+        )
+    if any(summary.get("task") != row[0].get("task") for summary in row):
+        raise errors.UserError(
+            f"the runs were made on different tasks named {row[0]['env']}; give "
+            "comparable ones"
         )
 
 
@@ -134,7 +148,7 @@ def _scores(summaries: Sequence[Summary]) -> list[float]:
             f"the runs of {first['algo']} on {first['env']} share a seed or differ in "
             "data or settings; give comparable ones"
         )
-    return [x for s in summaries for x in s["normalized_score"]["per_seed"]]
+    return [x for s in summaries for x in measures.per_seed(s)]
 
 
 def _cell(scores: Sequence[float]) -> str:

@@ -25,6 +25,7 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         critic_hidden_sizes=(256,) * 5,
         normalize_observations=False,
     ),
+    "ogbench": {},
     "navigation": dict(
         hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
         critic_hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
@@ -38,7 +39,7 @@ _FEWER_ACTIONS = 4
 
 def get_config(task: Task, preset: str) -> cql.Config:
     """The settings for one task under one preset."""
-    settings = dict(_BY_SUITE[task.suite])
+    settings = dict(_BY_SUITE.get(task.suite, {}))
     if preset != "paper":
         settings |= dict(
             num_steps=shared.num_steps(task, preset), critic_layer_norm=True

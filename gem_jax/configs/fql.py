@@ -1,4 +1,4 @@
-"""FQL: the reference's settings for AntMaze.
+"""FQL: the reference's settings for AntMaze and OGBench.
 
 python -m experiments.train --algo=fql --env=antmaze-umaze-v2 --preset=paper
 """
@@ -12,6 +12,7 @@ from gem_jax.algorithms import fql
 from gem_jax.configs import shared
 from gem_jax.data.tasks import Task
 
+_OGBENCH_ALPHA = {"cube": 300.0, "scene": 300.0, "puzzle": 1000.0}
 _LARGE = ("antmaze-large-play-v2", "antmaze-large-diverse-v2")
 
 
@@ -20,6 +21,10 @@ def get_config(task: Task, preset: str) -> fql.Config:
     settings: dict[str, Any] = {}
     if task.name in _LARGE:
         settings["alpha"] = 3.0
+    if task.suite == "ogbench":
+        settings["num_steps"] = 1_000_000
+        kind = task.world.partition("-")[0]
+        settings |= {"alpha": _OGBENCH_ALPHA[kind]} if kind in _OGBENCH_ALPHA else {}
     if preset != "paper":
         settings["num_steps"] = shared.num_steps(task, preset)
         settings["hidden_sizes"] = (256, 256)

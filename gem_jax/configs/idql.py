@@ -16,7 +16,7 @@ from gem_jax.data.tasks import Task
 def get_config(task: Task, preset: str) -> idql.Config:
     """The settings for one task under one preset."""
     settings: dict[str, Any] = {}
-    if task.suite in ("antmaze", "navigation"):
+    if task.suite in ("antmaze", "navigation", "ogbench"):
         settings["expectile"] = 0.9
     if preset != "paper":
         settings |= dict(batch_size=256, critic_layer_norm=True)

@@ -28,6 +28,9 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         critic_learning_rate=3e-4,
         discount=0.999,
     ),
+    "ogbench": dict(
+        batch_size=256, actor_learning_rate=3e-4, critic_learning_rate=3e-4
+    ),
 }
 # beta_1 and beta_2.
 _CLONING: dict[str, tuple[float, float]] = {
@@ -63,7 +66,7 @@ _CLONING: dict[str, tuple[float, float]] = {
 
 def get_config(task: Task, preset: str) -> rebrac.Config:
     """The settings for one task under one preset."""
-    settings = dict(_BY_SUITE[task.suite])
+    settings = dict(_BY_SUITE.get(task.suite, {}))
     if task.name in _CLONING:
         settings["actor_cloning"], settings["critic_cloning"] = _CLONING[task.name]
     if preset != "paper":

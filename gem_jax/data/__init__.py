@@ -6,5 +6,10 @@ from gem_jax.data.loading import Provenance as Provenance
 from gem_jax.data.loading import load as load
 from gem_jax.data.loading import read as read
 from gem_jax.data.options import DataOptions as DataOptions
+from gem_jax.data.task import Task as Task
+from gem_jax.data.task_file import read_task as read_task
 
-__all__ = ["DataOptions", "OfflineDataset", "Provenance", "from_arrays", "load", "read"]
+__all__ = [
+    *("DataOptions", "OfflineDataset", "Provenance", "Task", "from_arrays", "load"),
+    *("read", "read_task"),
+]

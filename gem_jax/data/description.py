@@ -7,7 +7,6 @@ lies beside them, and written as the first version of a task file.
 from __future__ import annotations
 
 import dataclasses
-import math
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -172,24 +171,19 @@ def of_episodes(
 
 
 def to_task(described: Description) -> tasks.Task:
-    """The task as the table would hold it; without references scores are NaN."""
-    low, high = described.min_score, described.max_score
+    """The task that its task file would give."""
+    scored = described.min_score is not None and described.max_score is not None
     return tasks.Task(
         name=described.name,
-        suite="own",
-        world="",
-        variant="",
-        env_id=described.env_id or "",
+        env_id=described.env_id,
         observation_size=described.observation_size,
         action_size=described.action_size,
-        motion=None,
-        num_transitions=described.num_transitions,
+        action_low=described.action_low,
+        action_high=described.action_high,
         horizon=described.horizon,
-        min_score=math.nan if low is None else low,
-        max_score=math.nan if high is None else high,
-        reward_transform="identity",
-        original=None,
-        recipe="",
+        source=described.source,
+        min_score=described.min_score if scored else None,
+        max_score=described.max_score if scored else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetches D4RL's original files: resumable, checked, and quick to give up offline.
+"""Fetches original files: resumable, checked, and quick to give up offline.
 
 Our own code, because pooch checks hashes but starts a transfer that was cut off anew.
 """
@@ -14,13 +14,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
-import h5py
-
 from gem_jax import errors
-from gem_jax.data import files, tasks
+from gem_jax.data import files, publishers, tasks
 from gem_jax.utils import locks, progress
 
-BASE_URL = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 MAX_BYTES = 2 * 10**9
 
 _CONNECT_SECONDS = 12.0  # for name, connection and answer together
@@ -56,14 +53,15 @@ def fetch(
     The file gets its name only when its size and hash are right.
 
     Raises:
-      UserError: server not reachable, transfer cut off, wrong file, disk full; D4RL has
-        no such task.
+      UserError: server not reachable, transfer cut off, wrong file, disk full; nobody
+        publishes such a file.
     """
     path = cached(task)
     if path is not None:
         return path
     if task.original is None:
-        raise errors.UserError(f"D4RL has no {task.name}; use --source=local")
+        other = "local" if task.recipe else "file:PATH"
+        raise errors.UserError(f"D4RL has no {task.name}; use --source={other}")
     path = _cache_path(task.original)
     try:
         with locks.hold(path.with_name(f".{path.name}.lock"), path.name, log):
@@ -76,28 +74,26 @@ def fetch(
     return path
 
 
-def failed_lately() -> bool:
-    """Whether the server could not be reached in the last ten minutes."""
+def failed_lately(original: tasks.OriginalFile) -> bool:
+    """Whether its server could not be reached in the last ten minutes."""
     try:
-        age = time.time() - _failure_marker().stat().st_mtime
+        age = time.time() - _failure_marker(original).stat().st_mtime
     except OSError:
         return False
     return 0.0 <= age < _RETRY_SECONDS
 
 
-def cache_folder() -> pathlib.Path:
-    """D4RL's folder: ``D4RL_DATASET_DIR`` or ``~/.d4rl/datasets``."""
-    default = pathlib.Path.home() / ".d4rl" / "datasets"
-    chosen = os.environ.get("D4RL_DATASET_DIR")
-    return pathlib.Path(chosen).expanduser() if chosen else default
+def _publisher(original: tasks.OriginalFile) -> publishers.Publisher:
+    return publishers.PUBLISHERS[original.publisher]
 
 
 def _cache_path(original: tasks.OriginalFile) -> pathlib.Path:
-    return cache_folder() / pathlib.PurePosixPath(original.path).name
+    folder = _publisher(original).cache_folder()
+    return folder / pathlib.PurePosixPath(original.path).name
 
 
-def _failure_marker() -> pathlib.Path:
-    return cache_folder() / ".unreachable"
+def _failure_marker(original: tasks.OriginalFile) -> pathlib.Path:
+    return _publisher(original).cache_folder() / ".unreachable"
 
 
 def _transfer(
@@ -105,7 +101,7 @@ def _transfer(
 ) -> None:
     offset = part.stat().st_size if part.is_file() else 0
     if offset != original.num_bytes:  # else only the check and the new name are missing
-        response = _open(BASE_URL + original.path, offset)
+        response = _open(original, offset)
         with response:
             if response.status != 206:  # the server starts over
                 offset = 0
@@ -145,8 +141,9 @@ def _copy(
             pass  # the caller compares sizes, and says how to go on
 
 
-def _open(url: str, offset: int) -> http.client.HTTPResponse:
-    """Opens ``url`` from byte ``offset`` on, or gives up in time."""
+def _open(original: tasks.OriginalFile, offset: int) -> http.client.HTTPResponse:
+    """Opens the server's file from byte ``offset`` on, or gives up in time."""
+    url = _publisher(original).url + original.path
     headers = {"Range": f"bytes={offset}-"} if offset else {}
     request = urllib.request.Request(url, headers=headers)
     outcome: list[http.client.HTTPResponse | Exception] = []
@@ -166,12 +163,12 @@ def _open(url: str, offset: int) -> http.client.HTTPResponse:
         if isinstance(result, urllib.error.HTTPError):
             result.close()
         else:
-            _failure_marker().touch()
+            _failure_marker(original).touch()
         reason = getattr(result, "reason", result)
         raise errors.UserError(
             f"cannot reach {url}: {reason}; try again, or use --source=local"
         ) from None
-    _failure_marker().unlink(missing_ok=True)
+    _failure_marker(original).unlink(missing_ok=True)
     return result
 
 
@@ -182,8 +179,9 @@ def _check(path: pathlib.Path, original: tasks.OriginalFile, remedy: str) -> Non
             f"{path} has {size:,} bytes, the original {original.num_bytes:,}; {remedy}"
         )
     if original.sha256 is None:  # then at least no error page or login page
-        if not h5py.is_hdf5(path):
-            raise errors.UserError(f"{path} is no HDF5 file; {remedy}")
+        if not _publisher(original).is_whole(path):
+            expected = _publisher(original).file_format
+            raise errors.UserError(f"{path} is no {expected} file; {remedy}")
         return
     sha256 = files.file_sha256(path)
     if sha256 != original.sha256:

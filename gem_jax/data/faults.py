@@ -15,7 +15,7 @@ from gem_jax import errors
 from gem_jax.data import episodes, motion, tasks, transitions, validate
 from gem_jax.envs import point_maze
 
-SATURATED = 0.999  # an action this near to its bound counts as saturated
+SATURATED = 0.999  # an action in [-1, 1] beyond it counts as saturated
 _MANY_SATURATED = 0.05  # share of action components
 _REWARDS_THAT_FIT = 0.9  # share of rewards that the goal of evaluation explains
 
@@ -80,11 +80,12 @@ def _not_finite(recorded: _Episodes, task: tasks.Task) -> str | None:
 
 
 def _out_of_bounds(recorded: _Episodes, task: tasks.Task) -> str | None:
-    del task
     actions = np.concatenate([episode.actions for episode in recorded])
-    largest = np.abs(actions).max(where=np.isfinite(actions), initial=0.0)
+    size = np.abs(task.action_box.to_unit(actions))
+    size = np.where(np.isfinite(size), size, 0.0)
+    worst = np.unravel_index(size.argmax(), size.shape)
     bound = 1.0 + validate.ACTION_TOLERANCE
-    return f"actions reach {largest:.4g}" if largest > bound else None
+    return f"actions reach {abs(actions[worst]):.4g}" if size[worst] > bound else None
 
 
 def _position_jumps(recorded: _Episodes, task: tasks.Task) -> str | None:
@@ -172,7 +173,7 @@ def _beyond_horizon(recorded: _Episodes, task: tasks.Task) -> str | None:
 def _terminal_at_horizon(recorded: _Episodes, task: tasks.Task) -> str | None:
     """Where both fall together the time-out wins: the state is not a dead end."""
     both = sum(bool(e.terminations[-1]) and len(e) >= task.horizon for e in recorded)
-    if task.suite == "antmaze" or not both:
+    if task.suite in ("antmaze", "ogbench") or not both:
         return None
     return f"{both} episodes end terminally at the time limit itself"
 
@@ -185,10 +186,7 @@ def _open_end(recorded: _Episodes, task: tasks.Task) -> str | None:
 
 def _saturated(recorded: _Episodes, task: tasks.Task) -> str | None:
     """At its bound a tanh-Gaussian has no finite log-density."""
-    del task
-    share = float(
-        np.mean(np.abs(np.concatenate([e.actions for e in recorded])) > SATURATED)
-    )
+    share = saturated_share(np.concatenate([e.actions for e in recorded]), task)
     return f"{share:.1%} of action components" if share > _MANY_SATURATED else None
 
 
@@ -206,6 +204,11 @@ def _constant(recorded: _Episodes, task: tasks.Task) -> str | None:
     facts = [f"features {features} never change"] if features else []
     facts += [f"every reward is {rewards[0]:g}"] if np.ptp(rewards) == 0.0 else []
     return "; ".join(facts) or None
+
+
+def saturated_share(actions: np.ndarray, task: tasks.Task) -> float:
+    """Of the components of raw actions `[D, A]`, those near the ends of their range."""
+    return float(np.mean(np.abs(task.action_box.to_unit(actions)) > SATURATED))
 
 
 def count_duplicates(recorded: _Episodes) -> int:

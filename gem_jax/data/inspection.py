@@ -37,14 +37,15 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
     reward = np.asarray(flat.reward)
     returns = behavior_scores.episode_returns(recorded, task)
     whole = behavior_scores.whole_episodes(recorded, task)
-    scores = np.array([task.normalized_score(r) for r in returns[whole]])
+    values = behavior_scores.episode_values(recorded, task)[whole]
+    scores = np.array([task.normalized_score(value) for value in values], float)
     finite = [np.isfinite(leaf) for leaf in (observation, action, reward)]
     level, rule = coverage.level(returns[whole], scores)
     facts = {
         "whole_episodes": int(whole.sum()),
         "episode_length": _summary(np.array([len(episode) for episode in recorded])),
         "episode_return": _summary(returns[whole]),
-        "normalized_return": _summary(scores),
+        "normalized_return": _summary(scores) if task.is_scored else None,
         "return_quantiles": _quantiles(returns[whole]),
         "level": level,
         "level_rule": rule,
@@ -56,7 +57,7 @@ def describe(recorded: Sequence[episodes.Episode], task: tasks.Task) -> dict[str
         "truncations": sum(int(episode.truncations.sum()) for episode in recorded),
         "action_low": np.fmin.reduce(action).tolist(),  # fmin and fmax pass over NaN
         "action_high": np.fmax.reduce(action).tolist(),
-        "action_saturated": float((np.abs(action) > faults.SATURATED).mean()),
+        "action_saturated": faults.saturated_share(action, task),
         "not_finite": sum(int((~leaf).sum()) for leaf in finite),
         "duplicate_rows": faults.count_duplicates(recorded),
         "largest_slip": _largest_slip(recorded, task),

@@ -1,4 +1,4 @@
-"""Turns a task's name and a source into arrays, and says where they came from."""
+"""Turns a task and a source into arrays, and says where they came from."""
 
 from __future__ import annotations
 
@@ -35,11 +35,14 @@ class OfflineDataset:
     """A dataset, flat, with the borders of its trajectories.
 
     Attributes:
-      transitions: float32 NumPy arrays with leading axis `D`, rewards transformed.
+      transitions: float32 NumPy arrays with leading axis `D`, actions in [-1, 1],
+        rewards transformed.
       episode_offsets: `[J + 1]` where each trajectory begins, then `D`.
       policy: `[D]` int32 label of the policy that acted; None where unknown.
-      behavior_score: mean normalized score of the policies that acted.
+      behavior_score: mean normalized score of the policies that acted; None where the
+        task has no reference scores.
       provenance: where the data came from.
+      behavior_return: mean return of the policies that acted.
       recorded: the episodes that it was made of, kept where ``from_arrays`` made it, so
         that it can be a source itself; None elsewhere.
     """
@@ -47,8 +50,9 @@ class OfflineDataset:
     transitions: types.Transition
     episode_offsets: np.ndarray
     policy: np.ndarray | None
-    behavior_score: float
+    behavior_score: float | None
     provenance: Provenance
+    behavior_return: float | None = None
     recorded: Sequence[episodes.Episode] | None = None
 
     @property
@@ -58,7 +62,7 @@ class OfflineDataset:
 
 
 def load(
-    task_name: str,
+    task: str | tasks.Task,
     source: str | OfflineDataset = "auto",
     options: DataOptions = _AS_RECORDED,
     *,
@@ -70,10 +74,11 @@ def load(
     """Loads the dataset of a task, making or downloading it if need be.
 
     Args:
-      task_name: a D4RL name.
-      source: ``"d4rl"``, ``"minari"`` or ``"minari:ID"``, ``"local"``, ``"file:PATH"``,
-        or ``"auto"``: the original if cached or reachable, else local. Or a dataset
-        of ``from_arrays``, which stands for its arrays.
+      task: a name of the table, the path of a task file, or a task.
+      source: ``"d4rl"``, ``"ogbench"``, ``"minari"`` or ``"minari:ID"``, ``"local"``,
+        ``"file:PATH"``, or ``"auto"``: what the task says, or else the original if
+        cached or reachable, or else local. Or a dataset of ``from_arrays``, which
+        stands for its arrays.
       options: what is made of the data, but for ``n_step``, which takes an algorithm's
         discount. What became of the rewards is in the provenance.
       seed: of ``"local"`` data; others ignore it.
@@ -85,10 +90,10 @@ def load(
       UserError: unknown task, source, repair or transform; data absent, damaged or
         unfit for the task; rewards out of float32's range once transformed.
     """
-    task = tasks.get(task_name)
+    task = tasks.get(task)
     options = options.override(**changes)
     recorded, provenance = read(
-        task_name,
+        task,
         source,
         seed=seed,
         num_transitions=options.num_transitions,
@@ -136,11 +141,13 @@ def prepare(
             "stay as they are, or give --reward_scale"
         )
     rewards: Any = transform(raw)
+    actions: Any = _in_unit_box(np.asarray(flat.action), task)
     return OfflineDataset(
-        transitions=flat._replace(reward=rewards),
+        transitions=flat._replace(action=actions, reward=rewards),
         episode_offsets=offsets,
         policy=transitions.policies(recorded),
         behavior_score=behavior_scores.behavior_score(recorded, task),
+        behavior_return=behavior_scores.behavior_return(recorded, task),
         provenance=dataclasses.replace(
             provenance,
             repairs=tuple(options.repair),
@@ -150,8 +157,14 @@ def prepare(
     )
 
 
+def _in_unit_box(action: np.ndarray, task: tasks.Task) -> np.ndarray:
+    """`[D, A]` raw actions, checked, in [-1, 1] without a rounding beyond it."""
+    box = task.action_box
+    return action if box.is_unit else box.to_unit(action).clip(-1.0, 1.0)
+
+
 def read(
-    task_name: str,
+    task: str | tasks.Task,
     source: str | OfflineDataset = "auto",
     *,
     seed: int = 0,
@@ -161,9 +174,10 @@ def read(
 ) -> tuple[list[episodes.Episode], Provenance]:
     """Like ``load``, but returns the episodes as recorded, neither mended nor checked.
 
-    Some may be empty, and what ``load`` would refuse is here to be looked at.
+    Actions are raw, in the units of the task's bounds. Some episodes may be empty, and
+    what ``load`` would refuse is here to be looked at.
     """
-    task = tasks.get(task_name)
+    task = tasks.get(task)
     if num_transitions is not None and num_transitions < 1:
         raise errors.UserError(f"num_transitions={num_transitions} must be at least 1")
     if isinstance(source, OfflineDataset):

@@ -104,10 +104,9 @@ def drop_unfinished(recorded: _Episodes, task: tasks.Task) -> _Episodes:
 
 
 def clip_actions(recorded: _Episodes, task: tasks.Task) -> _Episodes:
-    """Clips actions to [-1, 1]."""
-    del task
+    """Clips actions to the task's bounds."""
     return [
-        dataclasses.replace(episode, actions=episode.actions.clip(-1.0, 1.0))
+        dataclasses.replace(episode, actions=task.action_box.clip(episode.actions))
         for episode in recorded
     ]
 

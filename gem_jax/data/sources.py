@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from gem_jax import errors
-from gem_jax.data import d4rl, download, episodes, minari, tasks, transforms
+from gem_jax.data import (
+    d4rl,
+    download,
+    episodes,
+    minari,
+    publishers,
+    tasks,
+    transforms,
+)
 from gem_jax.data.local import generate
+from gem_jax.data.ogbench import reading as ogbench
 from gem_jax.data.readers import table
 
 Log = Callable[[str], None]
@@ -21,7 +31,8 @@ class Provenance:
 
     Attributes:
       env: name of the task.
-      source: what the source became: ``"d4rl"``, ``"minari"``, ``"local"``, ``"file"``.
+      source: what the source became: ``"d4rl"``, ``"ogbench"``, ``"minari"``,
+        ``"local"``, ``"file"``.
       id: name of the file, or Minari's id.
       sha256: of the HDF5 file that was read.
       num_transitions: `D`.
@@ -69,31 +80,42 @@ def read(source: str, request: Request) -> Read:
     Raises:
       UserError: unknown source; data absent or damaged.
     """
+    if source == "auto" and request.task.source != "auto":
+        source = request.task.source
+        request.log(f"data: {request.task.name}: {source}, as the task says")
     kind, _, detail = source.partition(":")
     if kind not in _READERS or (detail and kind not in ("minari", "file")):
         raise errors.UserError(
-            f"unknown --source={source!r}; choose auto, d4rl, minari, minari:ID, local "
-            "or file:PATH"
+            f"unknown --source={source!r}; choose auto, d4rl, ogbench, minari, "
+            "minari:ID, local or file:PATH"
         )
     return _READERS[kind](dataclasses.replace(request, detail=detail))
 
 
-def _read_d4rl(request: Request) -> Read:
+def _read_published(publisher: str, request: Request) -> Read:
+    original = request.task.original
+    if original is None or original.publisher != publisher:
+        title = publishers.PUBLISHERS[publisher].title
+        raise errors.UserError(
+            f"{title} has no {request.task.name}; use --source=local"
+        )
     path = download.fetch(request.task, show_progress=request.progress, log=request.log)
     return _read_original(request, path)
 
 
 def _read_original(request: Request, path: pathlib.Path) -> Read:
-    recorded, sha256 = d4rl.read(
+    assert request.task.original is not None
+    publisher = request.task.original.publisher
+    recorded, sha256 = _FILE_READERS[publisher](
         path, request.task, request.log, request.num_transitions
     )
-    return recorded, Provenance(request.task.name, "d4rl", path.name, sha256, 0, 0)
+    return recorded, Provenance(request.task.name, publisher, path.name, sha256, 0, 0)
 
 
 def _read_minari(request: Request) -> Read:
     task = request.task
     dataset_id = request.detail or minari.published_id(task)
-    recorded, sha256 = minari.read(dataset_id, task, request.num_transitions)
+    recorded, sha256 = _read_set(dataset_id, task, request.num_transitions)
     request.log(_relation(dataset_id, task))
     return recorded, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)
 
@@ -106,8 +128,8 @@ def _relation(dataset_id: str, task: tasks.Task) -> str:
         return line if rest[0] == task.name else f"warning: {line} for {rest[0]}"
     line = f"data: {task.name}: Minari's {dataset_id}, not D4RL's data"
     made_in = minari.environment(dataset_id)
-    if made_in is None:
-        return f"{line}; evaluated in {task.env_id}"
+    if made_in is None or task.env_id is None:
+        return f"{line}; evaluated in {task.env_id or 'nothing'}"
     line += f": other policies, made in {made_in}, evaluated in {task.env_id}"
     if made_in.partition("-v")[0] == task.env_id.partition("-v")[0]:
         return line
@@ -115,55 +137,85 @@ def _relation(dataset_id: str, task: tasks.Task) -> str:
 
 
 def _read_local(request: Request) -> Read:
+    if not request.task.recipe:
+        raise errors.UserError(
+            f"{request.task.name} has no recipe by which data could be made here; give "
+            "--source=file:PATH or --source=minari:ID, or source in its task file"
+        )
     size = request.num_transitions or request.task.num_transitions
+    made = ogbench.as_recorded(request.task)
     dataset_id = generate.ensure(
-        request.task,
+        made,
         seed=request.seed,
         num_transitions=size,
         show_progress=request.progress,
         log=request.log,
     )
-    recorded, sha256 = minari.read(dataset_id, request.task)
-    recipe = generate.recipe_of(request.task, request.seed, size)
+    recorded, sha256 = _read_set(dataset_id, request.task, None)
+    recipe = generate.recipe_of(made, request.seed, size)
     return recorded, Provenance(
         request.task.name, "local", dataset_id, sha256, 0, 0, recipe
     )
+
+
+def _read_set(
+    dataset_id: str, task: tasks.Task, limit: int | None
+) -> tuple[list[episodes.Episode], str]:
+    recorded, sha256 = minari.read(dataset_id, task, limit)
+    if task.suite == ogbench.SUITE:  # its sets serve all tasks of a world
+        recorded = ogbench.with_rewards(recorded, dataset_id, task)
+    return recorded, sha256
 
 
 def _read_file(request: Request) -> Read:
     if not request.detail:
         raise errors.UserError("--source=file: lacks a path; write --source=file:PATH")
     path = pathlib.Path(request.detail).expanduser()
-    layout = table.recognize(path)
-    recorded, sha256 = layout.read(
-        path, request.task, request.log, request.num_transitions
-    )
+    reader: Callable[..., tuple[list[episodes.Episode], str]] = ogbench.read
+    if request.task.suite != ogbench.SUITE:
+        reader = table.recognize(path).read
+    recorded, sha256 = reader(path, request.task, request.log, request.num_transitions)
     return recorded, Provenance(request.task.name, "file", str(path), sha256, 0, 0)
 
 
 def _read_auto(request: Request) -> Read:
-    name, log = request.task.name, request.log
-    path = download.cached(request.task)
-    if path is not None:
-        log(f"data: {name}: D4RL's original, found in {download.cache_folder()}")
-        return _read_original(request, path)
-    if request.task.original is None:
+    name, original, log = request.task.name, request.task.original, request.log
+    if not request.task.recipe:
+        raise errors.UserError(
+            f"{name} does not say where its data are; give --source=file:PATH or "
+            "--source=minari:ID, or source in its task file"
+        )
+    if original is None:
         log(f"data: {name}: local; D4RL has no such task")
         return _read_local(request)
+    publisher = publishers.PUBLISHERS[original.publisher]
+    title, folder = publisher.title, publisher.cache_folder()
+    path = download.cached(request.task)
+    if path is not None:
+        log(f"data: {name}: {title}'s original, found in {folder}")
+        return _read_original(request, path)
     try:
-        if download.failed_lately():
-            raise errors.UserError("D4RL's server could not be reached minutes ago")
+        if download.failed_lately(original):
+            raise errors.UserError(f"{title}'s server could not be reached minutes ago")
         path = download.fetch(request.task, show_progress=request.progress, log=log)
     except errors.UserError as error:
-        log(f"data: {name}: local, by D4RL's recipe, not D4RL's own data ({error})")
+        log(
+            f"data: {name}: local, by {title}'s recipe, not {title}'s own data "
+            f"({error})"
+        )
         return _read_local(request)
-    log(f"data: {name}: D4RL's original, downloaded to {download.cache_folder()}")
+    log(f"data: {name}: {title}'s original, downloaded to {folder}")
     return _read_original(request, path)
 
 
+_FILE_READERS: Mapping[str, Callable[..., tuple[list[episodes.Episode], str]]] = {
+    "d4rl": d4rl.read,
+    "ogbench": ogbench.read,
+}
 _READERS: Mapping[str, Callable[[Request], Read]] = {
     "auto": _read_auto,
-    "d4rl": _read_d4rl,
+    "d4rl": functools.partial(_read_published, "d4rl"),
+    "ogbench": functools.partial(_read_published, "ogbench"),
     "minari": _read_minari,
     "local": _read_local,
     "file": _read_file,

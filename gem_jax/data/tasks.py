@@ -1,122 +1,75 @@
 """The table of tasks: one row fixes data, environment, scores and conventions.
 
-Names are D4RL's, and EMPO's ``navigation-v0``. Everything that differs between two
-names stands in this table, so that no other file asks what a name contains. Reference
-scores and horizons are D4RL's public constants; file hashes are those of the original
-files.
+Names are D4RL's, EMPO's ``navigation-v0`` and OGBench's. Everything that differs
+between two names stands in this table, so that no other file asks what a name contains.
+Reference scores and horizons are public constants; file hashes are those of the
+original files. A task that is not in the table stands in a file of its own,
+``task_file``.
 """
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import difflib
 import functools
+import os
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from typing import Any
 
 from gem_jax import errors
+from gem_jax.data import task_file
+from gem_jax.data.ogbench import rows as ogbench
+from gem_jax.data.task import OWN, Motion, OriginalFile, Task
 
 
-@dataclasses.dataclass(frozen=True)
-class OriginalFile:
-    """Where D4RL's server keeps a file, and how to know that it arrived whole.
-
-    Attributes:
-      path: path below ``/datasets/offline_rl/`` on the server.
-      num_bytes: size of the file; ``None`` where none was published.
-      sha256: hexadecimal digest; ``None`` where none was published.
-    """
-
-    path: str
-    num_bytes: int | None
-    sha256: str | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Motion:
-    """Which numbers of an observation are positions, and which their velocities.
-
-    Attributes:
-      positions: first and last-plus-one index of positions (m, rad).
-      velocities: the same of the velocities of these positions (per second).
-      step_seconds: duration of an environment step.
-      largest_slip: difference (m, rad) between a step and its velocities that only a
-        reset exceeds: some way above the largest in undisturbed episodes.
-    """
-
-    positions: tuple[int, int]
-    velocities: tuple[int, int]
-    step_seconds: float
-    largest_slip: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """Everything that one D4RL name fixes.
-
-    Attributes:
-      name: the D4RL name.
-      suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"`` or ``"navigation"``; chooses
-        hyperparameters.
-      world: the robot, or the maze.
-      variant: of the data: ``"medium-expert"``, ``"play"`` and the like; empty where a
-        world has but one set.
-      env_id: gymnasium id of the environment used for evaluation, for every source.
-      observation_size: length of an observation, D4RL's layout.
-      action_size: length of an action; every action lies in [-1, 1].
-      motion: where positions and velocities stand in an observation; ``None`` where an
-        observation has no velocities.
-      num_transitions: size of D4RL's set, environment steps.
-      horizon: time limit of an evaluation episode, environment steps.
-      min_score: return of D4RL's random policy; normalized score 0.
-      max_score: return of D4RL's reference policy; normalized score 100.
-      reward_transform: name of a function in ``gem_jax.data.transforms``.
-      original: D4RL's own file; ``None`` for a task that D4RL has not.
-      recipe: name of the generator for ``--source=local``.
-    """
-
-    name: str
-    suite: str
-    world: str
-    variant: str
-    env_id: str
-    observation_size: int
-    action_size: int
-    motion: Motion | None
-    num_transitions: int
-    horizon: int
-    min_score: float
-    max_score: float
-    reward_transform: str
-    original: OriginalFile | None
-    recipe: str
-
-    def normalized_score(self, episode_return: float) -> float:
-        """D4RL's score: 0 for its random policy, 100 for its reference policy."""
-        span = self.max_score - self.min_score
-        return 100.0 * (episode_return - self.min_score) / span
-
-
-def get(name: str) -> Task:
-    """Returns the row of ``name``.
+def get(task: str | os.PathLike[str] | Task) -> Task:
+    """Returns the row of a name, or the task of a file; a task stays as it is.
 
     Raises:
-      UserError: the name is not in the table; the message lists the nearest names.
+      UserError: the name is not in the table; the message lists the nearest names. Or
+        the file holds no task, or a task of one's own has a name of the table.
     """
-    try:
-        return table()[name]
-    except KeyError:
-        near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
+    if isinstance(task, str) and task in table():
+        return table()[task]
+    if isinstance(task, Task):
+        return _with_own_name(task)
+    name = os.fspath(task)
+    if task_file.is_path(name):
+        return _with_own_name(task_file.read_task(name))
+    near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
+    raise errors.UserError(
+        f"unknown --env={name!r}; did you mean one of {', '.join(near)}? A task of "
+        "your own is a file, --env=FILE.toml"
+    )
+
+
+def of_run(record: Mapping[str, Any]) -> Task:
+    """The task of a run folder; that of a task of one's own is in its record.
+
+    Args:
+      record: content of ``config.json``.
+
+    Raises:
+      UserError: the table has no such name, or the record is damaged.
+    """
+    if "task" not in record:
+        return get(record["env"])
+    return task_file.from_fields(record["task"], "config.json")
+
+
+def _with_own_name(task: Task) -> Task:
+    if task.suite == OWN and task.name in table():
         raise errors.UserError(
-            f"unknown --env={name!r}; did you mean one of {', '.join(near)}?"
-        ) from None
+            f"name = {task.name!r} is another task's, of the table; choose another name"
+        )
+    return task
 
 
 @functools.cache
 def table() -> Mapping[str, Task]:
     """All tasks by name, in the order of the published tables."""
-    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation()]
+    rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation(), *ogbench.rows()]
     return {task.name: task for task in rows}
 
 

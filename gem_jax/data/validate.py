@@ -10,8 +10,9 @@ import numpy as np
 
 from gem_jax import errors
 from gem_jax.data import episodes, tasks
+from gem_jax.data.task import OWN
 
-ACTION_TOLERANCE = 1e-3  # overshoot beyond [-1, 1] that counts as rounding
+ACTION_TOLERANCE = 1e-3  # overshoot beyond the box that is rounding; of half its width
 LARGEST = 1e15  # squares of more, summed over a dataset, overflow float32
 # Actions have bounds of their own, and a message that goes with these.
 _LIMITS = {
@@ -27,14 +28,14 @@ def check(
     where: str,
     log: Callable[[str], None] = print,
 ) -> list[episodes.Episode]:
-    """Returns the usable episodes, actions clipped to [-1, 1].
+    """Returns the usable episodes, actions clipped to the task's bounds, still raw.
 
     Empty episodes are left out and counted. What is allowed but seldom meant gets a
     warning: a single transition, rewards that never change, features that never do.
 
     Args:
       recorded: as a reader returned them; positions in it name an episode in messages.
-      task: fixes the sizes.
+      task: fixes the sizes, and the bounds of actions.
       where: the file or dataset, for messages.
       log: takes one line.
 
@@ -47,8 +48,8 @@ def check(
     kept = []
     for index, episode in enumerate(recorded):
         if len(episode):
-            _check_values(episode, f"{where}: episode {index}")
-            kept.append(_clipped(episode))
+            _check_values(episode, task, f"{where}: episode {index}")
+            kept.append(_clipped(episode, task))
     if not kept:
         raise errors.UserError(f"{where} holds no transitions; choose another dataset")
     if len(kept) < len(recorded):
@@ -93,18 +94,26 @@ def _check_shapes(episode: episodes.Episode, task: tasks.Task, where: str) -> No
             )
 
 
-def _check_values(episode: episodes.Episode, where: str) -> None:
+def _check_values(episode: episodes.Episode, task: tasks.Task, where: str) -> None:
     for field, limit in _LIMITS.items():
         good = np.abs(getattr(episode, field)) <= limit  # a NaN is not
         if not good.all():
             _refuse_value(episode, field, np.argwhere(~good)[0].tolist(), where)
-    overshoot = np.abs(episode.actions) > 1.0 + ACTION_TOLERANCE
+    unit = task.action_box.to_unit(episode.actions)
+    overshoot = np.abs(unit) > 1.0 + ACTION_TOLERANCE
     if overshoot.any():
         step, axis = np.argwhere(overshoot)[0].tolist()
+        bounds = f"[{task.action_low[axis]:g}, {task.action_high[axis]:g}]"
         raise errors.UserError(
             f"{where}: actions[{step}, {axis}] is {episode.actions[step, axis]:.4g}, "
-            "outside [-1, 1]; rescale the actions"
+            f"outside {bounds}; {_remedy(task)}"
         )
+
+
+def _remedy(task: tasks.Task) -> str:
+    if task.suite == OWN:
+        return "correct action_low and action_high, or --repair=clip_actions"
+    return "rescale the actions"
 
 
 def _refuse_value(
@@ -122,10 +131,11 @@ def _refuse_value(
     )
 
 
-def _clipped(episode: episodes.Episode) -> episodes.Episode:
-    if np.abs(episode.actions).max() <= 1.0:
+def _clipped(episode: episodes.Episode, task: tasks.Task) -> episodes.Episode:
+    clipped = task.action_box.clip(episode.actions)
+    if (clipped == episode.actions).all():
         return episode
-    return dataclasses.replace(episode, actions=episode.actions.clip(-1.0, 1.0))
+    return dataclasses.replace(episode, actions=clipped)
 
 
 def _warn(kept: list[episodes.Episode], where: str, log: Callable[[str], None]) -> None:

@@ -139,7 +139,7 @@ def _evaluation_due(
     run: run_record.Run, algorithm: Algorithm, step: int, evaluated: int
 ) -> bool:
     """Whether the last phase has reached an evaluation after the ``evaluated`` step."""
-    if evaluated >= step:
+    if evaluated >= step or run.task.env_id is None:
         return False
     begin = algorithm.num_steps - algorithm.phases[-1].num_steps
     crossed = _crossed(step - begin, step - evaluated, run.schedule.eval_every)
@@ -172,9 +172,8 @@ def _evaluate(
         row = evaluation.to_row(result, run.task, algorithm.knobs)
         rows.append({"step": step, "seed": seed, **row})
     rundir.append_lines(run.workdir / rundir.EVAL, rows)
-    scores = [row["normalized_score"] for row in rows]
-    listed = ", ".join(f"{score:.1f}" for score in scores)
-    log(f"update {step}: normalized score {listed} ({episodes} episodes a seed)")
+    found = evaluation.headline_of_rows(rows)
+    log(f"update {step}: {found} ({episodes} episodes a seed)")
 
 
 def _write_metrics(

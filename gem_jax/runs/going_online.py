@@ -36,6 +36,11 @@ def require(run: run_record.Run, algorithm: Algorithm) -> None:
             f"{run.algo} learns from recorded data only, so that --online_steps is not "
             f"for it; {', '.join(able(algorithm.spec))} go on in the environment"
         )
+    if run.task.env_id is None:
+        raise errors.UserError(
+            f"{run.task.name} names no environment to go on in; give env_id in its "
+            "task file, or leave out --online_steps"
+        )
     if run.data.n_step != 1:
         raise errors.UserError(
             f"--n_step={run.data.n_step} is not for --online_steps, whose targets take "
@@ -95,8 +100,7 @@ def make_stage(
         restored: checkpoint.Restored, size: Callable[[], int]
     ) -> Iterator[loop.Chunk]:
         del size  # blocks are what they are, so that interruptions change nothing
-        env_id = run.task.env_id
-        with collecting.make_collector(env_id, seeds, algorithm.spec) as collector:
+        with collecting.make_collector(run.task, seeds, algorithm.spec) as collector:
             collector.go_to(restored.rest.place, log)
             state, rest = restored.state, restored.rest
             yield from online.run(

@@ -33,6 +33,9 @@ class Schedule:
 
 
 _SMOKE_TRANSITIONS = 20_000
+# Of the last evaluation; a goal that is reached or not takes more.
+_FINAL_EPISODES = {"locomotion": 10, "navigation": 10, "antmaze": 100, "maze2d": 100}
+_FINAL_EPISODES_ELSEWHERE = 50
 PRESETS = ("paper", "laptop", "smoke")
 
 
@@ -61,7 +64,7 @@ def schedule(preset: str, task: Task, num_steps: int) -> Schedule:
       UserError: there is no such preset.
     """
     check(preset)
-    final = 10 if task.suite in ("locomotion", "navigation") else 100
+    final = _FINAL_EPISODES.get(task.suite, _FINAL_EPISODES_ELSEWHERE)
     match preset:
         case "paper":
             return Schedule(5_000, 100_000, final, final, 50_000)

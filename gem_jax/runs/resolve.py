@@ -9,12 +9,13 @@ from typing import Any
 
 from gem_jax import algorithms, configs, errors
 from gem_jax.data import OfflineDataset, tasks
+from gem_jax.data.task import Task
 from gem_jax.runs import presets
 from gem_jax.runs.run_record import OnlineOptions, Run
 
 
 def resolve(
-    env: str,
+    env: str | Task,
     algo: str,
     preset: str,
     *,
@@ -30,7 +31,7 @@ def resolve(
     """The run that is asked for, with the rest by algorithm, task and preset.
 
     Args:
-      env: name of the task.
+      env: name of the task, path of its file, or the task.
       algo: registered name.
       preset: one of ``presets.PRESETS``.
       source: of the data, or the data themselves.
@@ -46,7 +47,8 @@ def resolve(
       UserError: there is no such task, algorithm, preset, field or option, or a value
         is out of range.
     """
-    task, settings = tasks.get(env), default_config(env, algo, preset)
+    task = tasks.get(env)
+    settings = default_config(task, algo, preset)
     if not all(isinstance(s, int) and 0 <= s < 2**31 for s in seeds):
         raise errors.UserError(f"seeds {list(seeds)} must be from 0 to {2**31 - 1}")
     known = [field.name for field in dataclasses.fields(settings)]
@@ -99,7 +101,7 @@ def _typed(settings: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     return typed
 
 
-def default_config(env: str, algo: str, preset: str) -> Any:
+def default_config(env: str | Task, algo: str, preset: str) -> Any:
     """The settings of an algorithm for a task under a preset.
 
     Raises:

@@ -7,17 +7,18 @@ import importlib.metadata
 import json
 import pathlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from gem_jax import __version__, algorithms, data, errors
-from gem_jax.data import tasks
+from gem_jax.data import task_file
 from gem_jax.data.options import DataOptions
+from gem_jax.data.task import OWN, Task
 from gem_jax.runs import presets, statistics
-from gem_jax.training import checkpoint, rundir
+from gem_jax.training import checkpoint, results, rundir
 from gem_jax.types import EnvSpec
 
 RESUME = ("auto", "never", "must")
@@ -53,7 +54,7 @@ class Run:
     """Everything that decides a run.
 
     Attributes:
-      task: row of the task table.
+      task: row of the task table, or one's own.
       algo: registered name.
       config: that algorithm's settings.
       source: where the data come from, or a dataset; see ``gem_jax.data.load``.
@@ -66,7 +67,7 @@ class Run:
       online: training in the environment that follows; ``None`` for none.
     """
 
-    task: tasks.Task
+    task: Task
     algo: str
     config: Any
     source: str | data.OfflineDataset
@@ -84,8 +85,11 @@ def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, 
     config = dataclasses.asdict(run.config)
     versions = {name: _version(name) for name in _PACKAGES}
     assert provenance.rewards is not None  # loaded
+    # The table has the others, and folders from before there were any of one's own.
+    own = {"task": task_file.fields(run.task)} if run.task.suite == OWN else {}
     return {
         "env": run.task.name,
+        **own,
         "algo": run.algo,
         "preset": run.preset,
         "source": provenance.source,
@@ -97,6 +101,7 @@ def describe(run: Run, spec: EnvSpec, provenance: data.Provenance) -> dict[str, 
         "format": rundir.FORMAT,
         "identity": {
             "env": run.task.name,
+            **own,
             "algo": run.algo,
             "seeds": list(run.seeds),
             "config": config,
@@ -120,9 +125,9 @@ def summarize(
 ) -> dict[str, Any]:
     """The content of summary.json, from the lines that the run has written."""
     rows = rundir.read_lines(run.workdir / rundir.EVAL)
-    last = max(row["step"] for row in rows)
-    scores = [row["normalized_score"] for row in rows if row["step"] == last]
     metrics = rundir.read_lines(run.workdir / rundir.METRICS)
+    last = max(row["step"] for row in rows or metrics)
+    rows = [row for row in rows if row["step"] == last]
     rates = [
         row["updates_per_second"]
         for row in metrics
@@ -134,18 +139,40 @@ def summarize(
         "source": dataset.provenance.source,
         "dataset": dataset.provenance.id,
         "behavior_score": dataset.behavior_score,
+        "behavior_return": dataset.behavior_return,
         "preset": run.preset,
         "steps": last,
         "seeds": list(run.seeds),
-        "normalized_score": {
-            "mean": float(np.mean(scores)),
-            "std": statistics.sample_std(scores),  # ddof = 1, over seeds
-            "per_seed": scores,
-        },
+        "normalized_score": _over_seeds(rows, "normalized_score"),
+        "return_mean": _over_seeds(rows, "return_mean"),
+        "success_rate": _over_seeds(rows, "success_rate"),
         "wall_seconds": wall_seconds,
         # The median leaves compilation and a busy moment out.
         "updates_per_second": float(np.median(rates)),
     }
+
+
+def _over_seeds(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    """A quantity of the last evaluation; ``None`` where it was not measured."""
+    values = [row[name] for row in rows]
+    if not values or None in values:
+        return None
+    return {
+        "mean": float(np.mean(values)),
+        "std": statistics.sample_std(values),  # ddof = 1, over seeds
+        "per_seed": values,
+    }
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """What the summary says of the policies, in words."""
+    if summary["return_mean"] is None:
+        return f"not evaluated, since {summary['env']} names no environment"
+
+    def show(value: Mapping[str, Any], form: str) -> str:
+        return f"{value['mean']:{form}} +- {value['std']:{form}}"
+
+    return f"{results.headline(summary, show)} over {len(summary['seeds'])} seed(s)"
 
 
 def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pathlib
 import time
@@ -120,7 +121,7 @@ def _load(
 ) -> _Loaded:
     """Data and algorithm, and whether they suit each other and the machine."""
     dataset = data.load(
-        run.task.name,
+        run.task,
         run.source,
         run.data,
         progress=show_progress,
@@ -134,6 +135,8 @@ def _load(
         run.task.horizon,
         num_transitions=used,
         num_episodes=len(dataset.episode_offsets) - 1,
+        action_low=run.task.action_low,
+        action_high=run.task.action_high,
     )
     algorithm = algorithms.make(run.algo, run.config, spec)
     going_online.require(run, algorithm)
@@ -160,8 +163,8 @@ def _run_stage(
     free = candidate_memory.free_bytes()
     training_memory.require(like, run.config, len(run.seeds), free)
     with (
+        _evaluator(run, algorithm) as evaluate,  # before the folder holds anything
         checkpoint.open_store(run.workdir, stage.record["identity"], log=log) as store,
-        evaluation.make_evaluator(run.task.env_id, algorithm) as evaluate,
         interrupt.watch(raising=False) as stop,
     ):
         stop.expendable = True  # until there is something that the disk has not
@@ -185,11 +188,15 @@ def _run_stage(
         fitting.fit(*context, show_progress=show_progress, log=log)
     summary = run_record.summarize(run, dataset, time.perf_counter() - began)
     rundir.write_json(run.workdir / rundir.SUMMARY, summary)
-    score = summary["normalized_score"]
-    log(
-        f"normalized score {score['mean']:.1f} +- {score['std']:.1f} over "
-        f"{len(run.seeds)} seed(s); everything is in {run.workdir}"
-    )
+    log(f"{run_record.headline(summary)}; everything is in {run.workdir}")
+
+
+def _evaluator(
+    run: run_record.Run, algorithm: Algorithm
+) -> contextlib.AbstractContextManager[Callable[..., list[evaluation.EvalResult]]]:
+    if run.task.env_id is None:  # and no evaluation will be due
+        return contextlib.nullcontext(lambda *_: [])
+    return evaluation.make_evaluator(run.task, algorithm)
 
 
 def _spanned(
@@ -214,6 +221,8 @@ def _require_candidates(
     log: Callable[[str], None],
 ) -> None:
     """Refuses what evaluations could not hold, and says what would take them long."""
+    if run.task.env_id is None:
+        return
     free, on_cpu = candidate_memory.free_bytes(), jax.default_backend() == "cpu"
     candidate_memory.require(
         algorithm.knobs,

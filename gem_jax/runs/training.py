@@ -8,12 +8,13 @@ from typing import Any
 
 from gem_jax import policy
 from gem_jax.data import OfflineDataset
+from gem_jax.data.task import Task
 from gem_jax.policy import Policy
 from gem_jax.runs import going_online, resolve, runner
 
 
 def train(
-    env: str,
+    env: str | Task,
     algo: str = "gem",
     *,
     source: str | OfflineDataset = "auto",
@@ -34,7 +35,8 @@ def train(
     that a call which was interrupted continues when it is made again.
 
     Args:
-      env: name of the task, such as ``"antmaze-umaze-v2"``.
+      env: name of the task, such as ``"antmaze-umaze-v2"``; or the path of a file of
+        one's own, or such a task, ``gem_jax.data.Task``.
       algo: registered name.
       source: of the data, see ``gem_jax.data.load``; or a dataset, of
         ``gem_jax.data.from_arrays``.
@@ -61,7 +63,8 @@ def train(
     )
     if online_steps:
         said |= dict(online_steps=online_steps, online_share=online_share)
-    named = [repr(env), repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
+    name = repr(env.name if isinstance(env, Task) else env)
+    named = [name, repr(algo), *(f"{k}={v!r}" for k, v in (said | config).items())]
     run = resolve.resolve(
         env,
         algo,

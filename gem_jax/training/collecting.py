@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import envs
+from gem_jax.data.task import Task
+from gem_jax.envs.checked import CheckedEnv
 from gem_jax.types import Array, EnvSpec, Transition
-
-if TYPE_CHECKING:
-    import gymnasium
 
 _COLLECTING = 0x636F6C6C  # sets its episodes apart from those of evaluations
 
@@ -24,7 +22,7 @@ class Place(NamedTuple):
     Attributes:
       episode: `[S]` int32, its number, from 0; it fixes how the episode begins.
       t: `[S]` int32, steps taken in it.
-      actions: `[S, horizon, A]` the actions of those steps, then 0.
+      actions: `[S, horizon, A]` the actions of those steps, in [-1, 1], then 0.
       observation: `[S, O]`, what they led to.
     """
 
@@ -46,7 +44,7 @@ class Collector:
 
     def __init__(
         self,
-        environments: Sequence[gymnasium.Env],
+        environments: Sequence[CheckedEnv],
         seeds: Sequence[int],
         spec: EnvSpec,
     ) -> None:
@@ -66,7 +64,7 @@ class Collector:
             steps, wanted = int(place.t[row]), np.array(place.observation[row])
             observation = self._reset(row)
             for action in self._place.actions[row, :steps]:
-                observation = self._environments[row].step(action)[0]
+                observation = self._act(row, action)[0]
             if steps and not np.array_equal(np.float32(observation), wanted):
                 log(
                     f"seed {self._seeds[row]}: the environment does not repeat itself, "
@@ -88,7 +86,7 @@ class Collector:
         An episode that reaches the horizon ends there, which is no terminal.
 
         Args:
-          act: (observations `[S, O]`, step) to actions `[S, A]`.
+          act: (observations `[S, O]`, step) to actions `[S, A]` in [-1, 1].
           length: steps.
           step: number of the first, for ``act``.
 
@@ -125,15 +123,16 @@ class Collector:
         seen.observation[at] = place.observation[row]
         seen.extras["episode"][at] = place.episode[row]
         place.actions[row, t] = seen.action[at] = action
-        observation, reward, terminated, truncated, _ = self._environments[row].step(
-            action
-        )
+        observation, reward, terminated, truncated, _ = self._act(row, action)
         seen.reward[at], seen.next_observation[at] = reward, observation
         seen.terminal[at] = terminated
         if terminated or truncated or t + 1 == self._spec.horizon:
             self._begin_next(row)
         else:
             place.t[row], place.observation[row] = t + 1, observation
+
+    def _act(self, row: int, action: np.ndarray) -> Any:
+        return self._environments[row].step(self._spec.action_box.to_raw(action))
 
     def _begin_next(self, row: int) -> None:
         self._place.episode[row] += 1
@@ -150,10 +149,10 @@ class Collector:
 
 @contextlib.contextmanager
 def make_collector(
-    env_id: str, seeds: Sequence[int], spec: EnvSpec
+    task: Task, seeds: Sequence[int], spec: EnvSpec
 ) -> Iterator[Collector]:
     """Environments for as long as the block lasts, one a seed."""
-    environments = [envs.make(env_id) for _ in seeds]
+    environments = [CheckedEnv(task) for _ in seeds]
     try:
         yield Collector(environments, seeds, spec)
     finally:

@@ -14,7 +14,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +22,16 @@ import numpy as np
 
 from gem_jax import acting, envs, errors
 from gem_jax.algorithm import Algorithm, Memory
+from gem_jax.data.task import Task
+from gem_jax.envs.checked import CheckedEnv
 from gem_jax.training import results
 from gem_jax.training.results import EvalResult as EvalResult
+from gem_jax.training.results import headline_of_rows as headline_of_rows
 from gem_jax.training.results import to_row as to_row
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 
-if TYPE_CHECKING:
-    import gymnasium
-
-MAX_ENVS = 128  # environments alive at a time
+MAX_ENVS = 128  # environments alive at a time; fewer where each holds much memory
+_SUCCESS = ("success", "is_success")  # names under which environments report it
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
 
 
@@ -40,25 +41,31 @@ class Cancelled(Exception):
 
 @contextlib.contextmanager
 def make_evaluator(
-    env_id: str, algorithm: Algorithm, *, num_threads: int | None = None
+    task: Task, algorithm: Algorithm, *, num_threads: int | None = None
 ) -> Iterator[Callable[..., list[EvalResult]]]:
     """Yields ``evaluate(params, key, variants, num_episodes, should_stop)``.
 
     It runs the same episodes, with the same random numbers, under each of the knobs in
     ``variants``, side by side, and returns an ``EvalResult`` for each. Variants may
     differ in traced numbers only. Environments and compiled programs are reused from
-    call to call.
+    call to call; the first environment is made at once.
 
     Args:
-      env_id: a gymnasium id.
+      task: says which environment, and what it must be like.
       algorithm: acts, with memory or without.
       num_threads: threads that step environments; all cores when ``None``. MuJoCo
         releases the interpreter while it steps.
+
+    Raises:
+      UserError: the task names no environment, it cannot be made, its spaces are not
+        the task's; and from ``evaluate``, it failed, or showed what is no number.
     """
     num_threads = num_threads or os.cpu_count() or 1
     pool = concurrent.futures.ThreadPoolExecutor(num_threads)
     step_slices = functools.partial(_map_slices, pool, num_threads)
-    environments: list[gymnasium.Env] = []
+    environments = [CheckedEnv(task)]
+    at_once = envs.most_alive(environments[0].name, MAX_ENVS)
+    at_rest = np.broadcast_to(algorithm.spec.action_box.center, task.action_size)
     decide = jax.jit(_decide_fn(algorithm), donate_argnames="memory")
     begin = jax.jit(_begin_fn(algorithm))
 
@@ -72,9 +79,9 @@ def make_evaluator(
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         total = len(variants) * num_episodes
-        while len(environments) < min(total, MAX_ENVS):
+        while len(environments) < min(total, at_once):
             _heed(should_stop)
-            environments.append(envs.make(env_id))
+            environments.append(CheckedEnv(task))
         start = time.perf_counter()
         reset_key, action_key = jax.random.split(key)
         reset_seed = int(jax.random.bits(reset_key, dtype=jnp.uint32))
@@ -94,15 +101,16 @@ def make_evaluator(
         waves = [
             _run_wave(
                 environments,
-                np.arange(first, min(first + MAX_ENVS, total), dtype=np.int32),
+                np.arange(first, min(first + at_once, total), dtype=np.int32),
                 num_episodes,
+                at_rest,
                 begin_wave,
                 decide_rows,
                 reset_seed,
                 step_slices,
                 should_stop,
             )
-            for first in range(0, total, MAX_ENVS)
+            for first in range(0, total, at_once)
         ]
         return results.summarize(waves, len(variants), time.perf_counter() - start)
 
@@ -180,9 +188,10 @@ class _Episodes(NamedTuple):
 
 
 def _run_wave(
-    environments: Sequence[gymnasium.Env],
+    environments: Sequence[CheckedEnv],
     numbers: np.ndarray,
     num_episodes: int,
+    at_rest: np.ndarray,
     begin: Callable[[np.ndarray], Memory],
     decide: Callable[..., Any],
     base_seed: int,
@@ -192,18 +201,18 @@ def _run_wave(
     """Runs one episode in each of the first ``len(numbers)`` environments.
 
     Episode ``numbers[row]`` is number ``numbers[row] % num_episodes`` of its variant.
+    The last action before an episode's first is ``at_rest``.
     """
     count = len(numbers)
-    first = []
-    for environment, number in zip(environments, numbers, strict=False):
+
+    def reset(row: int) -> np.ndarray:
         _heed(should_stop)
-        seed = _reset_seed(base_seed, int(number) % num_episodes)
-        first.append(environment.reset(seed=seed)[0])
-    shape = environments[0].action_space.shape
-    assert shape is not None
+        seed = _reset_seed(base_seed, int(numbers[row]) % num_episodes)
+        return environments[row].reset(seed=seed)[0]
+
     episodes = _Episodes(
-        np.stack(first).astype(np.float32),
-        np.zeros((count, *shape), np.float32),
+        np.stack(_each_row(map_slices, reset, count)).astype(np.float32),
+        np.tile(np.float32(at_rest), (count, 1)),
         np.zeros(count, np.float32),
     )
     memory = begin(numbers)
@@ -211,6 +220,7 @@ def _run_wave(
         np.zeros(count), np.zeros(count, int), np.zeros(count, bool), False, {}
     )
     alive = np.arange(count)
+    _require_numbers(environments, alive, episodes.observations, "an observation", 0)
     step = 0
     while alive.size:
         _heed(should_stop)
@@ -228,13 +238,16 @@ def _run_wave(
             sums = tally.audit_sums.setdefault(name, np.zeros(count))
             sums[alive] += np.asarray(values)[: alive.size]
         done = _step_all(environments, alive, actions, episodes, tally, map_slices)
-        alive = alive[~done]
         step += 1
+        _require_numbers(environments, alive, episodes.rewards, "a reward", step)
+        alive = alive[~done]
+        shown = episodes.observations
+        _require_numbers(environments, alive, shown, "an observation", step)
     return tally
 
 
 def _step_all(
-    environments: Sequence[gymnasium.Env],
+    environments: Sequence[CheckedEnv],
     alive: np.ndarray,
     actions: np.ndarray,
     episodes: _Episodes,
@@ -255,9 +268,10 @@ def _step_all(
             episodes.rewards[row] = reward
             tally.returns[row] += float(reward)
             tally.lengths[row] += 1
-            if "success" in info:
-                tally.reports_success = True
-                tally.successes[row] |= bool(info["success"])
+            for name in _SUCCESS:
+                if name in info:
+                    tally.reports_success = True
+                    tally.successes[row] |= bool(info[name])
             done[place] = terminated or truncated
 
     map_slices(step_slice, alive.size)
@@ -275,6 +289,21 @@ def _map_slices(
     list(pool.map(function, slices))
 
 
+def _each_row(
+    map_slices: Callable[[Callable[[np.ndarray], None], int], None],
+    function: Callable[[int], np.ndarray],
+    count: int,
+) -> list[np.ndarray]:
+    """What ``function`` returns of each row, on all threads."""
+    found: dict[int, np.ndarray] = {}
+
+    def one_slice(rows: np.ndarray) -> None:
+        found.update((row, function(row)) for row in rows.tolist())
+
+    map_slices(one_slice, count)
+    return [found[row] for row in range(count)]
+
+
 def _heed(should_stop: Callable[[], bool]) -> None:
     if should_stop():
         raise Cancelled
@@ -282,6 +311,23 @@ def _heed(should_stop: Callable[[], bool]) -> None:
 
 def _reset_seed(base_seed: int, episode: int) -> int:
     return int(np.random.SeedSequence((base_seed, episode)).generate_state(1)[0])
+
+
+def _require_numbers(
+    environments: Sequence[CheckedEnv],
+    rows: np.ndarray,
+    values: np.ndarray,
+    what: str,
+    step: int,
+) -> None:
+    """Refuses what no policy can answer, and no return can hold."""
+    good = np.isfinite(values[rows])
+    if not good.all():
+        row = rows[np.argwhere(~good)[0][0]]
+        raise errors.UserError(
+            f"environment {environments[row].name} gave {what} that is not finite in "
+            f"float32, after {step} steps; mend it"
+        )
 
 
 def _require_finite(actions: np.ndarray, step: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,13 @@ class EvalResult:
     successes: np.ndarray | None
     audit: Mapping[str, float]
     steps_per_second: float
+
+    def values(self, task: tasks.Task) -> np.ndarray:
+        """`[episodes]` what the task's score is the mean of: returns, or successes."""
+        if task.scored_by == "return":
+            return self.returns
+        assert self.successes is not None, f"{task.env_id} reports none"
+        return self.successes.astype(np.float64)
 
 
 @dataclasses.dataclass
@@ -74,6 +81,41 @@ def summarize(
     ]
 
 
+# Of what tells how good a policy is, the words and the format.
+_HEADLINES = {
+    "normalized_score": ("normalized score", ".1f"),
+    "return_mean": ("return", ".2f"),
+    "success_rate": ("success rate", ".2f"),
+}
+
+
+def headline(found: Mapping[str, Any], show: Callable[[Any, str], str]) -> str:
+    """The normalized score, or without one the return, and the success rate if any.
+
+    Args:
+      found: what was found by the fields' names; ``None`` where it was not measured.
+      show: a value and its format to text.
+    """
+    scored = found["normalized_score"] is not None
+    names = ["normalized_score"] if scored else ["return_mean", "success_rate"]
+    told = [name for name in names if found[name] is not None]
+    words = [(_HEADLINES[name], found[name]) for name in told]
+    return "; ".join(f"{word} {show(value, form)}" for (word, form), value in words)
+
+
+def headline_of_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The headline of an evaluation, the numbers of its seeds side by side."""
+
+    def of_seeds(name: str) -> list[float] | None:
+        values = [row[name] for row in rows]
+        return None if None in values else values
+
+    def show(values: list[float], form: str) -> str:
+        return ", ".join(f"{value:{form}}" for value in values)
+
+    return headline({name: of_seeds(name) for name in _HEADLINES}, show)
+
+
 def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
     """The content of one line of ``eval.jsonl``, but for step and seed.
 
@@ -84,7 +126,8 @@ def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
         "episodes": len(result.returns),
         "return_mean": float(np.mean(result.returns)),
         "return_std": float(np.std(result.returns)),
-        "normalized_score": task.normalized_score(float(np.mean(result.returns))),
+        # None where the task has no reference scores: the return is all there is.
+        "normalized_score": task.normalized_score(float(np.mean(result.values(task)))),
         "success_rate": None if successes is None else float(np.mean(successes)),
         "length_mean": float(np.mean(result.lengths)),
         **result.audit,

@@ -21,3 +21,12 @@ def d4rl_root(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathli
     root = tmp_path / "d4rl"
     monkeypatch.setenv("D4RL_DATASET_DIR", str(root))
     return root
+
+
+@pytest.fixture(autouse=True)
+def ogbench_root(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> pathlib.Path:
+    root = tmp_path / "ogbench"
+    monkeypatch.setenv("OGBENCH_DATASET_DIR", str(root))
+    return root

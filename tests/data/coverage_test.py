@@ -26,6 +26,7 @@ def _states(states):
 def test_effective_rank():
     x, y = np.meshgrid(np.arange(50.0), np.arange(50.0))
     square = np.stack([x.ravel(), y.ravel()], axis=1)
+    square *= [1.0, 100.0]  # units do not matter
     assert coverage.measure(_states(square))["rank"] == pytest.approx(2.0, abs=1e-6)
     # Three features that are one, scaled and shifted, and one that never changes.
     line = np.stack([x.ravel(), 3 * x.ravel(), 5 - x.ravel(), 0 * x.ravel()], axis=1)
@@ -39,6 +40,14 @@ def test_effective_rank():
     shares = np.array([0.8, 0.2])
     expected = np.exp(-np.sum(shares * np.log(shares)))
     assert coverage.measure(_states(pair))["rank"] == pytest.approx(expected, abs=0.01)
+
+
+def test_the_principal_plane_comes_in_order():
+    x, y = np.random.default_rng(0).normal(size=(2, 1000))
+    plane, shares = coverage.principal_plane(np.stack([x, y, -2 * x, 0 * x], axis=1))
+    assert plane.shape == (1000, 2) and len(shares) == 3
+    np.testing.assert_allclose(shares, [2 / 3, 1 / 3, 0], atol=0.03)
+    np.testing.assert_allclose(plane.var(axis=0), 3 * shares[:2], rtol=1e-6)
 
 
 def test_cells():

@@ -61,6 +61,13 @@ def test_layouts_whose_actions_are_normalized(tmp_path, name, horizon):
     )
 
 
+def test_a_termination_at_the_end_leaves_no_step_out():
+    ended, cut, _ = layout_files.recorded()
+    for episode, horizon in ((ended, 4), (cut, 6)):
+        told = description.of_episodes([episode], "a", "x", dropped=1)
+        assert told.horizon == horizon
+
+
 def test_a_component_that_never_changes_is_told():
     first, *_ = layout_files.recorded()
     actions = first.actions.copy()

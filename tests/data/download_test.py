@@ -11,7 +11,7 @@ import h5py
 import pytest
 
 from gem_jax import data, errors
-from gem_jax.data import download, tasks
+from gem_jax.data import download, publishers, tasks
 
 CONTENT = bytes(range(256)) * 4000  # a million bytes
 NAME = "hopper_medium-v2.hdf5"
@@ -44,7 +44,7 @@ def server(monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{running.server_port}/"
-        monkeypatch.setattr(download, "BASE_URL", url)
+        monkeypatch.setattr(publishers.D4RL, "url", url)
         monkeypatch.setenv("no_proxy", "*")
         yield handler
         running.shutdown()
@@ -156,17 +156,17 @@ def test_no_such_file_on_the_server(server, task, monkeypatch):
     monkeypatch.setattr(server, "do_GET", lambda self: self.send_error(404))
     with pytest.raises(errors.UserError, match="Not Found"):
         _fetch(task)
-    assert not download.failed_lately()  # it does answer
+    assert not download.failed_lately(task.original)  # it does answer
 
 
 def test_refused_connection_is_remembered(task, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
-    monkeypatch.setattr(download, "BASE_URL", url)
+    monkeypatch.setattr(publishers.D4RL, "url", url)
     with pytest.raises(errors.UserError, match="cannot reach"):
         _fetch(task)
-    assert download.failed_lately()
+    assert download.failed_lately(task.original)
 
 
 def test_silent_server_is_given_up(task, monkeypatch):
@@ -175,7 +175,7 @@ def test_silent_server_is_given_up(task, monkeypatch):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        monkeypatch.setattr(download, "BASE_URL", url)
+        monkeypatch.setattr(publishers.D4RL, "url", url)
         start = time.monotonic()
         with pytest.raises(errors.UserError, match="no answer"):
             _fetch(task)
@@ -185,4 +185,4 @@ def test_silent_server_is_given_up(task, monkeypatch):
 def test_a_home_in_the_folder_is_expanded(monkeypatch):
     monkeypatch.setenv("D4RL_DATASET_DIR", "~/files")
     monkeypatch.setenv("HOME", "/somewhere")
-    assert str(download.cache_folder()) == "/somewhere/files"
+    assert str(publishers.D4RL.cache_folder()) == "/somewhere/files"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gem_jax import errors
-from gem_jax.data import download
+from gem_jax.data import publishers
 
 MAZE = "maze2d-umaze-v1"
 
@@ -16,7 +16,7 @@ MAZE = "maze2d-umaze-v1"
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     """Port 9 of this machine refuses at once."""
-    monkeypatch.setattr(download, "BASE_URL", "http://127.0.0.1:9/")
+    monkeypatch.setattr(publishers.D4RL, "url", "http://127.0.0.1:9/")
 
 
 def test_file(tmp_path):

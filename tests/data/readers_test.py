@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import h5py
@@ -98,6 +99,14 @@ def test_a_leading_part_of_d4rls_rows_is_not_read_whole(tmp_path, monkeypatch):
     assert stops["/observations"] == stops["/rewards"] == 6
 
 
+@pytest.mark.parametrize("name", ["minari", "robomimic"])
+def test_episodes_beyond_the_leading_part_are_not_read(tmp_path, name):
+    path = _write(tmp_path, name)
+    assert [len(_read(path, limit=limit)) for limit in (1, 4, 5, 9, 10)] == [
+        *(1, 1, 2, 2, 3)
+    ]
+
+
 def test_memory_is_what_the_system_says(monkeypatch):
     assert 0 < memory.free_bytes() < 2**50
 
@@ -114,8 +123,11 @@ def test_d4rls_horizon_cuts_an_archive_too(tmp_path):
     np.savez(tmp_path / "a.npz", terminals=np.zeros(310), **arrays)
     found = _read(tmp_path / "a.npz")
     assert [len(e) for e in found] == [MAZE.horizon - 1, 9]
-    part = _read(tmp_path / "a.npz", limit=302)
-    assert [len(e) for e in part][0] == 299 and sum(map(len, part)) >= 302
+    short = dataclasses.replace(MAZE, horizon=5)
+    for limit in (1, 4, 5, 40, 200):  # each five rows are four transitions
+        part = _read(tmp_path / "a.npz", short, limit)
+        assert [len(e) for e in part][:-1] == [4] * (len(part) - 1)
+        assert limit <= sum(map(len, part)) <= limit + 4
 
 
 def test_rows_hand_computed():

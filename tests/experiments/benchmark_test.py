@@ -7,7 +7,7 @@ import d4rl_files
 import numpy as np
 import pytest
 
-from experiments.benchmark import tables
+from experiments.benchmark import five_tasks, tables
 
 
 def summary(env, method, scores):
@@ -59,6 +59,22 @@ def test_departures_by_hand():
         ["iql", "polyak", "0.01", "0.005", "hopper-medium-v2"],
     ]
     assert tables.format_departures({}, ["bc"]).endswith("None.")
+
+
+def test_five_tasks_by_hand():
+    name = "cube-single-play-v0"
+    five = [f"cube-single-play-singletask-task{i}-v0" for i in (1, 2, 3, 4, 5)]
+    others = ["navigation-v0", five[3]]
+    assert five_tasks.expand([name, *others]) == [*five, "navigation-v0"]
+    scores = dict(zip(five, ([0, 20], [10, 30], [20, 40], [30, 50], [40, 60])))
+    summaries = {(x, "bc"): summary(x, "bc", values) for x, values in scores.items()}
+    summaries |= {(five[0], "iql"): summary(five[0], "iql", [90.0, 90.0])}
+    found = five_tasks.format_table(summaries, [*five, "navigation-v0"], ["bc", "iql"])
+    (_, _, line) = found.splitlines()
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[0] == name and cells[2] == "-"  # means of 20 and 40
+    assert cells[1].startswith("30.0 ± 14.1")
+    assert five_tasks.format_table(summaries, five[1:], ["bc"]) == ""
 
 
 def test_a_grid_is_trained_once(run, tmp_path):

@@ -15,6 +15,7 @@ def environment(tmp_path_factory):
     return os.environ | {
         "MINARI_DATASETS_PATH": str(cache),
         "D4RL_DATASET_DIR": str(cache / "d4rl"),
+        "OGBENCH_DATASET_DIR": str(cache / "ogbench"),
         "JAX_PLATFORMS": "cpu",
         "http_proxy": "http://127.0.0.1:9",  # nobody listens there
         "no_proxy": "",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from expected_paper import MILLION
+from expected_tasks import TASKS
 
 HOPPER_MEDIUM = ("hopper-medium-v2", "hopper-medium-replay-v2")
 
 _IQL_FAMILY = {
     "antmaze": dict(expectile=0.9, beta=10.0),
     "navigation": dict(expectile=0.9, discount=0.999),
+    "ogbench": dict(expectile=0.9, beta=10.0),
     "hopper-medium-expert-v2": dict(expectile=0.5, beta=6.0),
     **dict.fromkeys(HOPPER_MEDIUM, dict(polyak=0.001)),
 }
@@ -75,6 +77,9 @@ _REBRAC = {
         actor_learning_rate=3e-4,
         critic_learning_rate=3e-4,
         discount=0.999,
+    ),
+    "ogbench": dict(
+        batch_size=256, actor_learning_rate=3e-4, critic_learning_rate=3e-4
     ),
     "halfcheetah-random-v2": _rebrac(0.001, 0.1),
     "halfcheetah-medium-v2": _rebrac(0.001, 0.01),
@@ -145,6 +150,14 @@ def _each(robot, **settings):
     return {f"{robot}-{name}-v2": dict(settings) for name in names}
 
 
+def _fql_alpha(alpha, *worlds):
+    return {
+        name: dict(alpha=alpha)
+        for name in TASKS
+        if name.split("-singletask")[0].rpartition("-")[0] in worlds
+    }
+
+
 WHERE = {
     "cql": {
         "antmaze": dict(
@@ -170,6 +183,7 @@ WHERE = {
         "hopper-medium-v2": dict(num_critics=500),
         "antmaze": dict(num_critics=25),
         "maze2d": dict(num_critics=25),
+        "ogbench": dict(num_critics=25),
         "navigation": dict(num_critics=25) | NAVIGATION,
     },
     "edac": {
@@ -182,6 +196,7 @@ WHERE = {
     "awac": {
         "antmaze": dict(temperature=0.1),
         "maze2d": dict(temperature=0.1),
+        "ogbench": dict(temperature=0.1),
         "navigation": dict(temperature=0.1, hidden_sizes=(64, 64, 64), discount=0.999),
     },
     "rebrac": _REBRAC,
@@ -189,10 +204,12 @@ WHERE = {
     "lom": _LOM,
     "idql": {
         "antmaze": dict(expectile=0.9),
+        "ogbench": dict(expectile=0.9),
         "navigation": dict(hidden_sizes=(64, 64, 64), expectile=0.9, discount=0.999),
     },
     "ifql": {
         "antmaze": dict(expectile=0.9),
+        "ogbench": dict(expectile=0.9),
         "navigation": dict(hidden_sizes=(64, 64, 64), expectile=0.9, discount=0.999),
         "hopper-medium-expert-v2": dict(expectile=0.5),
     },
@@ -213,6 +230,9 @@ WHERE = {
         "navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999),
         "antmaze-large-play-v2": dict(alpha=3.0),
         "antmaze-large-diverse-v2": dict(alpha=3.0),
+        "ogbench": dict(num_steps=MILLION),
+        **_fql_alpha(300.0, "cube-single", "cube-double", "scene"),
+        **_fql_alpha(1000.0, "puzzle-3x3", "puzzle-4x4"),
     },
     "diffusion_ql": {
         "navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999),

@@ -15,7 +15,9 @@ from expected_paper import PAPER
 from expected_tasks import TASKS
 
 # What differs from ``paper`` besides, under the presets of fewer updates.
-_STEPS = dict(locomotion=100_000, maze2d=40_000, antmaze=60_000, navigation=40_000)
+_STEPS = dict(
+    locomotion=100_000, maze2d=40_000, antmaze=60_000, navigation=40_000, ogbench=60_000
+)
 _CRITICS = dict(num_critics=2, critic_layer_norm=True)
 _GEM_LAPTOP = dict(behavior_steps=30_000, behavior_batch_size=256, num_candidates=64)
 _GEM_SMOKE = dict(behavior_steps=300, behavior_batch_size=256, num_candidates=16)
@@ -124,7 +126,11 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return expected
     expected |= {"num_steps": _STEPS[suite] if preset == "laptop" else 600}
     expected |= FEWER[algo, preset]
-    if algo == "cql" and suite in ("locomotion", "navigation"):  # no gap is kept
+    if algo == "cql" and suite in (
+        "locomotion",
+        "navigation",
+        "ogbench",
+    ):  # no gap is kept
         expected |= {"num_actions": 4}
     if algo == "ssar":
         expected |= {"n_period": expected["num_steps"] // 20}

@@ -10,14 +10,17 @@ CADENCE = {
     ("paper", "antmaze"): (5_000, 100_000, 100, 100, 50_000),
     ("paper", "maze2d"): (5_000, 100_000, 100, 100, 50_000),
     ("paper", "navigation"): (5_000, 100_000, 10, 10, 50_000),
+    ("paper", "ogbench"): (5_000, 100_000, 50, 50, 50_000),
     ("laptop", "locomotion"): (1_000, 34_000, 10, 10, 10_000),
     ("laptop", "antmaze"): (1_000, 20_000, 20, 100, 10_000),
     ("laptop", "maze2d"): (1_000, 14_000, 20, 100, 10_000),
     ("laptop", "navigation"): (1_000, 14_000, 10, 10, 10_000),
+    ("laptop", "ogbench"): (1_000, 20_000, 20, 50, 10_000),
     ("smoke", "locomotion"): (200, 200, 2, 4, 200),
     ("smoke", "antmaze"): (200, 200, 2, 4, 200),
     ("smoke", "maze2d"): (200, 200, 2, 4, 200),
     ("smoke", "navigation"): (200, 200, 2, 4, 200),
+    ("smoke", "ogbench"): (200, 200, 2, 4, 200),
 }
 NUM_TRANSITIONS = {"paper": None, "laptop": None, "smoke": 20_000}
 
@@ -71,3 +74,23 @@ TASKS = {
         *(1000, -1000.0, -299.0),
     ),
 }
+
+# OGBench's worlds: O, A, horizon, the task of a name without a number, and their sets.
+_WORLDS = {
+    "cube-single": (28, 5, 200, 2, "play", "noisy"),
+    "cube-double": (37, 5, 500, 2, "play", "noisy"),
+    "scene": (40, 5, 750, 2, "play", "noisy"),
+    "puzzle-3x3": (55, 5, 500, 4, "play", "noisy"),
+    "puzzle-4x4": (83, 5, 500, 4, "play", "noisy"),
+    "pointmaze-medium": (2, 2, 1000, 1, "navigate", "stitch"),
+    "pointmaze-large": (2, 2, 1000, 1, "navigate", "stitch"),
+}
+for _world, (_o, _a, _horizon, _default, *_sets) in _WORLDS.items():
+    for _set in _sets:
+        for _number in ("", 1, 2, 3, 4, 5):
+            _env = f"gem_jax/OGBench-{_world}-task{_number or _default}-v0"
+            _suffix = f"-task{_number}" if _number else ""
+            TASKS[f"{_world}-{_set}-singletask{_suffix}-v0"] = (
+                *("ogbench", "identity", MILLION, _env, _o, _a),
+                *(_horizon, 0.0, 1.0),
+            )

@@ -41,11 +41,12 @@ before = state()
 import gem_jax
 policy = gem_jax.load(sys.argv[1])
 require_same("load")
+from gem_jax.data import tasks
 from gem_jax.training import checkpoint, evaluation
 with checkpoint.open_store(sys.argv[2], {}) as store:
     checkpoint.save(store, 1, {"x": jax.numpy.ones(3)})
 require_same("save")
-with evaluation.make_evaluator("gem_jax/Maze2D-umaze-v0", policy.algorithm) as play:
+with evaluation.make_evaluator(tasks.get("maze2d-umaze-v1"), policy.algorithm) as play:
     play(policy.params, evaluation.seed_key(0), [policy.knobs], 1)
 require_same("an evaluation")
 absl.logging.info("the host speaks")

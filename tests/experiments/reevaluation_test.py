@@ -13,6 +13,7 @@ from experiments.lib import intervals, reevaluation
 from experiments.sweep import figures as sweep_figures
 from experiments.sweep import report as sweep_report
 from gem_jax import errors, inference
+from gem_jax.data import tasks
 from gem_jax.training import rundir
 
 
@@ -206,7 +207,9 @@ def _result(setting, returns, **cells):
     base = {"env": "maze2d-umaze-v1", "algo": "gem", "source": "local"}
     rows = [base | {"returns": " ".join(map(str, seed)), **cells} for seed in returns]
     names = [name for name in cells if name != "normalized_score"]
-    return sweep_report.Result(setting, rows, [inference.Knobs(**setting)], names)
+    return sweep_report.Result(
+        setting, rows, [inference.Knobs(**setting)], names, tasks.get(base["env"])
+    )
 
 
 def test_figures_take_the_settings_whose_knobs_are_the_runs_own(tmp_path):

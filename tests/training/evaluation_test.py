@@ -1,6 +1,5 @@
 """The evaluator: whole episodes, one result for one key, whatever the batching."""
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +28,7 @@ def noisy_act(params, key, observation, t, knobs):
 
 def play(num_episodes, *, key=0, num_threads=None):
     with evaluation.make_evaluator(
-        TASK.env_id, fakes.acts_by(noisy_act, SPEC), num_threads=num_threads
+        TASK, fakes.acts_by(noisy_act, SPEC), num_threads=num_threads
     ) as evaluate:
         arguments = params(jnp.array([0.3, 0.0])), jax.random.key(key)
         return evaluate(*arguments, [()], num_episodes)[0]
@@ -58,9 +57,7 @@ def test_variants_play_the_same_episodes_side_by_side_as_alone():
         return ActOutput(output.action.at[0].add(knobs["drift"]), output.audit)
 
     variants = [{"drift": drift} for drift in (0.0, 0.5, 0.0)]
-    with evaluation.make_evaluator(
-        TASK.env_id, fakes.acts_by(drifting, SPEC)
-    ) as evaluate:
+    with evaluation.make_evaluator(TASK, fakes.acts_by(drifting, SPEC)) as evaluate:
         arguments = params(jnp.zeros(2)), jax.random.key(0)
         # More rows than environments, so that waves cut variants apart.
         first, second, third = evaluate(*arguments, variants, 50)
@@ -75,7 +72,7 @@ def test_variants_play_the_same_episodes_side_by_side_as_alone():
 def test_memory_is_that_of_the_episode_whatever_the_batching(num_episodes):
     """More episodes than environments, so that a later wave begins anew."""
     algorithm = fakes.remembers(SPEC)
-    with evaluation.make_evaluator(TASK.env_id, algorithm) as evaluate:
+    with evaluation.make_evaluator(TASK, algorithm) as evaluate:
         arguments = params(jnp.array([0.3, -0.2])), jax.random.key(0), [()]
         [result] = evaluate(*arguments, num_episodes)
         [fewer] = evaluate(*arguments, 2)
@@ -110,8 +107,6 @@ def test_finished_episodes_leave_the_batch():
     class Short:
         """A gymnasium-like environment whose episodes last as long as its seed says."""
 
-        action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,))
-
         def reset(self, seed):
             self.left = self.length = seed % 7 + 1
             return np.zeros(2, np.float32), {}
@@ -129,6 +124,7 @@ def test_finished_episodes_leave_the_batch():
             environments,
             np.arange(50),
             50,
+            np.zeros(2),
             lambda numbers: (),
             lambda numbers, **inputs: (ActOutput(np.zeros((len(numbers), 2)), {}), ()),
             3,
@@ -141,9 +137,7 @@ def test_finished_episodes_leave_the_batch():
 
 
 def test_stopping_and_bad_input():
-    with evaluation.make_evaluator(
-        TASK.env_id, fakes.acts_by(noisy_act, SPEC)
-    ) as evaluate:
+    with evaluation.make_evaluator(TASK, fakes.acts_by(noisy_act, SPEC)) as evaluate:
         arguments = (params(jnp.zeros(2)), jax.random.key(0), [()])
         with pytest.raises(evaluation.Cancelled):
             evaluate(*arguments, 2, lambda: True)

@@ -213,11 +213,13 @@ def _pieces(
 ) -> list[tuple[str, int, np.random.SeedSequence]]:
     """Part, size and seed of every shard.
 
-    A recipe may compose a set of `parts`; the seeds of a part come from its name.
+    A recipe may compose a set of `parts`; the seeds of a part come from its name. One
+    whose steps are slow may have smaller shards, `MIN_SHARD`.
     """
+    least = getattr(_module(task.recipe), "MIN_SHARD", _MIN_SHARD)
     pieces = []
     for part, size in _parts(task, num_transitions):
-        num_shards = max(1, min(_MAX_SHARDS, size // _MIN_SHARD))
+        num_shards = max(1, min(_MAX_SHARDS, size // least))
         cuts = np.arange(num_shards) * size // num_shards
         cuts = cuts // _SHARD_UNIT * _SHARD_UNIT
         sizes = np.diff(cuts, append=size).tolist()

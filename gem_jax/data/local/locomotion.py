@@ -156,7 +156,9 @@ def generate_shard(
 
 def make_env(robot: str) -> Any:
     """The robot's bare environment, in D4RL's physics, without a time limit."""
-    return envs.make(tasks.get(f"{robot}-medium-v2").env_id).unwrapped
+    env_id = tasks.get(f"{robot}-medium-v2").env_id
+    assert env_id is not None
+    return envs.make(env_id).unwrapped
 
 
 def run_episode(

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gem_jax.data import episodes, files, minari, tasks
+from gem_jax.data import episodes, files, minari, publishers, tasks
 
 _BLOCK_SIZE = 1 << 24  # bytes by which the file in memory grows
 _MINARI_VERSION = "0.5.0"  # of the format, not of what is installed
@@ -92,9 +92,10 @@ def write_metadata(
 def _describe(task: tasks.Task) -> str:
     if task.original is None:
         return f"{task.name}, made on this machine by the recipe of its paper."
+    title = publishers.PUBLISHERS[task.original.publisher].title
     return (
-        f"{task.name}, made on this machine by D4RL's recipe. This is not D4RL's own "
-        "data."
+        f"{task.name}, made on this machine by {title}'s recipe. This is not {title}'s "
+        "own data."
     )
 
 

@@ -1,0 +1,1 @@
+"""Scores and speed beside another library, trained on the same data."""

@@ -1,0 +1,163 @@
+"""Reads OGBench's files, and gives trajectories the rewards of one task.
+
+A trajectory of T transitions has T + 1 rows, the last of which is a state alone. A
+reward, and whether the task ended, belong to the state that an action leaves, not to
+the one that it leads to, as in OGBench's environments of single tasks since 1.2.0. No
+trajectory stops where a task is solved.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from gem_jax import envs, errors
+from gem_jax.data import episodes, files, minari, tasks
+from gem_jax.data.ogbench import rows
+from gem_jax.envs import ogbench
+
+SUITE = rows.SUITE
+_ARRAYS = ("observations", "actions", "terminals")
+_STATES = ("qpos", "button_states")  # what tells whether a task is solved
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+
+
+def as_recorded(task: tasks.Task) -> tasks.Task:
+    """The task as the name of its data, which all tasks of a world share.
+
+    Tasks of other suites have data of their own.
+    """
+    if task.suite != SUITE:
+        return task
+    return dataclasses.replace(task, name=rows.dataset(task))
+
+
+def read(
+    path: pathlib.Path,
+    task: tasks.Task,
+    log: Callable[[str], None] = print,
+    limit: int | None = None,
+) -> tuple[list[episodes.Episode], str]:
+    """Reads one of OGBench's ``.npz`` files.
+
+    Args:
+      path: the file.
+      task: whose rewards the trajectories get.
+      log: unused, as the limit; as for other readers.
+      limit: of the transitions.
+
+    Returns:
+      The trajectories in order, and the SHA-256 of the file.
+
+    Raises:
+      UserError: absent, damaged or in another layout; OGBench not installed.
+    """
+    del log, limit
+    if not path.is_file():
+        raise errors.UserError(f"{path}: no such file")
+    what = f"{path} ({path.stat().st_size:,} bytes) is no whole .npz file"
+    with files.refusing_damage(what):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except _DAMAGE as error:
+            raise ValueError(error) from None
+        sha256 = files.file_sha256(path)
+    _check(arrays, path)
+    recorded = _cut(arrays)
+    return _label(recorded, task), sha256
+
+
+def with_rewards(
+    recorded: Sequence[episodes.Episode], dataset_id: str, task: tasks.Task
+) -> list[episodes.Episode]:
+    """The episodes of a Minari dataset with the rewards of ``task``.
+
+    Raises:
+      UserError: the dataset does not hold what tells whether a task is solved.
+    """
+    path = minari.data_folder(dataset_id) / minari.DATA_FILE
+    labeled = []
+    with files.open_hdf5(path) as file:
+        for index, episode in enumerate(recorded):
+            infos = file.get(f"episode_{index}/infos", {})
+            if "qpos" not in infos:
+                raise errors.UserError(
+                    f"{dataset_id} has no infos/qpos, which the rewards of {task.name} "
+                    "are made from; use --source=local"
+                )
+            states = {name: infos[name][()] for name in _STATES if name in infos}
+            labeled.append(
+                dataclasses.replace(episode, infos={**episode.infos, **states})
+            )
+    return _label(labeled, task)
+
+
+def _check(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+    missing = [name for name in (*_ARRAYS, "qpos") if name not in arrays]
+    if missing:
+        raise errors.UserError(
+            f"{path} has no array {missing[0]!r} but {', '.join(sorted(arrays))}; it "
+            "is not in OGBench's layout"
+        )
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise errors.UserError(f"{path}: arrays differ in length: {lengths}")
+
+
+def _cut(arrays: Mapping[str, np.ndarray]) -> list[episodes.Episode]:
+    """Episodes without rewards; a last row without its mark ends one too."""
+    stops = np.flatnonzero(arrays["terminals"][:-1]) + 1
+    pieces = {
+        name: np.split(arrays[name], stops)
+        for name in (*_ARRAYS[:2], *_STATES)
+        if name in arrays
+    }
+    return [
+        episodes.Episode(
+            observations=observations.astype(np.float32, copy=False),
+            actions=pieces["actions"][i][:-1].astype(np.float32, copy=False),
+            rewards=np.zeros(len(observations) - 1, np.float32),
+            terminations=np.zeros(len(observations) - 1, bool),
+            truncations=np.arange(len(observations) - 1) == len(observations) - 2,
+            infos={name: pieces[name][i] for name in _STATES if name in pieces},
+        )
+        for i, observations in enumerate(pieces["observations"])
+    ]
+
+
+def _label(
+    recorded: Sequence[episodes.Episode], task: tasks.Task
+) -> list[episodes.Episode]:
+    """OGBench's own rule for rewards, on the states that actions leave."""
+    names = list(recorded[0].infos)
+    dataset = {
+        name: np.concatenate([e.infos[name][: len(e)] for e in recorded])
+        for name in names
+        if name in _STATES
+    }
+    assert task.env_id is not None  # of OGBench's tasks none is without
+    env = envs.make(task.env_id)
+    with ogbench.global_draws(0):  # the rule resets, to have the goal
+        ogbench.component("relabel_utils", "relabel_dataset")(task.world, env, dataset)
+    env.close()
+    stops = np.cumsum([len(e) for e in recorded])[:-1]
+    return [
+        dataclasses.replace(
+            episode,
+            rewards=rewards,
+            terminations=masks == 0.0,
+            infos={k: v for k, v in episode.infos.items() if k not in _STATES},
+        )
+        for episode, rewards, masks in zip(
+            recorded,
+            np.split(dataset["rewards"], stops),
+            np.split(dataset["masks"], stops),
+            strict=True,
+        )
+    ]
