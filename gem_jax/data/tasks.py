@@ -22,9 +22,14 @@ from gem_jax.data import task_file
 from gem_jax.data.ogbench import rows as ogbench
 from gem_jax.data.task import OWN, Motion, OriginalFile, Task
 
+_MINARI = "minari:"
+
 
 def get(task: str | os.PathLike[str] | Task) -> Task:
     """Returns the row of a name, or the task of a file; a task stays as it is.
+
+    The task of ``minari:ID`` is told from that dataset, as ``experiments.dataset
+    describe`` tells it.
 
     Raises:
       UserError: the name is not in the table; the message lists the nearest names. Or
@@ -37,11 +42,20 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     name = os.fspath(task)
     if task_file.is_path(name):
         return _with_own_name(task_file.read_task(name))
+    if name.startswith(_MINARI) and name != _MINARI:
+        return _told(name)
     near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
     raise errors.UserError(
         f"unknown --env={name!r}; did you mean one of {', '.join(near)}? A task of "
         "your own is a file, --env=FILE.toml"
     )
+
+
+@functools.cache  # since all of the dataset is read
+def _told(source: str) -> Task:
+    from gem_jax.data import description  # which reads data, and so knows this table
+
+    return description.to_task(description.of_source(source)[0])
 
 
 def of_run(record: Mapping[str, Any]) -> Task:

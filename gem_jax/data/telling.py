@@ -63,8 +63,9 @@ def environment(
         return name, f"the data name it{said}"
     raise errors.UserError(
         f"{where} names the environment {name!r} (entry point "
-        f"{spec.get('entry_point')!r}), which is not known and not run; give "
-        "--env_id=ID of one that you have registered, or --env_id=none to train only"
+        f"{spec.get('entry_point')!r}), which is not known and not run; write a "
+        "task file by `experiments.dataset describe` with --env_id=ID of one that you "
+        "have registered, or with --env_id=none to train only"
     )
 
 

@@ -12,7 +12,7 @@ import layout_files
 import numpy as np
 import pytest
 
-from gem_jax import errors
+from gem_jax import data, errors
 from gem_jax.data import description, minari, task_text, tasks, telling
 
 
@@ -130,6 +130,19 @@ def test_a_minari_dataset(tmp_path):
     assert (provenance.num_transitions, provenance.env) == (3, "my-robot-v0")
 
 
+def test_a_minari_id_names_its_own_task():
+    """By the same id in ``--env``: told from the data, which are then its source."""
+    _dataset(action_space=_box([-2.0, -3.0], [2.0, 3.0]))
+    task = tasks.get(f"minari:{ID}")
+    assert (task.name, task.source) == ("my-robot-v0", f"minari:{ID}")
+    assert task.action_high == (2.0, 3.0) and task.env_id is None
+    dataset = data.load(f"minari:{ID}", log=lambda line: None)
+    raw = np.concatenate([e.actions for e in layout_files.recorded()])
+    np.testing.assert_allclose(
+        dataset.transitions.action, raw / np.float32([2.0, 3.0]), rtol=1e-6
+    )
+
+
 EVIL = {"id": "Evil-v0", "entry_point": "evil_module:run"}
 
 
@@ -230,6 +243,6 @@ def test_a_task_that_is_told_has_no_scores():
     told = description.of_episodes(layout_files.recorded(), "a", "x", dropped=0)
     task = description.to_task(told)
     assert (task.observation_size, task.action_size, task.horizon) == (4, 2, 5)
-    assert np.isnan(task.normalized_score(3.0)) and task.name not in tasks.table()
+    assert task.normalized_score(3.0) is None and task.name not in tasks.table()
     known = dataclasses.replace(told, min_score=1.0, max_score=3.0)
     assert description.to_task(known).normalized_score(2.0) == 50.0
