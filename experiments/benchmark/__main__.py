@@ -8,7 +8,8 @@ for its five tasks; the mean over these is printed too.
 
 Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues what was
 interrupted and skips what is complete. A pair that cannot be trained is named at the
-end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed.
+end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed, and
+``OUTPUT/table.md`` the tables, with the settings that differ from the papers'.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
 from gem_jax.data import tasks
-from gem_jax.runs import presets, resolve, run_record, runner
+from gem_jax.runs import departures, presets, resolve, run_record, runner
+from gem_jax.training import rundir
 
 _METHODS = flags.DEFINE_list("methods", None, "Algorithms, and 10%bc.")
 _ENVS = flags.DEFINE_list("envs", None, "Tasks.")
@@ -44,7 +46,7 @@ _STEPS = flags.DEFINE_integer(
 _SOURCE = flags.DEFINE_string("source", "auto", "Of the data, as for training.")
 _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and scores.")
 
-SCORES = "scores.csv"
+SCORES, TABLE = "scores.csv", "table.md"
 _FORMER_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
 _COLUMNS = (*_FORMER_COLUMNS, "return_mean")
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
@@ -87,9 +89,16 @@ def main(argv: list[str]) -> None:
         # Not before there is something to show: scipy takes a second.
         from experiments.benchmark import tables
 
-        print(tables.format_tables(summaries, names, methods))
-        if by_set := five_tasks.format_table(summaries, names, methods):
-            print(f"\n{by_set}")
+        parts = [
+            tables.format_tables(summaries, names, methods),
+            five_tasks.format_table(summaries, names, methods),
+            tables.format_departures(
+                {pair: _departures(pair[1], runs[pair]) for pair in summaries}, methods
+            ),
+        ]
+        text = "\n\n".join(part for part in parts if part)
+        rundir.write_text(output / TABLE, f"{text}\n")
+        print(text)
     if failures:
         listed = "; ".join(failures).replace("--workdir", "--output")
         raise errors.UserError(f"not trained: {listed}")
@@ -124,6 +133,13 @@ def _resolved(
         data=dict(data),
         command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
     )
+
+
+def _departures(method: str, run: run_record.Run) -> dict[str, tuple[str, str]]:
+    """The run's settings that are not ``paper``'s, but for what the method is."""
+    meant = _algorithm(method)[1]
+    found = departures.of(run).items()
+    return {setting: values for setting, values in found if setting not in meant}
 
 
 def _rows(method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,15 @@ from experiments.table import scores as score_table
 from gem_jax.data import tasks
 
 Summaries = Mapping[tuple[str, str], Mapping[str, Any]]  # by task and method
+# By task and method: by setting, the value and the paper's.
+Departures = Mapping[tuple[str, str], Mapping[str, tuple[str, str]]]
 
 _NOTHING: Mapping[str, Any] = {"normalized_score": None}
 _EXPLANATION = (
     "Mean ± standard deviation (ddof = 1) over seeds, in parentheses their number; "
     "published scores are of other data and other numbers of steps."
 )
+_TITLE = "## Settings that differ from `paper`"
 
 
 def format_tables(
@@ -45,3 +49,20 @@ def format_tables(
         lines.append(line)
     header = ["method", *(f"{suite}, IQM [95 %]" for suite in suites)]
     return f"{by_task}\n\n{_EXPLANATION}\n\n{markdown.table(header, lines)}"
+
+
+def format_departures(departures: Departures, methods: Sequence[str]) -> str:
+    """The settings of each method that are not the papers', and on which tasks."""
+    where: dict[tuple[str, ...], list[str]] = {}
+    for (name, method), settings in departures.items():
+        for setting, values in settings.items():
+            where.setdefault((method, setting, *values), []).append(name)
+    count = collections.Counter(method for _, method in departures)
+    lines = [
+        [*row, "all" if len(names) == count[row[0]] else ", ".join(names)]
+        for row, names in sorted(
+            where.items(), key=lambda item: methods.index(item[0][0])
+        )
+    ]
+    header = ["method", "setting", "here", "paper", "tasks"]
+    return f"{_TITLE}\n\n{markdown.table(header, lines) if lines else 'None.'}"

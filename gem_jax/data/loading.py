@@ -129,9 +129,7 @@ def prepare(
         names = ", ".join(options.repair)
         log(f"repair {names}: {after:,} of {before:,} transitions kept")
     recorded = validate.check(recorded, task, provenance.id, log)
-    if options.best_share < 1.0:
-        count, recorded = len(recorded), filters.best(recorded, options.best_share)
-        log(f"the best {len(recorded):,} of {count:,} episodes kept, by return")
+    recorded = filters.best(recorded, options.best_share, log)
     offsets = transitions.offsets(recorded)
     flat = transitions.flatten(recorded)
     raw = np.asarray(flat.reward)

@@ -17,6 +17,7 @@ from gem_jax.algorithm import Algorithm
 from gem_jax.runs import (
     candidate_memory,
     candidate_time,
+    departures,
     fitting,
     going_online,
     run_record,
@@ -81,6 +82,7 @@ def _train(
     run: run_record.Run, log: Callable[[str], None], show_progress: bool
 ) -> None:
     began = time.perf_counter()
+    departures.announce(run, log)
     loaded = _load(run, log, show_progress)
     keys = loop.seed_keys(run.seeds)
     algorithm, transitions = loaded.algorithm, loaded.transitions

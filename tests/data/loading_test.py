@@ -49,6 +49,13 @@ def test_file(tmp_path):
     assert (provenance["source"], provenance["num_transitions"]) == ("file", 8)
 
 
+def test_rewards_that_are_nan_are_refused_before_the_best_are_chosen(tmp_path):
+    rewards = np.where(np.arange(10) == 7, np.nan, 1.0)
+    d4rl_files.write(tmp_path / "a.hdf5", MAZE, rewards=rewards)
+    with pytest.raises(errors.UserError, match=r"rewards\[2\] is NaN or infinite"):
+        d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}", best_share=0.1)
+
+
 def test_leading_transitions(tmp_path):
     d4rl_files.write(tmp_path / "a.hdf5", MAZE)
     dataset, _ = d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}", num_transitions=6)

@@ -61,9 +61,52 @@ def episode(*rewards):
     ("share", "kept"), [(1.0, [0, 1, 2, 3]), (0.5, [1, 3]), (0.3, [1, 3]), (0.2, [1])]
 )
 def test_the_best_episodes_stay_in_their_order(share, kept):
-    found = [episode(1.0), episode(2.0, 2.0), episode(0.0), episode(4.0)]
+    found = [episode(1.0), episode(2.0, 2.0), episode(0.0, 0.0), episode(4.0)]
     assert all(a is found[i] for a, i in zip(filters.best(found, share), kept))
     assert len(filters.best(found, share)) == len(kept)
+
+
+@pytest.mark.parametrize(
+    ("found", "share", "lines"),
+    [
+        (
+            [episode(1.0, 0.0), episode(0.0, 2.0), episode(3.0)],
+            1e-300,
+            ["the best 1 of 3 episodes kept, by return"],
+        ),
+        (
+            [episode(1.0, 0.0), episode(0.0, 2.0)],
+            0.6,
+            [
+                "the best 2 of 2 episodes kept, by return",
+                "warning: best_share=0.6 of so few episodes is all of them",
+            ],
+        ),
+        (
+            [episode(1.0, 1.0), episode(2.0), episode(0.0, 2.0)],
+            0.3,
+            [
+                "the best 1 of 3 episodes kept, by return",
+                "warning: all episodes have the return 2, so that the first recorded "
+                "are kept",
+            ],
+        ),
+        (
+            [episode(1.0), episode(2.0), episode(0.0, 3.0)],
+            0.3,
+            [
+                "the best 1 of 3 episodes kept, by return",
+                "warning: most episodes are single steps, as in shuffled data, so that "
+                "single rewards decide which are kept",
+            ],
+        ),
+        ([episode(1.0), episode(2.0)], 1.0, []),
+    ],
+)
+def test_a_share_keeps_an_episode_and_says_what_it_is_worth(found, share, lines):
+    said = []
+    assert filters.best(found, share, said.append)
+    assert said == lines
 
 
 def steps():

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import d4rl_files
 import numpy as np
 import pytest
 
@@ -43,6 +44,23 @@ def test_tables_by_hand():
     assert "50.0" in found and "[50.0" not in found
 
 
+def test_departures_by_hand():
+    changed = {
+        ("hopper-medium-v2", "iql"): {"polyak": ("0.01", "0.005")},
+        ("hopper-medium-v2", "bc"): {"num_steps": ("3", "1,000,000")},
+        ("walker2d-medium-v2", "bc"): {"num_steps": ("3", "1,000,000")},
+        ("walker2d-medium-v2", "iql"): {},
+    }
+    title, table = tables.format_departures(changed, ["bc", "iql"]).split("\n\n")
+    assert title == "## Settings that differ from `paper`"
+    rows = [[c.strip() for c in row.split("|")[1:-1]] for row in table.splitlines()]
+    assert rows[2:] == [
+        ["bc", "num_steps", "3", "1,000,000", "all"],
+        ["iql", "polyak", "0.01", "0.005", "hopper-medium-v2"],
+    ]
+    assert tables.format_departures({}, ["bc"]).endswith("None.")
+
+
 def test_five_tasks_by_hand():
     name = "cube-single-play-v0"
     five = [f"cube-single-play-singletask-task{i}-v0" for i in (1, 2, 3, 4, 5)]
@@ -67,6 +85,12 @@ def test_a_grid_is_trained_once(run, tmp_path):
     )
     first = run("benchmark", *flags)
     assert first.returncode == 0, first.stderr
+    line = "num_steps: 3 (paper: 1,000,000); num_transitions: 20,000 (paper: default)"
+    assert f"differs from paper: {line}\n" in first.stdout
+    text = (output / "table.md").read_text()
+    assert text in first.stdout and "IQM" in text
+    assert "| bc       | num_steps       | 3      | 1,000,000 | all     |" in text
+    assert "best_share" not in text  # what 10%bc is, is no departure
     rows = list(csv.DictReader((output / "scores.csv").open()))
     assert [row["method"] for row in rows] == ["10%bc"] * 2 + ["bc"] * 2
     assert np.isfinite([float(row["normalized_score"]) for row in rows]).all()
@@ -90,6 +114,19 @@ def test_a_grid_is_trained_once(run, tmp_path):
 def test_what_is_refused(run, flags, named):
     result = run("benchmark", *flags)
     assert result.returncode == 2 and named in result.stderr
+
+
+def test_the_best_tenth_of_rewards_that_are_nan_is_one_line(run, tmp_path):
+    rewards = np.where(np.arange(10) == 7, np.nan, 1.0)
+    d4rl_files.write(tmp_path / "a.hdf5", "maze2d-umaze-v1", rewards=rewards)
+    result = run(
+        "benchmark",
+        *("--methods=10%bc", "--envs=maze2d-umaze-v1", "--num_seeds=1"),
+        *(f"--source=file:{tmp_path / 'a.hdf5'}", f"--output={tmp_path}"),
+    )
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2 and "10%bc:" in line
+    assert "rewards[2] is NaN or infinite" in line
 
 
 def test_what_cannot_be_trained_is_named_and_the_others_go_on(run, tmp_path):

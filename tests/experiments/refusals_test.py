@@ -42,6 +42,8 @@ from gem_jax.training import rundir
         (["--env=maze2d-umaze-v1", "--steps=0"], "--steps=0: 0 is not a positive"),
         (["--env=maze2d-umaze-v1", "--seed=-1"], "--seed=-1"),
         (["--env=maze2d-umaze-v1", "seed=3"], "unexpected argument"),
+        (["--env=maze2d-umaze-v1", "--best_share=0"], "best_share=0.0 must be above 0"),
+        (["--env=maze2d-umaze-v1", "--best_share=nan"], "best_share=nan must be above"),
         (["--env=maze2d-umaze-v1", "--repair=until_terminal:x"], "number of steps"),
         (["--env=maze2d-umaze-v1", "--reward_transform=log"], "identity|minus_one"),
         (["--env=maze2d-umaze-v1", "--reward_scale=0"], "reward scale 0 must be"),
