@@ -70,11 +70,10 @@ _LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 def data_options(config: Config, task: Any) -> Mapping[str, Any]:
-    """D4RL's rewards as recorded, AntMaze's times 100, as in the reference."""
+    """Rewards as recorded, AntMaze's times 100, as in the reference."""
     del config
-    if task.suite == "antmaze":
-        return {"reward_transform": (100.0, 0.0)}
-    return {"reward_transform": "identity"} if task.suite == "locomotion" else {}
+    antmaze = task.suite == "antmaze"
+    return {"reward_transform": (100.0, 0.0) if antmaze else "identity"}
 
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
