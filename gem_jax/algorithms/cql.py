@@ -94,8 +94,6 @@ def data_options(config: Config, task: Any) -> Mapping[str, Any]:
     del config
     if task.suite == "antmaze":
         return {"reward_transform": (10.0, -5.0)}
-    if task.suite != "locomotion":
-        return {}
     ranged = task.name == "hopper-medium-v2"
     return {"reward_transform": "return_range" if ranged else "identity"}
 

@@ -10,6 +10,7 @@ import jax
 from gem_jax import algorithms, errors
 from gem_jax.data import transforms
 from gem_jax.data.options import DataOptions
+from gem_jax.data.task import OWN
 from gem_jax.data.tasks import Task
 
 
@@ -86,10 +87,13 @@ def schedule(preset: str, task: Task, num_steps: int) -> Schedule:
 def data_options(preset: str, algo: str, config: Any, task: Task) -> DataOptions:
     """The data of a preset: whole and as recorded, but for the size of ``smoke``.
 
-    An algorithm's module may choose others, by ``data_options(config, task)``.
+    An algorithm's module may choose others, by ``data_options(config, task)``; but what
+    becomes of the rewards of a task of one's own is for that to say.
     """
     own = getattr(algorithms.lookup(algo), "data_options", None)
     chosen = dict(own(config, task)) if own else {}
+    if task.suite == OWN:
+        chosen.pop("reward_transform", None)
     rewards = chosen.get("reward_transform")
     if isinstance(rewards, tuple):  # scale and shift
         chosen["reward_transform"] = transforms.given(*rewards)

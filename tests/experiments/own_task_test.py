@@ -1,6 +1,7 @@
 """A task of one's own from file to table: runs, evaluations, refusals."""
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from experiments.lib import csv_rows, reevaluation
 from experiments.study import report as study_report
 from experiments.sweep import report as sweep_report
 from experiments.table import scores as score_table
-from gem_jax import data, errors
-from gem_jax.runs import resolve, runner
+from gem_jax import algorithms, data, errors
+from gem_jax.runs import presets, resolve, runner
 from gem_jax.testing import fakes
 from gem_jax.training import evaluation, rundir
 from gem_jax.types import ActOutput, EnvSpec
@@ -145,6 +146,29 @@ def test_an_environment_that_fails_is_named(key, fault, named):
         with pytest.raises(errors.UserError) as raised:
             evaluate(params, key, [()], 3)
     assert named in str(raised.value) and "strange_envs:Point-v0" in str(raised.value)
+
+
+# Settings
+
+
+@pytest.mark.parametrize("algo", algorithms.names())
+def test_every_method_has_its_defaults_and_the_tasks_rewards(algo):
+    task = data.Task(
+        name="my-arm",
+        observation_size=3,
+        action_size=2,
+        horizon=5,
+        reward_transform="minus_one",
+    )
+    defaults = algorithms.config_class(algo)()
+    config = resolve.default_config(task, algo, "paper")
+    if algo == "sac_n":  # whose number of critics the reference tunes for each robot
+        config = dataclasses.replace(config, num_critics=defaults.num_critics)
+    assert config == defaults
+    for preset in presets.PRESETS:
+        run = resolve.resolve(task, algo, preset)
+        assert run.data.reward_transform is None  # the task's
+        assert run.task is task and run.workdir.parts[-3:-1] == ("my-arm", algo)
 
 
 # Runs
