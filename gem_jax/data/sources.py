@@ -77,7 +77,7 @@ def read(source: str, request: Request) -> Read:
     """Reads a source, unchecked; the provenance's counts are left to the caller.
 
     Raises:
-      UserError: unknown source; data absent or damaged.
+      UserError: unknown source; data absent or damaged; an extra is not installed.
     """
     kind, _, detail = source.partition(":")
     if kind not in _READERS or (detail and kind not in ("minari", "file")):
@@ -85,6 +85,8 @@ def read(source: str, request: Request) -> Read:
             f"unknown --source={source!r}; choose auto, d4rl, ogbench, minari, "
             "minari:ID, local or file:PATH"
         )
+    if request.task.suite == ogbench.SUITE:
+        ogbench.require()  # before anything is fetched
     return _READERS[kind](dataclasses.replace(request, detail=detail))
 
 
