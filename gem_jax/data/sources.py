@@ -78,7 +78,7 @@ def read(source: str, request: Request) -> Read:
     """Reads a source, unchecked; the provenance's counts are left to the caller.
 
     Raises:
-      UserError: unknown source; data absent or damaged.
+      UserError: unknown source; data absent or damaged; an extra is not installed.
     """
     if source == "auto" and request.task.source != "auto":
         source = request.task.source
@@ -89,6 +89,8 @@ def read(source: str, request: Request) -> Read:
             f"unknown --source={source!r}; choose auto, d4rl, ogbench, minari, "
             "minari:ID, local or file:PATH"
         )
+    if request.task.suite == ogbench.SUITE:
+        ogbench.require()  # before anything is fetched
     return _READERS[kind](dataclasses.replace(request, detail=detail))
 
 

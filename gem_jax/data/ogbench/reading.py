@@ -27,6 +27,15 @@ _STATES = ("qpos", "button_states")  # what tells whether a task is solved
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
+def require() -> None:
+    """Sees to it that OGBench is there.
+
+    Raises:
+      UserError: it is not.
+    """
+    ogbench.version()
+
+
 def as_recorded(task: tasks.Task) -> tasks.Task:
     """The task as the name of its data, which all tasks of a world share.
 
