@@ -38,7 +38,7 @@ class Peer:
 
 _ALWAYS = "initial weights: d3rlpy has torch's uniform ones and biases, ours LeCun's"
 _LOG_STD = "log-std of the policy: a sigmoid between the bounds in d3rlpy, a clip here"
-_ORDER = "the policy's step sees the critics after their step in d3rlpy, before it here"
+_ORDER = "the policy's step sees values after their step in d3rlpy, before it here"
 _ACTOR_CRITIC = {
     "actor_encoder_factory": "hidden_sizes",
     "critic_encoder_factory": "hidden_sizes",
@@ -105,7 +105,6 @@ PEERS: Mapping[str, Peer] = {
         normed=("critic_encoder_factory",),
         unequal=(
             _LOG_STD,
-            _ORDER,
             "weights: a softmax over the batch in d3rlpy, exp(A / lambda) up to a cap "
             "here",
             "targets: in d3rlpy as SAC's, of the policy squashed by a tanh and less "
