@@ -73,10 +73,7 @@ class Config:
             )
         checks.positive(self, "value_temperature")
         checks.fraction(self, "discount", "expectile", "polyak", "averaging_rate")
-        if not 0 <= self.behavior_dropout < 1:
-            raise ValueError(
-                f"behavior_dropout must be in [0, 1), got {self.behavior_dropout!r}"
-            )
+        checks.share(self, "behavior_dropout")
         if self.objective not in OBJECTIVES:
             raise ValueError(
                 f"objective must be one of {', '.join(OBJECTIVES)}, got "
