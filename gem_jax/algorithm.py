@@ -86,12 +86,25 @@ class ActFn(Protocol):
     """Chooses an action for one state.
 
     ``observation`` is `[O]`, ``t`` the step inside the episode, ``knobs`` a pytree of
-    the algorithm's own kind. An algorithm with memory takes a last argument, ``memory``
-    as ``observe`` has just returned it.
+    the algorithm's own kind.
     """
 
     def __call__(
         self, params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> ActOutput: ...
+
+
+class ActByMemoryFn(Protocol):
+    """The same by ``memory``, as ``observe`` has just returned it."""
+
+    def __call__(
+        self,
+        params: Params,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: Any,
+        memory: Memory,
     ) -> ActOutput: ...
 
 
@@ -244,6 +257,8 @@ class Algorithm(NamedTuple):
       normalize_observations: by the dataset's mean and standard deviation.
       n_step_discount: gamma, if targets weigh what follows a transition by the extra
         ``types.DISCOUNT`` where there is one, and so may span several steps.
+      recorded_rewards: it compares the rewards that acting brings with the data's, so
+        training must see these as recorded.
       init_memory: with ``observe``, for a policy that acts by what came before in the
         episode; ``None`` for most.
       observe: see ``init_memory``.
@@ -256,11 +271,12 @@ class Algorithm(NamedTuple):
     init: InitFn
     phases: tuple[Phase, ...]
     actor_params: Callable[[State], Params]
-    act: ActFn
+    act: ActFn | ActByMemoryFn
     knobs: Any = ()
     check: Callable[[Transition, Callable[[str], None]], None] = accept
     normalize_observations: bool = True
     n_step_discount: float | None = None
+    recorded_rewards: bool = False
     init_memory: InitMemoryFn | None = None
     observe: ObserveFn | None = None
     propose: ProposeFn | None = None

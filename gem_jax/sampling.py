@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -23,6 +25,41 @@ def uniform(
     size = dataset.action.shape[0]
     index = jax.random.randint(key, (batch_size,), 0, size, jnp.int32)
     return jax.tree.map(lambda leaf: leaf[index], dataset)
+
+
+AFTER = "after"  # the extra that says how many steps follow in the same trajectory
+VALID = "valid"  # the extra of a window's steps, 0 for those beyond its trajectory
+
+
+def windows(length: int) -> Callable[..., Transition]:
+    """A ``sample`` of `B` stretches of trajectories; leaves get axes `[B, length]`.
+
+    Each begins at a step drawn with replacement from the whole dataset, so a trajectory
+    is taken in proportion to its length. Where it ends early all leaves are 0 from
+    there on, and so is ``extras["valid"]``, which is 1 before. The dataset has
+    ``extras["after"]``, int32: how many steps follow each in its trajectory.
+    """
+
+    def sample(
+        key: PRNGKey, dataset: Transition, batch_size: int, step: Array | int
+    ) -> Transition:
+        del step
+        size = dataset.action.shape[0]
+        first = jax.random.randint(key, (batch_size, 1), 0, size, jnp.int32)
+        ahead = jnp.arange(length, dtype=jnp.int32)[None]
+        row = jnp.minimum(first + ahead, size - 1)
+        valid = ahead <= dataset.extras[AFTER][first]
+
+        def gather(leaf: Array) -> Array:
+            taken = leaf[row]
+            kept = valid.reshape(*valid.shape, *[1] * (taken.ndim - 2))
+            return jnp.where(kept, taken, jnp.zeros((), leaf.dtype))
+
+        batch = jax.tree.map(gather, dataset)
+        extras = {**batch.extras, VALID: valid.astype(jnp.float32)}
+        return batch._replace(extras=extras)
+
+    return sample
 
 
 def in_order(

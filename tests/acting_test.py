@@ -52,10 +52,14 @@ def test_algorithms_without_candidates_are_batched_too(key, name):
     params = jax.eval_shape(
         lambda k: fakes.policy_params(algorithm.actor_params(algorithm.init(k))), key
     )
-    seen = acting.Seen(jnp.zeros((300, 3)), jnp.zeros(300))
-    batched = policy.bind(algorithm, params).batched
-    output, memory = jax.eval_shape(batched, params, key, (), seen, algorithm.knobs)
-    assert output.action.shape == (300, 2) and memory == ()
+    last = jnp.zeros((300, 2)), jnp.zeros(300)
+    seen = acting.Seen(jnp.zeros((300, 3)), jnp.zeros(300), *last)
+    acts = policy.bind(algorithm, params)
+    before = jax.eval_shape(lambda: acts.init_memory(300))
+    inputs = params, key, before, seen, algorithm.knobs
+    output, memory = jax.eval_shape(acts.batched, *inputs)
+    assert output.action.shape == (300, 2) and memory == before
+    assert algorithm.observe or memory == ()
 
 
 def test_rows_on_an_accelerator_share_its_chunk(key, monkeypatch):

@@ -16,8 +16,8 @@ def test_public_names():
         *("lambda_schedule", "map_chunks", "propose", "refine", "score", "select"),
     ]
     assert algorithms.names() == [
-        *("awac", "bc", "cql", "diffusion_ql", "edac", "empo", "fql", "gem", "idql"),
-        *("ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "ssar", "td3_bc"),
+        *("awac", "bc", "cql", "diffusion_ql", "dt", "edac", "empo", "fql", "gem"),
+        *("idql", "ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "ssar", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "Task", "from_arrays"),

@@ -36,8 +36,7 @@ def leaves_in_64(tree):
 
 @pytest.mark.parametrize("name", algorithms.names())
 def test_states_and_metrics_stay_in_32_bits(name):
-    config = algorithms.config_class(name)(hidden_sizes=(4,))
-    algorithm = algorithms.make(name, config, fakes.SPEC)
+    algorithm = algorithms.make(name, algorithms.tiny_config(name), fakes.SPEC)
     data = jax.tree.map(np.asarray, fakes.random_transitions(jax.random.key(0)))
     with jax.enable_x64(True):
         key = jax.random.key(0)

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.throughput import peers as throughput_peers
-from gem_jax import algorithms, configs, sampling
+from gem_jax import algorithms, configs
 from gem_jax.algorithm import Algorithm
 from gem_jax.data import tasks
 from gem_jax.runs import metric_lines
@@ -118,7 +118,7 @@ def bare_scan(algorithm: Algorithm, steps_per_dispatch: int) -> Any:
             sample_key, update_key = jax.random.split(
                 jax.random.fold_in(key, state.step)
             )
-            batch = sampling.uniform(sample_key, dataset, phase.batch_size, state.step)
+            batch = phase.sample(sample_key, dataset, phase.batch_size, state.step)
             new, _ = phase.update(state.algorithm, update_key, batch, state.step)
             return state._replace(step=state.step + 1, algorithm=new), None
 
@@ -139,7 +139,10 @@ def update_flops(algorithm: Algorithm, data: Transition) -> float:
     """Operations of one update of one seed, by the compiler's count."""
     phase = algorithm.phases[-1]
     state = jax.eval_shape(algorithm.init, jax.random.key(0))
-    batch = jax.tree.map(lambda leaf: leaf[: phase.batch_size], data)
+    batch = jax.eval_shape(
+        lambda key, data: phase.sample(key, data, phase.batch_size, 0),
+        *(jax.random.key(0), data),
+    )
     update = jax.jit(phase.update)
     step = jnp.int32(0)
     return harness.flops(update.lower(state, jax.random.key(0), batch, step).compile())

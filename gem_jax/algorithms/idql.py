@@ -73,10 +73,7 @@ class Config:
             )
         checks.positive(self, "value_temperature")
         checks.fraction(self, "discount", "expectile", "polyak", "averaging_rate")
-        if not 0 <= self.behavior_dropout < 1:
-            raise ValueError(
-                f"behavior_dropout must be in [0, 1), got {self.behavior_dropout!r}"
-            )
+        checks.share(self, "behavior_dropout")
         checks.one_of(self, "objective", OBJECTIVES)
         Knobs(self.num_candidates, self.sampling_steps).validate()
 

@@ -59,3 +59,10 @@ def fraction(config: Any, *names: str) -> None:
     for name in names:
         if not 0 < getattr(config, name) < 1:
             raise ValueError(f"{name} must be in (0, 1), got {getattr(config, name)!r}")
+
+
+def share(config: Any, *names: str) -> None:
+    """Raises ``ValueError`` unless each named field is at least 0 and below 1."""
+    for name in names:
+        if not 0 <= getattr(config, name) < 1:
+            raise ValueError(f"{name} must be in [0, 1), got {getattr(config, name)!r}")

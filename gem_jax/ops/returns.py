@@ -20,6 +20,24 @@ def last_steps(episode: Array) -> Array:
     return jnp.concatenate([episode[1:] != episode[:-1], last])
 
 
+def places(stop: Array) -> tuple[Array, Array]:
+    """Where each step stands between two stops.
+
+    Args:
+      stop: `[D]` bool, the last step of each stretch; the last row is one.
+
+    Returns:
+      Steps since its stretch began, and steps until it ends, the first row and the last
+      having 0; each `[D]` int32.
+    """
+    _shapes.axes("stop", stop, "[D]")
+    row = jnp.arange(stop.shape[0], dtype=jnp.int32)
+    begins = jnp.concatenate([jnp.ones((1,), bool), stop[:-1]])
+    begin = jax.lax.cummax(jnp.where(begins, row, 0))
+    end = jax.lax.cummin(jnp.where(stop, row, stop.shape[0] - 1), reverse=True)
+    return row - begin, end - row
+
+
 def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
     """R_i = sum over t of discount^t r_{i+t} up to the next ``stop``, all `[D]`."""
     _check(reward, stop, discount)

@@ -140,6 +140,7 @@ def _load(
     )
     algorithm = algorithms.make(run.algo, run.config, spec)
     going_online.require(run, algorithm)
+    _require_recorded(run, algorithm, dataset.provenance)
     episode: Any = dataset.episode_id.astype(np.int32)
     transitions = dataset.transitions._replace(extras={"episode": episode})
     transitions = _spanned(run, algorithm, transitions)
@@ -212,6 +213,20 @@ def _spanned(
             "single transitions; leave it at 1"
         )
     return n_step.span(transitions, run.data.n_step, discount)
+
+
+def _require_recorded(
+    run: run_record.Run, algorithm: Algorithm, provenance: data.Provenance
+) -> None:
+    """Refuses changed rewards where acting would compare them with unchanged ones."""
+    rewards = provenance.rewards
+    assert rewards is not None  # loaded
+    if algorithm.recorded_rewards and (rewards.scale, rewards.shift) != (1.0, 0.0):
+        raise errors.UserError(
+            f"{run.algo} acts by the environment's rewards and trains on them as "
+            f"recorded, not on {rewards.scale:g} * reward + {rewards.shift:g}; leave "
+            "out --reward_transform, --reward_scale and --reward_shift"
+        )
 
 
 def _require_candidates(

@@ -27,16 +27,22 @@ def require(like: Any, config: Any, num_seeds: int, free: int) -> None:
     """
     needed = estimate(like, config, num_seeds)
     if needed > free:
-        members = getattr(config, "num_critics", 1)
+        members = getattr(config, "num_critics", 0)
+        critics = f" with {members} critic(s)" if members else ""
+        fewer = "--config.num_critics, " if members else ""
         raise errors.UserError(
-            f"training {num_seeds} seed(s) with {members} critic(s) takes about "
-            f"{needed / 1e9:.1f} GB and {free / 1e9:.1f} are free; lower "
-            "--config.num_critics, --config.batch_size or --num_seeds"
+            f"training {num_seeds} seed(s){critics} takes about {needed / 1e9:.1f} GB "
+            f"and {free / 1e9:.1f} are free; lower {fewer}--config.batch_size or "
+            "--num_seeds"
         )
 
 
 def estimate(like: Any, config: Any, num_seeds: int) -> int:
-    """Bytes: copies of the state, and what a batch leaves in the critics' layers."""
+    """Bytes: copies of the state, and what a batch leaves in the critics' layers.
+
+    A configuration may say itself, by ``floats_per_row``, what a row of a batch leaves
+    in networks of another kind.
+    """
     state = sum(
         math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(like)
     )
@@ -44,4 +50,5 @@ def estimate(like: Any, config: Any, num_seeds: int) -> int:
     # Before and after each nonlinearity; what has no such fields is known by its state.
     layers = 2 * sum(getattr(config, "hidden_sizes", ()))
     rows = num_seeds * getattr(config, "batch_size", 0)
-    return _COPIES * state + _BYTES * rows * members * layers
+    other = getattr(config, "floats_per_row", 0)
+    return _COPIES * state + _BYTES * rows * (members * layers + other)

@@ -114,8 +114,8 @@ def arguments_are_named_as_in_the_protocol(case: Case, folder: pathlib.Path) -> 
         pairs.append((algorithm.propose, protocol.ProposeFn))
     for function, kind in pairs:
         assert _names(function) == _names(kind.__call__)[1:]
-    memory = ["memory"] if algorithm.observe else []
-    assert _names(algorithm.act) == _names(protocol.ActFn.__call__)[1:] + memory
+    acts: Any = protocol.ActByMemoryFn if algorithm.observe else protocol.ActFn
+    assert _names(algorithm.act) == _names(acts.__call__)[1:]
 
 
 def acting_is_bounded_repeatable_and_blind_to_neighbours(

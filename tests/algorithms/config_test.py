@@ -23,6 +23,7 @@ def refuses(check, value):
     [
         (checks.positive, [TINY, 1, 1e12], [0, -TINY, math.inf, math.nan]),
         (checks.not_negative, [0, TINY, 1e12], [-TINY, -1, math.inf, math.nan]),
+        (checks.share, [0, TINY, 1 - TINY], [1, -TINY, math.inf, math.nan]),
         (checks.fraction, [TINY, 0.5, 1 - TINY], [0.0, 1.0, -0.5, 2.0, math.nan]),
     ],
 )
@@ -34,7 +35,8 @@ def test_numbers(check, good, bad):
 
 def test_every_named_field_is_looked_at():
     pair = types.SimpleNamespace(one=0.5, other=-1.0)
-    for check in (checks.positive, checks.not_negative, checks.fraction):
+    every = (checks.positive, checks.not_negative, checks.share, checks.fraction)
+    for check in every:
         with pytest.raises(ValueError, match="other"):
             check(pair, "one", "other")
 
@@ -106,6 +108,20 @@ OUTSIDE = dict(
     n_step=0,
     choice_target_period=0,
     support_ratio=1 - TINY,
+    behavior_dropout=1.0,
+    context=0,
+    num_times=0,
+    width=0,
+    num_layers=0,
+    num_heads=0,
+    attention_dropout=1.0,
+    residual_dropout=1.0,
+    embedding_dropout=-TINY,
+    warmup_steps=0,
+    weight_decay=-TINY,
+    max_grad_norm=0.0,
+    reward_scale=0.0,
+    target_return=-math.inf,
 )
 
 

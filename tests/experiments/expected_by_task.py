@@ -253,6 +253,15 @@ WHERE = {
         "antmaze-large-play-v2": dict(eta=4.5, max_grad_norm=10.0),
         "antmaze-large-diverse-v2": dict(eta=3.5, max_grad_norm=7.0),
     },
+    "dt": {
+        **_each("halfcheetah", target_return=12_000.0),
+        **_each("hopper", target_return=3_600.0),
+        **_each("walker2d", target_return=5_000.0),
+        "antmaze": dict(
+            batch_size=64, learning_rate=1e-4, reward_scale=1.0, target_return=1.0
+        ),
+        "maze2d": dict(reward_scale=1.0, target_return=280.0),
+    },
     "bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
     "td3_bc": {"navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999)},
     "gem": _IQL_FAMILY,

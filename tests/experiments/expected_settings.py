@@ -4,7 +4,7 @@ IQL, TD3+BC, AWAC, ReBRAC and BC: the public configurations behind the published
 (for IQL hopper-medium and -medium-replay have a deterministic actor, normalized
 returns and a slow target).
 EMPO: Table 4 of its paper. LOM, SfBC, FQL, SSAR and Diffusion-QL: their authors'
-implementations. CQL, SAC-N and EDAC: the library behind the published tables. GEM:
+implementations. CQL, SAC-N, EDAC and DT: the library behind the published tables. GEM:
 IQL's where its paper says none, and README's choices.
 """
 
@@ -68,6 +68,7 @@ _SFBC_SMALLER = dict(
     planning_samples=4,
     sampling_steps=10,
 )
+_DT_SMALLER = dict(batch_size=64, context=10, width=64, learning_rate=8e-4)
 _SAC_N_SMALLER = dict(num_critics=10, hidden_sizes=(256, 256), critic_layer_norm=True)
 _CQL_SMALLER = dict(
     critic_layer_norm=True,
@@ -84,6 +85,8 @@ FEWER = {
     ("ssar", "smoke"): _SSAR_SMALLER | dict(value_steps=300, trust="value"),
     ("cql", "laptop"): _CQL_SMALLER,
     ("cql", "smoke"): _CQL_SMALLER,
+    ("dt", "laptop"): _DT_SMALLER | dict(num_steps=20_000, warmup_steps=2_000),
+    ("dt", "smoke"): _DT_SMALLER | dict(warmup_steps=60),
     ("lom", "laptop"): _LOM_SMALLER | dict(behavior_steps=30_000),
     ("idql", "laptop"): dict(batch_size=256, critic_layer_norm=True),
     ("idql", "smoke"): dict(batch_size=256, critic_layer_norm=True),
@@ -151,7 +154,7 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
     return expected
 
 
-_RECORDED = ("sfbc", "sac_n", "edac")
+_RECORDED = ("sfbc", "sac_n", "edac", "dt")
 _RECORDED_LOCOMOTION = ("td3_bc", "awac", "rebrac", "cql", "ssar")
 
 

@@ -36,6 +36,14 @@ from gem_jax.training import rundir
             "support_ratio must be at least 1",
         ),
         (
+            ["--env=maze2d-umaze-v1", "--algo=dt", "--config.target_return=nan"],
+            "target_return must be between -1e+09 and 1e+09, got nan",
+        ),
+        (
+            ["--env=maze2d-umaze-v1", "--algo=dt", "--config.num_heads=3"],
+            "width=64 must be a multiple of num_heads=3",
+        ),
+        (
             ["--env=maze2d-umaze-v1", "--num_seeds=0"],
             "--num_seeds=0: 0 is not a positive",
         ),
@@ -65,6 +73,24 @@ def test_bad_flags_are_one_line_and_exit_2(run, tmp_path, flags, named):
     assert named in line
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--env=navigation-v0"], "dt has no target return for this task; give"),
+        (["--config.target_return=280000"], "is more than 100 times any return"),
+        (["--config.context=301"], "context=301 is more than the longest trajectory"),
+        (["--reward_shift=-1"], "trains on them as recorded, not on 1 * reward + -1"),
+    ],
+)
+def test_what_dt_does_not_take_is_one_line_and_exit_2(run, tmp_path, flags, named):
+    task = ["--env=maze2d-umaze-v1", "--source=local", "--algo=dt", "--preset=smoke"]
+    result = run("train", *task, f"--workdir={tmp_path / 'run'}", *flags)
+    assert result.returncode == 2, result.stderr
+    (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
+    assert named in line
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from gem_jax import algorithms, errors
-from gem_jax.algorithms import sac_n
+from gem_jax.algorithms import bc, dt, sac_n
 from gem_jax.runs import training_memory
 from gem_jax.testing import fakes
 from gem_jax.training import loop
@@ -16,6 +16,17 @@ def test_estimate_by_hand():
     like = {"a": jnp.zeros((2, 3), jnp.float32), "b": jnp.zeros((), jnp.int32)}
     state, activations = 4 * 7, 4 * 2 * 5 * 3 * 60
     assert training_memory.estimate(like, config, 2) == 3 * state + activations
+
+
+def test_what_a_transformer_keeps_counts_too():
+    """And the line names nothing that there is not."""
+    config = dt.Config(batch_size=5, context=2, width=8, num_layers=3, num_heads=2)
+    tokens, like = 6, {"a": jnp.zeros(7, jnp.float32)}
+    kept = 3 * tokens * (36 * 8 + 4 * 2 * tokens)
+    assert training_memory.estimate(like, config, 2) == 3 * 28 + 4 * 2 * 5 * kept
+    for other in (config, bc.Config()):
+        with pytest.raises(errors.UserError, match=r"2 seed\(s\) takes about"):
+            training_memory.require(like, other, 2, 0)
 
 
 def test_five_hundred_critics():

@@ -64,6 +64,11 @@ TESTS = {
         "tests/algorithms/td3_bc_oracle_test.py",
         "tests/algorithms/td3_bc_test.py",
     ],
+    "gem_jax/algorithms/dt/*": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/dt_test.py",
+        "tests/algorithms/dt_oracle_test.py",
+    ],
     "gem_jax/algorithms/lom.py": [
         "tests/experiments/configs_test.py",
         "tests/algorithms/lom_oracle_test.py",

@@ -42,7 +42,7 @@ def gradient(loss, params):
 
 
 class Adam:
-    """Kingma and Ba (2015), algorithm 1.
+    """Kingma and Ba (2015), algorithm 1; with decay as Loshchilov and Hutter (2019).
 
     Attributes:
       params: moved in place.
@@ -57,7 +57,7 @@ class Adam:
         self.second = mapped(np.zeros_like, self.params)
         self.count = 0
 
-    def descend(self, loss, rate, max_norm=np.inf):
+    def descend(self, loss, rate, max_norm=np.inf, decay=0.0):
         grads = gradient(loss, self.params)
         norm = np.sqrt(sum((leaf**2).sum() for _, leaf in leaves(grads)))
         self.shrunk = norm > max_norm
@@ -70,7 +70,7 @@ class Adam:
             v[...] = 0.999 * v + 0.001 * g**2
             mean = m / (1 - 0.9**self.count)
             square = v / (1 - 0.999**self.count)
-            p -= rate * mean / (np.sqrt(square) + 1e-8)
+            p -= rate * (mean / (np.sqrt(square) + 1e-8) + decay * p)
 
 
 def cosine_decay(rate, step, steps, floor):
