@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 from gem_jax import envs, errors
 
+_SUCCESS = ("success", "is_success")  # names under which environments report it
 # Bounds that agree but for a rounding to float32.
 _AGREE = 1e-5, 1e-7  # relative, absolute
 
@@ -75,8 +76,8 @@ class CheckedEnv:
             raise
         self._shape = (task.observation_size,)
 
-    def reset(self, seed: int) -> tuple[np.ndarray, Mapping[str, Any]]:
-        """The first observation `[O]`, and the environment's info.
+    def reset(self, seed: int) -> tuple[np.ndarray, Mapping[str, bool]]:
+        """The first observation `[O]`, and what ``step`` returns last.
 
         Raises:
           UserError: the environment raised, or returned something else.
@@ -86,12 +87,12 @@ class CheckedEnv:
 
     def step(
         self, action: np.ndarray
-    ) -> tuple[np.ndarray, float, bool, bool, Mapping[str, Any]]:
+    ) -> tuple[np.ndarray, float, bool, bool, Mapping[str, bool]]:
         """One step with a raw action `[A]`.
 
         Returns:
           The observation `[O]`, the reward, whether the task ended, whether time did,
-          and the environment's info.
+          and ``success`` if the environment reports it, by whatever name.
 
         Raises:
           UserError: the environment raised, or returned something else.
@@ -99,7 +100,7 @@ class CheckedEnv:
         try:
             observation, reward, ended, cut, info = self._env.step(self._act(action))
             vector = self._vector(observation)
-            return vector, float(reward), bool(ended), bool(cut), info
+            return vector, float(reward), bool(ended), bool(cut), _success(info)
         except Exception as error:
             raise self._blamed("step", error) from error
 
@@ -110,9 +111,9 @@ class CheckedEnv:
         except Exception:  # its results are in
             pass
 
-    def _reset(self, seed: int) -> tuple[np.ndarray, Mapping[str, Any]]:
+    def _reset(self, seed: int) -> tuple[np.ndarray, Mapping[str, bool]]:
         observation, info = self._env.reset(seed=seed)
-        return self._vector(observation), info
+        return self._vector(observation), _success(info)
 
     def _vector(self, observation: Any) -> np.ndarray:
         vector = self._flatten(observation).astype(np.float32, copy=False)
@@ -141,6 +142,11 @@ class CheckedEnv:
             f"environment {self.name}: {what} failed: {type(error).__name__}: {said}"
             f"{place}; mend it, or env_id and env_kwargs of {self._task}"
         )
+
+
+def _success(info: Mapping[str, Any]) -> Mapping[str, bool]:
+    found = [bool(info[name]) for name in _SUCCESS if name in info]
+    return {"success": any(found)} if found else {}
 
 
 def _flattener(space: spaces.Space, task: Described) -> Callable[[Any], np.ndarray]:

@@ -31,7 +31,6 @@ from gem_jax.training.results import to_row as to_row
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 
 MAX_ENVS = 128  # environments alive at a time; fewer where each holds much memory
-_SUCCESS = ("success", "is_success")  # names under which environments report it
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
 
 
@@ -60,10 +59,10 @@ def make_evaluator(
       UserError: the task names no environment, it cannot be made, its spaces are not
         the task's; and from ``evaluate``, it failed, or showed what is no number.
     """
+    environments = [CheckedEnv(task)]
     num_threads = num_threads or os.cpu_count() or 1
     pool = concurrent.futures.ThreadPoolExecutor(num_threads)
     step_slices = functools.partial(_map_slices, pool, num_threads)
-    environments = [CheckedEnv(task)]
     at_once = envs.most_alive(environments[0].name, MAX_ENVS)
     at_rest = np.broadcast_to(algorithm.spec.action_box.center, task.action_size)
     decide = jax.jit(_decide_fn(algorithm), donate_argnames="memory")
@@ -268,10 +267,9 @@ def _step_all(
             episodes.rewards[row] = reward
             tally.returns[row] += float(reward)
             tally.lengths[row] += 1
-            for name in _SUCCESS:
-                if name in info:
-                    tally.reports_success = True
-                    tally.successes[row] |= bool(info[name])
+            if "success" in info:
+                tally.reports_success = True
+                tally.successes[row] |= bool(info["success"])
             done[place] = terminated or truncated
 
     map_slices(step_slice, alive.size)

@@ -35,7 +35,7 @@ def test_whatever_it_returns_becomes_floats(observes, takes):
     np.testing.assert_array_equal(observation, again)
     observation, reward, ended, cut, info = env.step(np.float32(HIGH))
     assert observation.shape == (3,) and type(reward) is float
-    assert (ended, cut) == (False, False) and "is_success" in info
+    assert (ended, cut) == (False, False) and set(info) == {"success"}
     (action,) = env._env.unwrapped.taken
     space = env._env.action_space
     assert space.contains(action) and action.dtype == space.dtype
@@ -128,6 +128,7 @@ def test_what_does_not_fit_is_refused_at_once(how, named):
             "returned an observation of 2 numbers, and its observation_space has 3",
         ),
         ("reward", "step failed: TypeError: float() argument"),
+        ("no info", "step failed: TypeError: argument of type 'NoneType'"),
     ],
 )
 def test_what_it_raises_is_told_with_its_place(fault, named):

@@ -4,8 +4,13 @@ import os
 import subprocess
 import sys
 
+import d4rl_files
 import forked
+import numpy as np
 import pytest
+import strange_envs
+
+from gem_jax import data
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +75,23 @@ def finished(run, tiny, tmp_path_factory):
     result = run("train", *tiny, f"--workdir={workdir}", "--num_seeds=2")
     assert result.returncode == 0, result.stderr
     return workdir
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Writes a task file, of the lines given and those all need, beside a log."""
+    rng = np.random.default_rng(0)
+    actions = rng.uniform(strange_envs.LOW, strange_envs.HIGH, (40, 2))
+    d4rl_files.write(
+        tmp_path / "log.hdf5",
+        data.Task(name="x", observation_size=3, action_size=2, horizon=5),
+        num=40,
+        actions=actions,
+    )
+
+    def write(*lines, name="task.toml"):
+        path = tmp_path / name
+        path.write_text("".join([strange_envs.TASK, *lines]))
+        return path
+
+    return write

@@ -44,6 +44,16 @@ ACTIONS = {
     "discrete": spaces.Discrete(5),
     "several": spaces.MultiDiscrete([2, 3]),
 }
+TASK = f"""
+name = "my-point"
+observation_size = 3
+action_size = 2
+action_low = {list(LOW)}
+action_high = {list(HIGH)}
+horizon = {HORIZON}
+source = "file:log.hdf5"
+"""
+ENVIRONMENT = 'env_id = "strange_envs:Point-v0"\n'
 BROKEN = "STRANGE_ENV_IS_BROKEN"  # a variable that makes every environment raise
 
 
@@ -53,10 +63,8 @@ class PointEnv(gymnasium.Env):
     def __init__(self, observes="vector", takes="box", fault="", delay=0.0):
         if fault == "making":
             raise RuntimeError("no license\nfor this robot")
-        self.observation_space, self.action_space = (
-            OBSERVATIONS[observes],
-            ACTIONS[takes],
-        )
+        self.observation_space = OBSERVATIONS[observes]
+        self.action_space = ACTIONS[takes]
         self.observes, self.fault, self.delay = observes, fault, delay
         self.taken = []
 
@@ -77,7 +85,8 @@ class PointEnv(gymnasium.Env):
         self.clock += 1
         near = abs(self.place) < 0.5
         reward = {"reward": None, "nan reward": np.nan}.get(self.fault, int(near))
-        found = self.seen(), reward, False, False, {"is_success": np.bool_(near)}
+        info = None if self.fault == "no info" else {"is_success": np.bool_(near)}
+        found = self.seen(), reward, False, False, info
         return found[:4] if self.fault == "four values" else found
 
     def seen(self):
@@ -91,11 +100,9 @@ class PointEnv(gymnasium.Env):
             seen = {"place": place, "clock": clock, "camera": camera}
             return {key: seen[key] for key in self.observation_space}
         vector = np.array([*place, self.clock])
-        return (
-            vector[:2]
-            if self.fault == "short"
-            else vector.reshape(self.observation_space.shape)
-        )
+        if self.fault == "short":
+            return vector[:2]
+        return vector.reshape(self.observation_space.shape)
 
 
 gymnasium.register("Point-v0", "strange_envs:PointEnv", max_episode_steps=None)
