@@ -16,7 +16,7 @@ from gem_jax.data.tasks import Task
 def get_config(task: Task, preset: str) -> awac.Config:
     """The settings for one task under one preset."""
     settings: dict[str, Any] = {}
-    if task.suite in ("antmaze", "maze2d", "navigation"):
+    if task.suite in ("antmaze", "maze2d", "navigation", "ogbench"):
         settings["temperature"] = 0.1
     if preset != "paper":
         settings |= dict(hidden_sizes=(256, 256), critic_layer_norm=True)
