@@ -17,7 +17,8 @@ def test_public_names():
     ]
     assert algorithms.names() == [
         *("awac", "bc", "cql", "diffusion_ql", "dt", "edac", "empo", "fql", "gem"),
-        *("idql", "ifql", "iql", "lom", "rebrac", "sac_n", "sfbc", "ssar", "td3_bc"),
+        *("idql", "ifql", "iql", "lom", "percent_bc", "rebrac", "sac_n", "sfbc"),
+        *("ssar", "td3_bc"),
     ]
     assert data.__all__ == [
         *("DataOptions", "OfflineDataset", "Provenance", "Task", "from_arrays"),

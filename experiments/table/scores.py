@@ -34,7 +34,7 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
         known = {"settings": rundir.settings_hash(record), "task": record.get("task")}
         summary = rundir.read_json(folder / rundir.SUMMARY) | known
         share = record.get("data", {}).get("best_share", 1.0)
-        if summary["algo"] == "bc" and share < 1.0:
+        if summary["algo"] in ("bc", "percent_bc") and share < 1.0:
             # What the whole data score is another run's to say.
             unsaid = {"behavior_score": None, "behavior_return": None}
             summary |= {"algo": f"{share:.0%}bc"} | unsaid

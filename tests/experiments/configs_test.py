@@ -93,3 +93,9 @@ def test_every_task(name):
     )
     assert task.normalized_score(task.min_score) == 0.0
     assert task.normalized_score(task.max_score) == 100.0
+
+
+def test_percent_bc_clones_the_best_tenth():
+    task = tasks.get("hopper-medium-v2")
+    config = configs.get_config("percent_bc", task, "paper")
+    assert presets.data_options("paper", "percent_bc", config, task).best_share == 0.1

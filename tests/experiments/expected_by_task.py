@@ -263,6 +263,7 @@ WHERE = {
         "maze2d": dict(reward_scale=1.0, target_return=280.0),
     },
     "bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
+    "percent_bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
     "td3_bc": {"navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999)},
     "gem": _IQL_FAMILY,
     "iql": {**_IQL_FAMILY, **dict.fromkeys(HOPPER_MEDIUM, _DETERMINISTIC)},

@@ -17,6 +17,13 @@ _SAC_N = dict(
     log_std_max=2.0,
     normalize_observations=False,
 )
+_BC = dict(
+    num_steps=MILLION,
+    batch_size=256,
+    hidden_sizes=(256, 256),
+    learning_rate=3e-4,
+    normalize_observations=True,
+)
 PAPER = {
     "cql": dict(
         num_steps=MILLION,
@@ -40,13 +47,8 @@ PAPER = {
     ),
     "sac_n": _SAC_N,
     "edac": _SAC_N | dict(eta=1.0),
-    "bc": dict(
-        num_steps=MILLION,
-        batch_size=256,
-        hidden_sizes=(256, 256),
-        learning_rate=3e-4,
-        normalize_observations=True,
-    ),
+    "bc": _BC,
+    "percent_bc": _BC,
     "iql": dict(
         num_steps=MILLION,
         batch_size=256,

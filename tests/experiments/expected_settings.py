@@ -109,6 +109,8 @@ FEWER = {
     ("lom", "smoke"): _LOM_SMALLER | dict(behavior_steps=300),
     ("bc", "laptop"): {},
     ("bc", "smoke"): {},
+    ("percent_bc", "laptop"): {},
+    ("percent_bc", "smoke"): {},
     ("td3_bc", "laptop"): {},
     ("td3_bc", "smoke"): {},
     ("iql", "laptop"): _CRITICS,
