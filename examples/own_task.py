@@ -15,7 +15,6 @@ import argparse
 import pathlib
 
 import gymnasium
-import h5py
 import jax
 import numpy as np
 
@@ -29,7 +28,7 @@ action_size = 1
 action_low = [-2.0]          # N m
 action_high = [2.0]
 horizon = 200
-source = "file:log.hdf5"     # beside this file; --source overrides it
+source = "file:log.npz"      # beside this file; --source overrides it
 """
 
 
@@ -43,7 +42,7 @@ def controller(observation: np.ndarray) -> float:
 
 
 def record(path: pathlib.Path, episodes: int) -> float:
-    """Writes the steps of some episodes in D4RL's layout; returns their mean return."""
+    """Writes the steps of some episodes; returns their mean return."""
     environment = gymnasium.make("Pendulum-v1")
     rng = np.random.default_rng(0)
     steps: list[tuple[np.ndarray, float, float, bool]] = []
@@ -60,12 +59,14 @@ def record(path: pathlib.Path, episodes: int) -> float:
             steps.append((observation, torque, float(reward), over))
             observation = following
     observations, actions, rewards, timeouts = (np.array(s) for s in zip(*steps))
-    with h5py.File(path, "w") as file:
-        file["observations"] = observations
-        file["actions"] = actions[:, None]  # as recorded, in N m
-        file["rewards"] = rewards
-        file["terminals"] = np.zeros(len(steps), bool)  # the pendulum never ends
-        file["timeouts"] = timeouts
+    np.savez(
+        path,
+        observations=observations,
+        actions=actions[:, None],  # as recorded, in N m
+        rewards=rewards,
+        terminals=np.zeros(len(steps), bool),  # the pendulum never ends
+        timeouts=timeouts,
+    )
     return rewards.sum() / episodes
 
 
@@ -91,7 +92,7 @@ def main() -> None:
     parser.add_argument("--algo", default="iql")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    recorded = record(asked.folder / "log.hdf5", asked.episodes)
+    recorded = record(asked.folder / "log.npz", asked.episodes)
     path = asked.folder / "pendulum.toml"
     path.write_text(TASK)
     policy = gem_jax.train(

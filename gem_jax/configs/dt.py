@@ -29,7 +29,7 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
     "maze2d": dict(reward_scale=1.0),
     "navigation": {},
 }
-# A ninth of the products of the reference's network, and small batches.
+# An eighth of the products for a window, and few windows a step.
 _SMALLER: dict[str, Any] = dict(batch_size=64, context=10, width=64, learning_rate=8e-4)
 _LAPTOP_STEPS = 20_000
 _WINDOW = dt.Config.context

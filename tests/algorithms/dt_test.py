@@ -154,6 +154,15 @@ def test_what_each_dropout_drops(name, sees):
     assert all(np.any(new != acting) for _, new in found.values())  # none is dropped
 
 
+def test_updates_drop():
+    algorithm = dt.make(algorithms.tiny_config("dt"), fakes.SPEC)
+    (phase,), key = algorithm.phases, jax.random.key(0)
+    batch = phase.sample(key, prepared(fakes.random_transitions(key)), 4, 0)
+    state = algorithm.init(key)
+    loss = jax.jit(lambda key: phase.update(state, key, batch, 0)[1]["actor/loss"])
+    assert loss(key) == loss(key) != loss(jax.random.key(1))
+
+
 def test_how_parameters_start():
     module, _, window = network(width=64, num_layers=1)
     params = jax.jit(module.init)(jax.random.key(0), *window)["params"]

@@ -60,13 +60,13 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     network = bundle.from_module(
         DecisionTransformer(
             spec.action_size,
-            config.width,
-            config.num_layers,
-            config.num_heads,
-            config.num_times,
-            config.attention_dropout,
-            config.residual_dropout,
-            config.embedding_dropout,
+            width=config.width,
+            num_layers=config.num_layers,
+            num_heads=config.num_heads,
+            num_times=config.num_times,
+            attention_dropout=config.attention_dropout,
+            residual_dropout=config.residual_dropout,
+            embedding_dropout=config.embedding_dropout,
         )
     )
     optimizer = _optimizer(config)
