@@ -62,7 +62,7 @@ def save(
     )
     if task.suite == "locomotion":
         _returns_in_order(axes[1, 1], recorded, scores)
-    elif task.suite == OWN:
+    elif task.suite in (OWN, "ogbench"):
         _principal_plane(axes[1, 1], recorded)
     else:
         _coverage(axes[1, 1], recorded)
