@@ -3,13 +3,16 @@
 python -m experiments.benchmark --methods=bc,10%bc,iql,gem \
     --envs=hopper-medium-v2,walker2d-medium-v2 --num_seeds=3 --output=runs/benchmark
 
-Among tasks the name of one of OGBench's sets, such as ``cube-double-play-v0``, stands
-for its five tasks; the mean over these is printed too.
+Among tasks ``locomotion``, ``antmaze`` and ``maze2d`` stand for those of the suite that
+have published scores, ``all`` for those of the three. The name of one of OGBench's
+sets, such as ``cube-double-play-v0``, stands for its five tasks; the mean over these is
+printed too.
 
 Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues what was
 interrupted and skips what is complete. A pair that cannot be trained is named at the
-end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed, and
-``OUTPUT/table.md`` the tables, with the settings that differ from the papers'.
+end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed,
+``OUTPUT/table.csv`` a line a pair with its speed, and ``OUTPUT/table.md`` the tables,
+with the settings that differ from the papers'. ``--status`` says how far each pair is.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmark import five_tasks
+from experiments.benchmark import five_tasks, groups, status
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
@@ -44,9 +47,10 @@ _STEPS = flags.DEFINE_integer(
     "steps", None, "Gradient steps of every method's last phase.", lower_bound=1
 )
 _SOURCE = flags.DEFINE_string("source", "auto", "Of the data, as for training.")
+_STATUS = flags.DEFINE_bool("status", False, "Train nothing; say what is there.")
 _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and scores.")
 
-SCORES, TABLE = "scores.csv", "table.md"
+SCORES, TABLE, CELLS = "scores.csv", "table.md", "table.csv"
 _FORMER_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
 _COLUMNS = (*_FORMER_COLUMNS, "return_mean")
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
@@ -62,7 +66,7 @@ def main(argv: list[str]) -> None:
     """Trains what is missing, keeps the scores, and prints the tables."""
     cli.no_arguments(argv)
     methods, names = _asked("methods", _METHODS.value), _asked("envs", _ENVS.value)
-    names = five_tasks.expand(names)
+    names = groups.expand(names)
     preset = _PRESET.value or presets.default_preset()[0]
     output = pathlib.Path(_OUTPUT.value)
     # All before the first: a mistake is not found after hours.
@@ -71,6 +75,10 @@ def main(argv: list[str]) -> None:
         for name in names
         for method in methods
     }
+    if _STATUS.value:
+        for (name, method), run in runs.items():
+            print(f"{name}, {method}: {status.of(run.workdir)}")
+        return
     summaries: dict[tuple[str, str], Mapping[str, Any]] = {}  # by task and method
     failures = []
     for (name, method), run in runs.items():
@@ -98,6 +106,8 @@ def main(argv: list[str]) -> None:
         ]
         text = "\n\n".join(part for part in parts if part)
         rundir.write_text(output / TABLE, f"{text}\n")
+        cells = [tables.cell(*pair, summary) for pair, summary in summaries.items()]
+        csv_rows.write(output / CELLS, tables.CELL_COLUMNS, cells)
         print(text)
     if failures:
         listed = "; ".join(failures).replace("--workdir", "--output")

@@ -13,12 +13,6 @@ from gem_jax.data.ogbench import rows
 from gem_jax.runs import statistics
 
 
-def expand(names: Sequence[str]) -> list[str]:
-    """The names, one of OGBench's sets as its five tasks; each once."""
-    expanded = [task for name in names for task in rows.tasks_of(name) or [name]]
-    return list(dict.fromkeys(expanded))
-
-
 def format_table(
     summaries: Mapping[tuple[str, str], Mapping[str, Any]],
     names: Sequence[str],

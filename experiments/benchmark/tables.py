@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lib import intervals, markdown, measures
+from experiments.lib import csv_rows, intervals, markdown, measures
 from experiments.table import scores as score_table
 from gem_jax.data import tasks
 
@@ -49,6 +49,25 @@ def format_tables(
         lines.append(line)
     header = ["method", *(f"{suite}, IQM [95 %]" for suite in suites)]
     return f"{by_task}\n\n{_EXPLANATION}\n\n{markdown.table(header, lines)}"
+
+
+CELL_COLUMNS = (
+    *("env", "method", "source", "preset", "steps", "num_seeds", "mean", "std"),
+    *("return_mean", "updates_per_second", "minutes"),
+)
+
+
+def cell(name: str, method: str, summary: Mapping[str, Any]) -> csv_rows.Row:
+    """One pair in a line; std with ddof = 1, a score that there is not is empty."""
+    score, total = summary["normalized_score"], summary.get("return_mean")
+    values = (
+        *(name, method, summary["source"], summary["preset"], summary["steps"]),
+        len(summary["seeds"]),
+        *((score["mean"], score["std"]) if score else ("", "")),
+        total["mean"] if total else "",
+        *(summary["updates_per_second"], summary["wall_seconds"] / 60.0),
+    )
+    return dict(zip(CELL_COLUMNS, map(str, values), strict=True))
 
 
 def format_departures(departures: Departures, methods: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import d4rl_files
 import numpy as np
 import pytest
 
-from experiments.benchmark import five_tasks, tables
+from experiments.benchmark import five_tasks, groups, tables
 
 
 def summary(env, method, scores):
@@ -65,7 +65,7 @@ def test_five_tasks_by_hand():
     name = "cube-single-play-v0"
     five = [f"cube-single-play-singletask-task{i}-v0" for i in (1, 2, 3, 4, 5)]
     others = ["navigation-v0", five[3]]
-    assert five_tasks.expand([name, *others]) == [*five, "navigation-v0"]
+    assert groups.expand([name, *others]) == [*five, "navigation-v0"]
     scores = dict(zip(five, ([0, 20], [10, 30], [20, 40], [30, 50], [40, 60])))
     summaries = {(x, "bc"): summary(x, "bc", values) for x, values in scores.items()}
     summaries |= {(five[0], "iql"): summary(five[0], "iql", [90.0, 90.0])}
@@ -99,6 +99,25 @@ def test_a_grid_is_trained_once(run, tmp_path):
     again = run("benchmark", *flags)
     assert again.stdout.count("is complete; nothing to do") == 2
     assert (output / "scores.csv").read_text().count("\n") == 5
+    cells = list(csv.DictReader((output / "table.csv").open()))
+    assert [(c["method"], c["num_seeds"]) for c in cells] == [
+        ("10%bc", "2"),
+        ("bc", "2"),
+    ]
+    mean = np.mean([float(row["normalized_score"]) for row in rows[2:]])
+    np.testing.assert_allclose(float(cells[1]["mean"]), mean)
+    more = run("benchmark", *flags[1:], "--methods=bc,iql", "--status").stdout
+    assert "navigation-v0, bc: complete, " in more
+    assert "navigation-v0, iql: not begun" in more
+
+
+def test_names_of_several_tasks():
+    assert groups.expand(["maze2d", "maze2d-large-v1"]) == [
+        *("maze2d-umaze-v1", "maze2d-medium-v1", "maze2d-large-v1")
+    ]
+    assert len(groups.expand(["antmaze"])) == 6
+    assert len(groups.expand(["all"])) == 18
+    assert groups.expand(["bc"]) == ["bc"]  # whoever looks it up refuses it
 
 
 @pytest.mark.parametrize(
