@@ -9,6 +9,11 @@ import jax.numpy as jnp
 
 from gem_jax.types import Array, PRNGKey, Transition
 
+# Extras for windows: how many steps follow in the same trajectory; of a window's steps,
+# 0 for those beyond its trajectory.
+AFTER = "after"
+VALID = "valid"
+
 
 def uniform(
     key: PRNGKey, dataset: Transition, batch_size: int, step: Array | int
@@ -25,10 +30,6 @@ def uniform(
     size = dataset.action.shape[0]
     index = jax.random.randint(key, (batch_size,), 0, size, jnp.int32)
     return jax.tree.map(lambda leaf: leaf[index], dataset)
-
-
-AFTER = "after"  # the extra that says how many steps follow in the same trajectory
-VALID = "valid"  # the extra of a window's steps, 0 for those beyond its trajectory
 
 
 def windows(length: int) -> Callable[..., Transition]:

@@ -142,6 +142,7 @@ CASES = {
         {"episode": zeros(D)},
         {"episode": [zeros(D, 1), zeros()]},
     ),
+    returns.places: ({"stop": flags(D)}, {"stop": [flags(D, 1), flags()]}),
     returns.monte_carlo: (STEPS, WRONG_STEPS),
     returns.planned: (
         {
