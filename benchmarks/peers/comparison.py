@@ -141,7 +141,7 @@ def measure(cell: Cell) -> Iterator[Row]:
         times += time_chunks()
         yield _row(cell, OURS, seed, own, CHUNK / float(np.median(times)))
         policy = policies.read(path, rundir.read_json(cell.settings_file))
-        with evaluation.make_evaluator(run.task.env_id, policy.algorithm) as evaluate:
+        with evaluation.make_evaluator(run.task, policy.algorithm) as evaluate:
             key = evaluation.seed_key(seed)
             [result] = evaluate(policy.params, key, [()], cell.episodes)
         found = evaluation.to_row(result, run.task, ())

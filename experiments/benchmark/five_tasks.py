@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.lib import markdown
-from gem_jax.data import tasks
+from gem_jax.data import ogbench, tasks
 from gem_jax.data.ogbench import rows
 from gem_jax.runs import statistics
 
@@ -23,9 +23,9 @@ def format_table(
     A cell is the mean over seeds, and their standard deviation, of a seed's mean over
     the five tasks; "-" where a method lacks one of them.
     """
-    own = [t for t in map(tasks.get, names) if t.suite == rows.SUITE]
+    own = [t for t in map(tasks.get, names) if t.suite == ogbench.SUITE]
     lines = []
-    for name in dict.fromkeys(map(rows.dataset, own)):
+    for name in dict.fromkeys(map(ogbench.dataset, own)):
         five = rows.tasks_of(name)
         if set(five) <= set(names):
             lines.append([name, *(_cell(summaries, five, m) for m in methods)])

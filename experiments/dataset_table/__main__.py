@@ -22,9 +22,8 @@ from absl import flags
 
 from experiments.lib import cli, csv_rows, markdown, multimodality
 from gem_jax import data
-from gem_jax.data import behavior_scores, tasks
+from gem_jax.data import behavior_scores, ogbench, tasks
 from gem_jax.data.local import generate
-from gem_jax.data.ogbench import rows as ogbench
 
 _ENVS = flags.DEFINE_list("envs", [], "Tasks; all but OGBench's if empty.")
 _OUTPUT = flags.DEFINE_string("output", None, "CSV file.", required=True)

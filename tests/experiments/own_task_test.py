@@ -127,8 +127,10 @@ def test_every_method_has_its_defaults_and_the_tasks_rewards(algo):
     )
     defaults = algorithms.config_class(algo)()
     config = resolve.default_config(task, algo, "paper")
-    if algo == "sac_n":  # whose number of critics the reference tunes for each robot
-        config = dataclasses.replace(config, num_critics=defaults.num_critics)
+    tuned = {"sac_n": "num_critics", "ssar": "trust"}  # for each robot, or set
+    if algo in tuned:
+        kept = {tuned[algo]: getattr(defaults, tuned[algo])}
+        config = dataclasses.replace(config, **kept)
     assert config == defaults
     for preset in presets.PRESETS:
         run = resolve.resolve(task, algo, preset)

@@ -144,6 +144,10 @@ CASES = {
     ),
     returns.places: ({"stop": flags(D)}, {"stop": [flags(D, 1), flags()]}),
     returns.monte_carlo: (STEPS, WRONG_STEPS),
+    returns.totals: (
+        {name: STEPS[name] for name in ("reward", "stop")},
+        {name: WRONG_STEPS[name] for name in ("reward", "stop")},
+    ),
     returns.planned: (
         {
             **{name: zeros(D) for name in ("reward", "next_value")},

@@ -16,12 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gem_jax import envs, errors
+from gem_jax import errors
 from gem_jax.data import episodes, files, minari, tasks
-from gem_jax.data.ogbench import rows
-from gem_jax.envs import ogbench
+from gem_jax.data.ogbench import SUITE, dataset
 
-SUITE = rows.SUITE
 _ARRAYS = ("observations", "actions", "terminals")
 _STATES = ("qpos", "button_states")  # what tells whether a task is solved
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
@@ -33,6 +31,8 @@ def require() -> None:
     Raises:
       UserError: it is not.
     """
+    from gem_jax.envs import ogbench  # simulators, which loading a policy does without
+
     ogbench.version()
 
 
@@ -43,7 +43,7 @@ def as_recorded(task: tasks.Task) -> tasks.Task:
     """
     if task.suite != SUITE:
         return task
-    return dataclasses.replace(task, name=rows.dataset(task))
+    return dataclasses.replace(task, name=dataset(task))
 
 
 def read(
@@ -150,6 +150,9 @@ def _label(
         for name in names
         if name in _STATES
     }
+    from gem_jax import envs
+    from gem_jax.envs import ogbench
+
     assert task.env_id is not None  # of OGBench's tasks none is without
     env = envs.make(task.env_id)
     with ogbench.global_draws(0):  # the rule resets, to have the goal

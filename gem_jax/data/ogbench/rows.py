@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gem_jax.data.ogbench import SUITE, dataset
 from gem_jax.data.task import OriginalFile, Task
 from gem_jax.envs import ogbench
 
-SUITE = "ogbench"
 _MILLION = 1_000_000
 # Recipe, and the two sets of each world.
 _ARM = ("ogbench_arm", ("play", "noisy"))
@@ -45,11 +45,6 @@ def rows() -> Iterator[Task]:
 def _numbers(facts: ogbench.World) -> list[tuple[str, int]]:
     numbered = [(f"-task{number}", number) for number in ogbench.NUMBERS]
     return [("", facts.default_task), *numbered]
-
-
-def dataset(task: Task) -> str:
-    """OGBench's name of the set that a task is learned from."""
-    return f"{task.world}-{task.variant}-v0"
 
 
 def tasks_of(name: str) -> list[str]:
