@@ -156,11 +156,20 @@ def test_what_each_dropout_drops(name, sees):
 
 def test_updates_drop():
     algorithm = dt.make(algorithms.tiny_config("dt"), fakes.SPEC)
-    (phase,), key = algorithm.phases, jax.random.key(0)
-    batch = phase.sample(key, prepared(fakes.random_transitions(key)), 4, 0)
-    state = algorithm.init(key)
-    loss = jax.jit(lambda key: phase.update(state, key, batch, 0)[1]["actor/loss"])
-    assert loss(key) == loss(key) != loss(jax.random.key(1))
+    (phase,), rng = algorithm.phases, np.random.default_rng(0)
+    shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
+    state = jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), shapes
+    )
+    dataset = prepared(jax.jit(fakes.random_transitions)(jax.random.key(0)))
+
+    @jax.jit
+    def loss(key, state, dataset):
+        batch = phase.sample(jax.random.key(0), dataset, 4, 0)
+        return phase.update(state, key, batch, 0)[1]["actor/loss"]
+
+    first, again, other = (loss(jax.random.key(i), state, dataset) for i in (0, 0, 1))
+    assert first == again != other
 
 
 def test_how_parameters_start():
