@@ -215,9 +215,10 @@ class Online(NamedTuple):
 
     Attributes:
       explore: acts there.
-      phase: its updates, on batches of recorded and of new transitions alike. Its
-        ``prepare`` must make the extras of a few consecutive transitions, whose last
-        one it takes for the end of the data; what it returns as state is not used.
+      phase: its updates, on batches of recorded and of new transitions alike, without
+        ``refresh``. Its ``prepare`` runs on the data on entry, and must make the
+        extras of a few consecutive transitions too, whose last one it takes for the
+        end of the data; what it then returns as state is not used.
     """
 
     explore: ExploreFn

@@ -11,7 +11,7 @@ def of(workdir: pathlib.Path) -> str:
     """Complete with its score, at some step, or not begun."""
     if (workdir / rundir.SUMMARY).exists():
         summary = rundir.read_json(workdir / rundir.SUMMARY)
-        score = summary["normalized_score"] or summary["return_mean"]
+        score = summary["normalized_score"] or summary.get("return_mean")
         found = f"{score['mean']:.1f} +- {score['std']:.1f}" if score else "no score"
         return f"complete, {found} over {len(summary['seeds'])} seed(s)"
     rows = rundir.read_lines(workdir / rundir.METRICS)

@@ -122,7 +122,7 @@ def _policies(policies: Mapping[str, Mapping[str, float]] | None) -> str:
             label,
             f"{one['episodes']:,}",
             f"{one['transitions']:,}",
-            f"{one['return_mean']:.4g}",
+            "-" if one["return_mean"] is None else f"{one['return_mean']:.4g}",
         ]
         for label, one in policies.items()
     ]

@@ -17,6 +17,7 @@ from gem_jax.training import rundir
 
 Summary = Mapping[str, Any]
 _ANCHOR_ALONE = ", N = 0"
+_ONLINE = ", online"
 
 
 def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
@@ -38,6 +39,8 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
             # What the whole data score is another run's to say.
             unsaid = {"behavior_score": None, "behavior_return": None}
             summary |= {"algo": f"{share:.0%}bc"} | unsaid
+        if summary.get("online_steps"):  # no published column is of such runs
+            summary |= {"algo": f"{summary['algo']}{_ONLINE}"}
         summaries.append(summary)
         rows = rundir.read_lines(folder / rundir.EVAL)
         scores = _anchor_scores(swept, summary, rows[-1]) if rows else []
@@ -95,7 +98,11 @@ def format_table(
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
-    ours = (_ANCHOR_ALONE, "%bc")  # ends of names that have no published column
+    ours = (
+        _ANCHOR_ALONE,
+        _ONLINE,
+        "%bc",
+    )  # ends of names that have no published column
     compared = [a for a in algos if a != "bc" and not a.endswith(ours)]
     header = ["task", "data", "behavior", *algos]
     header += [f"{a}, published" for a in compared]

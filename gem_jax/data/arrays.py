@@ -87,7 +87,7 @@ def from_arrays(
         )
         chosen = description.to_task(told)
     else:
-        chosen = tasks.get(task) if isinstance(task, str) else task
+        chosen = tasks.get(task)
     options = options.override(**changes)
     provenance = Provenance(chosen.name, "arrays", name, _sha256(found), 0, 0)
     counted = loading.counted(recorded, provenance, options.num_transitions)

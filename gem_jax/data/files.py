@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import pathlib
@@ -19,7 +20,7 @@ from gem_jax.data import layouts
 # What h5py, NumPy and zipfile raise at damaged bytes, by what these stood for.
 _DAMAGE = (KeyError, OSError, RuntimeError, TypeError, ValueError, EOFError)
 _DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
-_DAMAGED_SIZE = (MemoryError, OverflowError)
+_DAMAGED_SIZE = (MemoryError, OverflowError, RecursionError, csv.Error)
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise errors.UserError(f"cannot read {path}: {error}") from None
     if not isinstance(content, dict):
         raise errors.UserError(f"{path} holds no JSON object")

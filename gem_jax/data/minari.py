@@ -97,7 +97,7 @@ def environment_spec(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     try:
         spec = json.loads(str(metadata.get("env_spec")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return spec if isinstance(spec, dict) else {}
 

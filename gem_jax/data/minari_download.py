@@ -84,7 +84,7 @@ def client() -> Any:
     except ImportError:
         raise errors.UserError(
             "downloading from Minari takes its own client, which is not installed; "
-            "`pip install 'minari[hf]'`"
+            "`pip install 'gem_jax[minari]'`"
         ) from None
     except (KeyError, ValueError):
         raise errors.UserError(

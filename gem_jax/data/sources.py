@@ -21,6 +21,7 @@ from gem_jax.data import (
 from gem_jax.data.local import generate
 from gem_jax.data.ogbench import reading as ogbench
 from gem_jax.data.readers import table
+from gem_jax.data.task import OWN
 
 Log = Callable[[str], None]
 
@@ -128,7 +129,8 @@ def _relation(dataset_id: str, task: tasks.Task) -> str:
     namespace, *rest = dataset_id.split("/")
     if namespace == "gem-jax" and len(rest) == 2:
         line = f"data: {task.name}: {dataset_id}, made on this machine"
-        return line if rest[0] == task.name else f"warning: {line} for {rest[0]}"
+        own = rest[0] == ogbench.as_recorded(task).name or task.suite == OWN
+        return line if own else f"warning: {line} for {rest[0]}"
     line = f"data: {task.name}: Minari's {dataset_id}, not D4RL's data"
     made_in = minari.environment(dataset_id)
     if made_in is None or task.env_id is None:

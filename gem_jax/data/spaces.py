@@ -11,6 +11,9 @@ from gem_jax import errors
 _DISCRETE = ("Discrete", "MultiDiscrete", "MultiBinary")
 _IN_PARTS = ("Dict", "Tuple")  # what these hold is seen in the file, and said there
 
+# What sizes and numbers of any size lead to.
+_TOO_LARGE = (MemoryError, OverflowError, RecursionError)
+
 
 class Box(NamedTuple):
     """A flat space of real numbers.
@@ -48,7 +51,7 @@ def parse(metadata: Mapping[str, Any], key: str, where: str) -> Box | None:
             shape, image = space["shape"], space["dtype"] == "uint8"
             if len(shape) == 1 and not image:
                 return _box(space, shape[0])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, *_TOO_LARGE) as error:
         raise errors.UserError(f"{what} cannot be read ({error!r})") from None
     if kind in _DISCRETE:
         raise errors.UserError(f"{what} is {kind}; only continuous ones are learned")

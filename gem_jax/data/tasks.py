@@ -42,7 +42,7 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     if task_file.is_path(name):
         return _with_own_name(task_file.read_task(name))
     if name.startswith(_MINARI) and name != _MINARI:
-        return _told(name)
+        return _with_own_name(_told(name))
     near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
     raise errors.UserError(
         f"unknown --env={name!r}; did you mean one of {', '.join(near)}? A task of "

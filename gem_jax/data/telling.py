@@ -31,9 +31,11 @@ _UNIT = 1.0 + 1e-3  # as far as rounding may carry an action beyond [-1, 1]
 def score(metadata: Mapping[str, Any], key: str) -> float | None:
     """A finite number of the metadata, or None."""
     value = metadata.get(key)
-    if isinstance(value, int | float) and math.isfinite(value):
-        return float(value)
-    return None
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # a whole number of JSON has any size
+        number = math.inf
+    return number if math.isfinite(number) else None
 
 
 def environment(

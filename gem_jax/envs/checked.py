@@ -6,6 +6,7 @@ a number, or with one line that names the environment.
 
 from __future__ import annotations
 
+import reprlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -164,7 +165,7 @@ def _picker(space: spaces.Space, task: Described) -> Callable[[Any], np.ndarray]
     """The task's keys, one after the other."""
     if not isinstance(space, spaces.Dict):
         raise errors.UserError(
-            f"environment {task.env_id} observes no dict but {space}; leave out "
+            f"environment {task.env_id} observes no dict but {_line(space)}; leave out "
             "observation_keys"
         )
     parts = []
@@ -180,6 +181,11 @@ def _picker(space: spaces.Space, task: Described) -> Callable[[Any], np.ndarray]
     return lambda observation: np.concatenate(
         [np.asarray(spaces.flatten(part, observation[key])) for key, part in parts]
     )
+
+
+def _line(space: spaces.Space) -> str:
+    """A space in one line, since large boxes take several."""
+    return reprlib.repr(" ".join(str(space).split())).strip("'\"")
 
 
 def _refuse_images(space: spaces.Space, task: Described, which: str) -> None:
@@ -204,8 +210,8 @@ def _flat_size(space: spaces.Space, task: Described) -> int:
         return spaces.flatdim(space)
     except (ValueError, NotImplementedError):
         raise errors.UserError(
-            f"environment {task.env_id} observes {space}, which has no fixed length; "
-            "wrap it to return a vector"
+            f"environment {task.env_id} observes {_line(space)}, which has no fixed "
+            "length; wrap it to return a vector"
         ) from None
 
 
@@ -222,8 +228,9 @@ def _actor(space: spaces.Space, task: Described) -> Callable[[np.ndarray], np.nd
     """From a raw action `[A]` to what the environment takes."""
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating):
         raise errors.UserError(
-            f"environment {task.env_id} takes {space}: discrete actions and mixed ones "
-            "are not supported, every method here chooses vectors of real numbers"
+            f"environment {task.env_id} takes {_line(space)}: discrete actions and "
+            "mixed ones are not supported, every method here chooses vectors of real "
+            "numbers"
         )
     low, high = space.low.reshape(-1), space.high.reshape(-1)
     if low.size != task.action_size:

@@ -27,7 +27,8 @@ def require(run: run_record.Run, algorithm: Algorithm) -> None:
     """Refuses to go online where that cannot be, before anything is trained.
 
     Raises:
-      UserError: the algorithm learns from data alone; or targets span several steps.
+      UserError: the algorithm learns from data alone; the task has no environment;
+        targets span several steps; or the transitions to come would not fit in memory.
     """
     if run.online is None:
         return
@@ -46,6 +47,10 @@ def require(run: run_record.Run, algorithm: Algorithm) -> None:
             f"--n_step={run.data.n_step} is not for --online_steps, whose targets take "
             "single transitions; leave it at 1"
         )
+    settings = online.Settings(run.online.num_steps, run.online.share, 1)
+    count = len(run.seeds)
+    like = jax.eval_shape(lambda: online.init(algorithm, settings, count))
+    _require_memory(like, run.online.num_steps)
 
 
 def able(spec: EnvSpec) -> list[str]:
@@ -72,9 +77,6 @@ def make_stage(
       transitions: as the run trained on them.
       provenance: whose rewards the environment's are made like.
       log: takes one line.
-
-    Raises:
-      UserError: the transitions to come would not fit in memory.
     """
     options, rewards = run.online, provenance.rewards
     assert options is not None and rewards is not None
@@ -85,7 +87,6 @@ def make_stage(
     )
     seeds, keys = run.seeds, loop.seed_keys(run.seeds)
     nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(seeds)))
-    _require_memory(nothing, options.num_steps)
 
     def begin() -> checkpoint.Restored:
         like = jax.eval_shape(lambda: loop.init(algorithm, keys))

@@ -38,9 +38,9 @@ class OnlineOptions:
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.num_steps < 1:
+        if not isinstance(self.num_steps, int) or self.num_steps < 1:
             raise errors.UserError(
-                f"online steps must be at least 1, got {self.num_steps}"
+                f"online steps must be a whole number from 1 on, got {self.num_steps!r}"
             )
         if not 0.0 < self.share <= 1.0:
             raise errors.UserError(
@@ -136,6 +136,7 @@ def summarize(
     return {
         "env": run.task.name,
         "algo": run.algo,
+        "online_steps": run.online.num_steps if run.online else 0,
         "source": dataset.provenance.source,
         "dataset": dataset.provenance.id,
         "behavior_score": dataset.behavior_score,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import pathlib
 import time
@@ -100,7 +101,7 @@ def _train(
         )
 
     stage = fitting.Stage(
-        run,
+        dataclasses.replace(run, online=None),
         algorithm,
         loaded.record,
         lambda: checkpoint.Restored(0, loop.init(algorithm, keys)),
@@ -224,8 +225,8 @@ def _require_recorded(
     if algorithm.recorded_rewards and (rewards.scale, rewards.shift) != (1.0, 0.0):
         raise errors.UserError(
             f"{run.algo} acts by the environment's rewards and trains on them as "
-            f"recorded, not on {rewards.scale:g} * reward + {rewards.shift:g}; leave "
-            "out --reward_transform, --reward_scale and --reward_shift"
+            f"recorded, not on {rewards.scale:g} * reward + {rewards.shift:g}; give "
+            "--reward_transform=identity"
         )
 
 

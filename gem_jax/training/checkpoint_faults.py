@@ -109,16 +109,17 @@ def _is_whole(step: pathlib.Path) -> bool:
 
     It looks unchecked, and stumbles over what is not there.
     """
-    state = step / "state"
+    parts = [step / "state", *step.glob("rest")]
     try:
-        if not (state.is_dir() and (step / "meta").is_dir()):
+        if not (parts[0].is_dir() and (step / "meta").is_dir()):
             return False
-        for path in state.glob("_METADATA"):
+        for path in (found for part in parts for found in part.glob("_METADATA")):
             for leaf in json.loads(path.read_text())["tree_metadata"].values():
                 _VALUE_FIELDS(leaf["value_metadata"])
                 for key in leaf["key_metadata"]:
                     _KEY_FIELDS(key)
-        for path in state.glob("array_metadatas/*"):
+        arrays = (p for part in parts for p in part.glob("array_metadatas/*"))
+        for path in arrays:
             for array in json.loads(path.read_text())["array_metadatas"]:
                 _ARRAY_FIELDS(array["array_metadata"])
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from gem_jax import errors
 from gem_jax.data.task import Task
 from gem_jax.envs.checked import CheckedEnv
 from gem_jax.types import Array, EnvSpec, Transition
@@ -35,8 +36,8 @@ class Place(NamedTuple):
 def nowhere(spec: EnvSpec) -> Place:
     """The beginning of the first episode of one seed; its observation is not known."""
     zero = jnp.zeros((), jnp.int32)
-    actions = jnp.zeros((spec.horizon, spec.action_size))
-    return Place(zero, zero, actions, jnp.zeros(spec.observation_size))
+    actions = jnp.zeros((spec.horizon, spec.action_size), jnp.float32)
+    return Place(zero, zero, actions, jnp.zeros(spec.observation_size, jnp.float32))
 
 
 class Collector:
@@ -62,10 +63,12 @@ class Collector:
         self._place = Place(*(np.array(leaf) for leaf in place))
         for row in range(len(self._seeds)):
             steps, wanted = int(place.t[row]), np.array(place.observation[row])
-            observation = self._reset(row)
+            observation, over = self._reset(row), False
             for action in self._place.actions[row, :steps]:
-                observation = self._act(row, action)[0]
-            if steps and not np.array_equal(np.float32(observation), wanted):
+                if not over:
+                    observation, _, *ends, _ = self._act(row, action)
+                    over = any(ends)
+            if over or (steps and not np.array_equal(observation, wanted)):
                 log(
                     f"seed {self._seeds[row]}: the environment does not repeat itself, "
                     "so that its episode cannot go on; another begins"
@@ -96,6 +99,7 @@ class Collector:
 
         Raises:
           FloatingPointError: an action is not finite.
+          UserError: the environment failed, or showed what is no number.
         """
         rows, shape = len(self._seeds), (len(self._seeds), length)
         sizes = self._spec.observation_size, self._spec.action_size
@@ -111,7 +115,9 @@ class Collector:
         for k in range(length):
             actions = np.asarray(act(self._place.observation, step + k))
             if not np.isfinite(actions).all():
-                raise FloatingPointError(f"an action is not finite, online step {step}")
+                raise FloatingPointError(
+                    f"an action is not finite, online step {step + k}"
+                )
             for row in range(rows):
                 self._step(row, actions[row], seen, (row, k))
         return seen
@@ -132,7 +138,14 @@ class Collector:
             place.t[row], place.observation[row] = t + 1, observation
 
     def _act(self, row: int, action: np.ndarray) -> Any:
-        return self._environments[row].step(self._spec.action_box.to_raw(action))
+        raw = self._spec.action_box.to_raw(action)
+        observation, reward, *ends = self._environments[row].step(raw)
+        if not (np.isfinite(observation).all() and np.isfinite(np.float32(reward))):
+            raise errors.UserError(
+                f"environment {self._environments[row].name} gave an observation or a "
+                "reward that is not finite in float32; mend it"
+            )
+        return observation, reward, *ends
 
     def _begin_next(self, row: int) -> None:
         self._place.episode[row] += 1

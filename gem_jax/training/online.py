@@ -12,7 +12,7 @@ environment is brought back to where it was by the actions of the running episod
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import flashbax
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.training import collecting, loop
+from gem_jax.training import admission, collecting, loop
 from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
 
 PHASE = "online"
@@ -108,6 +108,7 @@ def run(
     """
     phase = algorithm.phases[-1]
     start = algorithm.num_steps - phase.num_steps
+    dataset = admission.admit(dataset)  # on the device, for all blocks
     dataset, _ = loop.normalized(dataset, enabled=algorithm.normalize_observations)
     state, extras = loop.make_prepare(phase)(state, keys, dataset)
     explore = _make_explore(algorithm)
@@ -136,13 +137,13 @@ def run(
 
 
 def _nothing(spec: EnvSpec, shape: tuple[int, ...]) -> Transition:
-    observation = jnp.zeros((*shape, spec.observation_size))
+    observation = jnp.zeros((*shape, spec.observation_size), jnp.float32)
     return Transition(
         observation=observation,
-        action=jnp.zeros((*shape, spec.action_size)),
-        reward=jnp.zeros(shape),
+        action=jnp.zeros((*shape, spec.action_size), jnp.float32),
+        reward=jnp.zeros(shape, jnp.float32),
         next_observation=observation,
-        terminal=jnp.zeros(shape),
+        terminal=jnp.zeros(shape, jnp.float32),
         extras={"episode": jnp.zeros(shape, jnp.int32)},
     )
 
@@ -215,7 +216,7 @@ def _make_learn(phase: Phase, start: int, settings: Settings) -> Callable[..., A
         last: Transition,
         block: Transition,
         dataset: Transition,
-        extras: protocol.Mapping[str, Array],
+        extras: Mapping[str, Array],
     ) -> tuple[loop.State, Any, Transition, protocol.Metrics]:
         key = _online_keys(key)[1]
         recorded = dataset._replace(extras={**dataset.extras, **extras})

@@ -1,4 +1,4 @@
-"""GEM's critic trained by the rule that acts."""
+"""GEM's critic with targets of the best of some samples."""
 
 import dataclasses
 
@@ -48,7 +48,6 @@ def test_more_samples_are_worth_more(key):
 
 
 def test_targets_are_made_of_it_and_not_of_v(key):
-    """Training on rows whose next state is worth the same as theirs by selection."""
     batch = fakes.random_transitions(key, 16)
     algorithm = gem.make(CONFIG, fakes.SPEC)
     state = algorithm.init(key)

@@ -162,7 +162,8 @@ def test_trajectories_are_scored_by_whether_they_solve_the_task(tmp_path):
         (dict(actions=np.zeros((3, 2))), "differ in length"),
         (dict(actions=np.full((ROWS, 2), 2.0)), r"actions\[0, 0\] is 2, outside"),
         (dict(observations=np.zeros((ROWS, 3))), "needs"),
-        (dict(observations=np.full((ROWS, 2), None)), "no whole .npz"),
+        (dict(observations=np.full((ROWS, 2), None)), "holds Python objects"),
+        (dict(terminals=np.float32(1.0)), "has shape|differ in length"),
     ],
 )
 def test_other_layouts_are_refused(changes, message, tmp_path):
@@ -183,7 +184,7 @@ def test_damaged_files_are_refused(tmp_path):
     whole = path.read_bytes()
     for damaged in (b"", b"<html>", whole[:-40], whole[:200] + b"?" * 50 + whole[250:]):
         path.write_bytes(damaged)
-        _refused(f"file:{path}", "no whole .npz file; get it again")
+        _refused(f"file:{path}", "(no whole .npz file|is damaged); get it again")
     _refused("file:/nowhere.npz", "no such file")
 
 

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax import algorithms
+from gem_jax import algorithms, errors
 from gem_jax.algorithm import Algorithm, Online, Phase, act_by
+from gem_jax.learners import rates
 from gem_jax.runs import going_online
 from gem_jax.testing import fakes
 from gem_jax.training import collecting, loop, online
@@ -35,9 +36,11 @@ class Counting:
         return np.array([self.begin, self.t]), reward, terminated, False, {}
 
 
-def make_collector(seeds=(0, 1), log=lambda line: None, place=None, kind=Counting):
-    collector = collecting.Collector([kind() for _ in seeds], seeds, SPEC)
-    start = collecting.nowhere(SPEC)
+def make_collector(
+    seeds=(0, 1), log=lambda line: None, place=None, kind=Counting, spec=SPEC
+):
+    collector = collecting.Collector([kind() for _ in seeds], seeds, spec)
+    start = collecting.nowhere(spec)
     start = jax.tree.map(lambda leaf: np.stack([leaf] * len(seeds)), start)
     collector.go_to(start if place is None else place, log)
     return collector
@@ -135,20 +138,23 @@ def recorded():
     return data._replace(reward=jnp.full(16, RECORDED))
 
 
-def go_online(algorithm, settings, seeds=(0, 1), begin=None):
+def go_online(algorithm, settings, seeds=(0, 1), begin=None, data=None, **options):
     """Chunks, copied; from a chunk on, or from the end of the recorded data."""
+    data = recorded() if data is None else data
     extended = online.with_phase(algorithm, settings.num_steps)
     keys = loop.seed_keys(seeds)
     if begin is None:
         state = loop.init(algorithm, keys)
         start = jnp.full(len(seeds), algorithm.num_steps, jnp.int32)
-        state = state._replace(step=start)
+        fitted = loop.normalized(data, enabled=algorithm.normalize_observations)[1]
+        repeated = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(seeds)), fitted)
+        state = state._replace(step=start, normalizer=repeated)
         rest = online.init(algorithm, settings, len(seeds))
     else:
         state, rest = begin.state, begin.rest
     state, rest = jax.tree.map(jnp.array, (state, rest))
-    collector = make_collector(seeds, place=rest.place)
-    chunks = online.run(extended, keys, recorded(), state, rest, collector, settings)
+    collector = make_collector(seeds, place=rest.place, **options)
+    chunks = online.run(extended, keys, data, state, rest, collector, settings)
     return [jax.device_get(chunk) for chunk in chunks]
 
 
@@ -166,7 +172,7 @@ def test_batches_mix_what_was_recorded_with_what_is_new():
     assert metrics["net/least_reward"].min() == 2.0 * 1 - 7.0
     # All that the replay holds, but for the one that waits for its successor.
     replay = chunks[-1].rest.replay
-    assert list(replay.current_index % 12) == [0, 0]
+    assert list(replay.is_full) == [True, True]
     rewards = replay.experience.reward[:, 0]
     assert set(rewards.ravel()) <= {2.0 * t - 7.0 for t in range(1, 6)}
 
@@ -178,6 +184,56 @@ def test_new_transitions_know_what_follows_them():
     following, action = experience.extras["following"][0, 0], experience.action[0, 0]
     np.testing.assert_array_equal(following[:-1], action[1:, 0])
     assert following[-1] == chunks[-1].rest.last.action[0, 0]
+
+
+def test_updates_see_normalized_states_and_environments_raw_actions():
+    boxed = SPEC._replace(action_low=(-2.0,), action_high=(4.0,))
+    algorithm = tells_its_batches()._replace(spec=boxed, normalize_observations=True)
+    settings = online.Settings(6, share=1.0, block=3)
+    taken = []
+
+    class Recording(Counting):
+        def step(self, action):
+            taken.append(action)
+            return super().step(action)
+
+    data = recorded()._replace(observation=2.0 + 3.0 * recorded().observation)
+    fitted = loop.normalized(data)[1]
+    assert np.abs(np.asarray(fitted.mean)).min() > 0.5
+    first, second = go_online(
+        algorithm, settings, (0,), data=data, kind=Recording, spec=boxed
+    )
+    experience = second.rest.replay.experience
+    last, row = first.rest.last, jax.tree.map(lambda leaf: leaf[0, 0, 3], experience)
+    for name in ("observation", "next_observation"):
+        wanted = fitted(getattr(last, name))[0]
+        np.testing.assert_allclose(getattr(row, name), wanted, rtol=1e-6)
+    acted = experience.action[0, 0, :6, 0]
+    # The middle of the box is 1, its half width 3.
+    np.testing.assert_allclose(np.concatenate(taken)[:6], 1.0 + 3.0 * acted, rtol=1e-6)
+    # The policy was asked about the normalized state.
+    asked = np.clip(experience.observation[0, 0, :6, 1] / 100.0, -1.0, 1.0)
+    np.testing.assert_allclose(acted, asked, rtol=1e-5)
+
+
+def test_a_decayed_rate_is_whole_again_online():
+    schedule = rates.cosine_then_constant(0.5, 10)
+    assert float(schedule(jnp.int32(0))) == 0.5
+    assert 0.0 < float(schedule(jnp.int32(9))) < 0.02
+    assert float(schedule(jnp.int32(10))) == float(schedule(jnp.int32(99))) == 0.5
+
+
+def test_an_environment_that_shows_no_number_is_blamed():
+    class Broken(Counting):
+        name = "Broken-v0"
+
+        def step(self, action):
+            observation, *rest = super().step(action)
+            return observation * np.nan, *rest
+
+    collector = make_collector((0,), kind=Broken)
+    with pytest.raises(errors.UserError, match="environment Broken-v0 gave"):
+        collector.collect(number_of_step, 1, step=0)
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

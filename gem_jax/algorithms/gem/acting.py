@@ -211,13 +211,16 @@ def _refine(
     """The best candidates, moved along the score in the units of their set."""
     scores = _score(found, scales, t, knobs)
     lam = _support_weight(t, knobs)
-    value_unit = _unit(knobs.value_scale, scores.lcb, scales.advantage)
-    support_unit = _unit(knobs.normalization, found.log_prob, scales.support)
+    _, value_unit = _unit(knobs.value_scale, scores.lcb, scales.advantage)
+    support_middle, support_unit = _unit(
+        knobs.normalization, found.log_prob, scales.support
+    )
 
     def objective(action: Array) -> Array:
         q_values, log_prob = evaluate(action[None])
         lcb = value_ops.lower_confidence_bound(q_values, knobs.effective_kappa)
-        return lcb[0] / value_unit + lam * log_prob[0] / support_unit
+        support = (log_prob[0] - support_middle) / support_unit
+        return lcb[0] / value_unit + lam * jnp.minimum(support, knobs.support_cap)
 
     return inference.refine(
         found.actions,
@@ -229,13 +232,15 @@ def _refine(
     )
 
 
-def _unit(option: str, values: Array, data: moments.Moments) -> Array:
-    """What a score's term is divided by: of the set, of the data, or 1."""
-    units = {
-        "zscore": lambda: jnp.maximum(jnp.std(values), normalize.STD_FLOOR),
-        "data": lambda: moments.mean_and_std(data)[1],
-    }
-    return units.get(option, lambda: jnp.ones(()))()
+def _unit(option: str, values: Array, data: moments.Moments) -> tuple[Array, Array]:
+    """Mean and deviation of a score's term: of the set, of the data, or 0 and 1."""
+    if option == "data":
+        return moments.mean_and_std(data)
+    if option != "zscore":
+        return jnp.zeros(()), jnp.ones(())
+    usable = jnp.isfinite(values)
+    spread = jnp.std(values, where=usable)
+    return jnp.mean(values, where=usable), jnp.maximum(spread, normalize.STD_FLOOR)
 
 
 def _select(

@@ -25,8 +25,7 @@ class Config:
       critic_targets: ``"shared"``, the paper's: V of the ensemble's minimum is every
         member's target; or ``"own"``: each has a V and a target of its own.
       backup: value of the next state in targets: ``"expectile"``, the paper's V; or
-        ``"select"``, the best of samples of the behavior by the target critics, which
-        is how GEM acts.
+        ``"select"``, the best of samples of the behavior by the target critics.
       backup_candidates: N', how many samples those are.
       critic_layer_norm: standardize the critics' hidden layers. Not in the paper.
       deploy_critic: ``"online"`` or ``"target"`` parameters when acting.

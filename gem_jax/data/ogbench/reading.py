@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -19,10 +18,10 @@ import numpy as np
 from gem_jax import errors
 from gem_jax.data import episodes, files, minari, tasks
 from gem_jax.data.ogbench import SUITE, dataset
+from gem_jax.data.readers import columns, numpy_archive
 
 _ARRAYS = ("observations", "actions", "terminals")
 _STATES = ("qpos", "button_states")  # what tells whether a task is solved
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 def require() -> None:
@@ -57,8 +56,8 @@ def read(
     Args:
       path: the file.
       task: whose rewards the trajectories get.
-      log: unused, as the limit; as for other readers.
-      limit: of the transitions.
+      log: unused; as for other readers.
+      limit: of the transitions, how many of the leading ones are needed.
 
     Returns:
       The trajectories in order, and the SHA-256 of the file.
@@ -66,20 +65,34 @@ def read(
     Raises:
       UserError: absent, damaged or in another layout; OGBench not installed.
     """
-    del log, limit
+    del log
     if not path.is_file():
         raise errors.UserError(f"{path}: no such file")
-    what = f"{path} ({path.stat().st_size:,} bytes) is no whole .npz file"
-    with files.refusing_damage(what):
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except _DAMAGE as error:
-            raise ValueError(error) from None
+    if not zipfile.is_zipfile(path):
+        size = path.stat().st_size
+        raise errors.UserError(
+            f"{path} ({size:,} bytes) is no whole .npz file; get it again, or name one "
+            "in OGBench's layout"
+        )
+    with numpy_archive.members(path, _STATES) as found:
+        arrays = _read_arrays(found, path, limit)
         sha256 = files.file_sha256(path)
-    _check(arrays, path)
-    recorded = _cut(arrays)
-    return _label(recorded, task), sha256
+    return _label(_cut(arrays), task, str(path)), sha256
+
+
+def _read_arrays(
+    found: Mapping[str, numpy_archive.Member], path: pathlib.Path, limit: int | None
+) -> dict[str, np.ndarray]:
+    """As many rows as the limit needs, of arrays that can be cut side by side."""
+    _require_arrays(found, path)
+    side_by_side = {name: found[name] for name in _ARRAYS}
+    columns.check(side_by_side, path)
+    ends = columns.flags(found["terminals"], f"{path}: 'terminals'")
+    if len(ends) < 2:
+        raise errors.UserError(f"{path} holds no transitions; choose another dataset")
+    needed = numpy_archive.rows_needed(ends, limit, compact=True)
+    columns.require_room(side_by_side, path, needed)
+    return {n: found[n][:needed] for n in (*_ARRAYS, *_STATES) if n in found}
 
 
 def with_rewards(
@@ -104,17 +117,20 @@ def with_rewards(
             labeled.append(
                 dataclasses.replace(episode, infos={**episode.infos, **states})
             )
-    return _label(labeled, task)
+    return _label(labeled, task, dataset_id)
 
 
-def _check(arrays: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
+def _require_arrays(
+    arrays: Mapping[str, numpy_archive.Member], path: pathlib.Path
+) -> None:
     missing = [name for name in (*_ARRAYS, "qpos") if name not in arrays]
     if missing:
         raise errors.UserError(
             f"{path} has no array {missing[0]!r} but {', '.join(sorted(arrays))}; it "
             "is not in OGBench's layout"
         )
-    lengths = {name: len(array) for name, array in arrays.items()}
+    used = [name for name in (*_ARRAYS, *_STATES) if name in arrays]
+    lengths = {name: (arrays[name].shape or (0,))[0] for name in used}
     if len(set(lengths.values())) > 1:
         raise errors.UserError(f"{path}: arrays differ in length: {lengths}")
 
@@ -141,7 +157,7 @@ def _cut(arrays: Mapping[str, np.ndarray]) -> list[episodes.Episode]:
 
 
 def _label(
-    recorded: Sequence[episodes.Episode], task: tasks.Task
+    recorded: Sequence[episodes.Episode], task: tasks.Task, where: str
 ) -> list[episodes.Episode]:
     """OGBench's own rule for rewards, on the states that actions leave."""
     names = list(recorded[0].infos)
@@ -155,7 +171,9 @@ def _label(
 
     assert task.env_id is not None  # of OGBench's tasks none is without
     env = envs.make(task.env_id)
-    with ogbench.global_draws(0):  # the rule resets, to have the goal
+    what = f"{where}: its states are not those of {task.world}"
+    # The rule resets, to have the goal.
+    with files.refusing_damage(what), ogbench.global_draws(0):
         ogbench.component("relabel_utils", "relabel_dataset")(task.world, env, dataset)
     env.close()
     stops = np.cumsum([len(e) for e in recorded])[:-1]

@@ -69,8 +69,14 @@ class Member:
 
 
 @contextlib.contextmanager
-def members(path: pathlib.Path) -> Iterator[Mapping[str, Member]]:
+def members(
+    path: pathlib.Path, also: tuple[str, ...] = ()
+) -> Iterator[Mapping[str, Member]]:
     """The arrays of an archive by name, for a block that reads them.
+
+    Args:
+      path: the archive.
+      also: names to read beside those of the layouts.
 
     Raises:
       UserError: damaged, or with arrays of Python objects.
@@ -78,7 +84,7 @@ def members(path: pathlib.Path) -> Iterator[Mapping[str, Member]]:
     what = f"{path} ({path.stat().st_size:,} bytes) is damaged"
     with files.refusing_damage(what), zipfile.ZipFile(path) as archive:
         names = [n.removesuffix(".npy") for n in archive.namelist() if n[-4:] == ".npy"]
-        wanted = {*d4rl.REQUIRED, *d4rl.OPTIONAL, *_OGBENCH}
+        wanted = {*d4rl.REQUIRED, *d4rl.OPTIONAL, *_OGBENCH, *also}
         yield {n: Member(archive, n, path) for n in names if n in wanted}
 
 
@@ -121,7 +127,7 @@ def read_ogbench(
         arrays = {name: found[name] for name in names}
         columns.check(arrays, path)
         ends = columns.flags(arrays["terminals"], f"{path}: 'terminals'")
-        needed = _rows_needed(ends, limit, compact="next_observations" not in arrays)
+        needed = rows_needed(ends, limit, compact="next_observations" not in arrays)
         columns.require_room(arrays, path, needed)
         recorded = rows.to_episodes(
             _rows(arrays, ends[:needed], needed, path),
@@ -130,7 +136,14 @@ def read_ogbench(
     return recorded, files.file_sha256(path)
 
 
-def _rows_needed(ends: np.ndarray, limit: int | None, *, compact: bool) -> int:
+def rows_needed(ends: np.ndarray, limit: int | None, *, compact: bool) -> int:
+    """Rows that hold so many transitions.
+
+    Args:
+      ends: `[N]` bool, the last row of each episode.
+      limit: of the transitions; all rows when ``None``.
+      compact: whether the last row of an episode is an observation alone.
+    """
     if limit is None:
         return len(ends)
     if not compact:
