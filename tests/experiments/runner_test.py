@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 import signal
 
 import jax
@@ -114,11 +115,13 @@ def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
 
 
 def test_an_interrupt_online_changes_neither_lines_nor_state(make_run, monkeypatch):
+    train(make_run("whole", "rebrac"), monkeypatch, 40)
     options = run_record.OnlineOptions(num_steps=80)
     whole, cut = (make_run(name, "rebrac", online=options) for name in ("whole", "cut"))
-    train(whole, monkeypatch, 40)
+    shutil.copytree(whole.workdir, cut.workdir)
+    assert train(whole, monkeypatch, 40) == [20, 20, 20, 20]
     with pytest.raises(interrupt.Interrupted):
-        train(cut, monkeypatch, 40, stop_at=120)  # 80 are of the data
+        train(cut, monkeypatch, 40, stop_at=40)
     assert train(cut, monkeypatch, 40) == [20, 20]
     for folder in (whole.workdir, cut.workdir):
         assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 160
