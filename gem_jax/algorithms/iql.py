@@ -7,6 +7,7 @@ critics, no samples and no gating entropy is this algorithm.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -98,14 +99,18 @@ class State:
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    rate = rates.cosine_then_constant(config.learning_rate, config.num_steps)
-    actor = mixture_policy.make_mixture_learner(
-        spec,
-        optax.adam(rate),
-        hidden_sizes=config.hidden_sizes,
-        num_components=1,
-        log_std_min=config.log_std_min,
-        log_std_max=config.log_std_max,
+    actor, online_actor = (
+        mixture_policy.make_mixture_learner(
+            spec,
+            optax.adam(
+                rates.cosine(config.learning_rate, config.num_steps, decays=decays)
+            ),
+            hidden_sizes=config.hidden_sizes,
+            num_components=1,
+            log_std_min=config.log_std_min,
+            log_std_max=config.log_std_max,
+        )
+        for decays in (True, False)
     )
     values = expectile_value.make_value_learner(config, spec)
 
@@ -116,12 +121,18 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             values=values.init(value_key),
         )
 
-    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+    def update(
+        learner: mixture_policy.MixtureLearner,
+        state: State,
+        key: PRNGKey,
+        batch: Transition,
+        step: Array,
+    ):
         del key, step
         new_values, advantage, value_rows = values.update(state.values, batch)
         tilt = config.beta, config.max_weight
         weight = value_ops.advantage_weight(advantage, *tilt)
-        new_actor, rows = actor.update(state.actor, batch, weight)
+        new_actor, rows = learner.update(state.actor, batch, weight)
         new_state = dataclasses.replace(
             state,
             actor=new_actor,
@@ -144,7 +155,11 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     explore = (
         exploration.noisy(mean_action) if certain else exploration.sampled(actor.apply)
     )
-    phase = Phase("policy", config.num_steps, config.batch_size, update)
+    sizes = config.num_steps, config.batch_size
+    phase, online_phase = (
+        Phase("policy", *sizes, functools.partial(update, learner))
+        for learner in (actor, online_actor)
+    )
     return Algorithm(
         spec,
         init,
@@ -153,5 +168,5 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         act_by(mean_action),
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
-        online=Online(explore, phase),
+        online=Online(explore, online_phase),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
 import optax
 
 
-def cosine_then_constant(rate: float, num_steps: int) -> optax.Schedule:
-    """Decays to 0 along a cosine; ``rate`` again for steps beyond ``num_steps``.
+def cosine(rate: float, num_steps: int, *, decays: bool = True) -> optax.Schedule:
+    """Decays to 0 along a cosine; without ``decays`` it stays, for training online.
 
-    What comes after is training online, where a rate of 0 would learn nothing.
+    There a rate that has come to 0 would learn nothing. Optimizers of both have states
+    of one structure.
     """
-    decay = optax.cosine_decay_schedule(rate, num_steps)
-    return lambda count: jnp.where(count < num_steps, decay(count), rate)
+    if decays:
+        return optax.cosine_decay_schedule(rate, num_steps)
+    return optax.constant_schedule(rate)

@@ -7,7 +7,6 @@ import pytest
 
 from gem_jax import algorithms, errors
 from gem_jax.algorithm import Algorithm, Online, Phase, act_by
-from gem_jax.learners import rates
 from gem_jax.runs import going_online
 from gem_jax.testing import fakes
 from gem_jax.training import collecting, loop, online
@@ -216,11 +215,24 @@ def test_updates_see_normalized_states_and_environments_raw_actions():
     np.testing.assert_allclose(acted, asked, rtol=1e-5)
 
 
-def test_a_decayed_rate_is_whole_again_online():
-    schedule = rates.cosine_then_constant(0.5, 10)
-    assert float(schedule(jnp.int32(0))) == 0.5
-    assert 0.0 < float(schedule(jnp.int32(9))) < 0.02
-    assert float(schedule(jnp.int32(10))) == float(schedule(jnp.int32(99))) == 0.5
+@pytest.mark.parametrize("name", ["iql", "gem"])
+def test_a_decayed_rate_is_whole_again_online(name):
+    """After as many updates as the cosine has, the actor moves online alone."""
+    algorithm = algorithms.make(name, algorithms.tiny_config(name), fakes.SPEC)
+    state, batch = algorithm.init(jax.random.key(0)), recorded_like(fakes.SPEC)
+    late = jax.tree.map(
+        lambda leaf: leaf + 1000 if leaf.dtype == jnp.int32 else leaf, state
+    )
+    for phase, moves in ((algorithm.phases[-1], False), (algorithm.online.phase, True)):
+        key, step = jax.random.key(1), jnp.int32(0)
+        new, _ = jax.jit(phase.update)(late, key, batch, step)
+        before, after = (jax.tree.leaves(s.actor.params) for s in (late, new))
+        moved = any((a != b).any() for a, b in zip(before, after, strict=True))
+        assert moved == moves
+
+
+def recorded_like(spec):
+    return fakes.random_transitions(jax.random.key(2), 8, spec)
 
 
 def test_an_environment_that_shows_no_number_is_blamed():

@@ -86,9 +86,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
 
     # The behavior stays that of the recorded data.
-    online_phase = Phase(
-        "policy", config.num_steps, config.batch_size, make_fit_policy(config, parts)
-    )
+    fit_online = make_fit_policy(config, make_parts(config, spec, decays=False))
+    online_phase = Phase("policy", config.num_steps, config.batch_size, fit_online)
 
     def explore(params: ActorParams, key: PRNGKey, observation: Array) -> Array:
         return exploration.sampled(parts.actor.apply)(params.actor, key, observation)

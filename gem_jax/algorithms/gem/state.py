@@ -70,21 +70,25 @@ class Parts(NamedTuple):
     gradient: gradient_policy.GradientLearner | None
 
 
-def make_parts(config: Config, spec: EnvSpec) -> Parts:
-    """Every learner with its own optimizer."""
+def make_parts(config: Config, spec: EnvSpec, *, decays: bool = True) -> Parts:
+    """Every learner with its own optimizer; actors' rates decay unless told else."""
     own_targets = config.critic_targets == "own"
     return Parts(
-        actor=_make_actor(config, spec),
+        actor=_make_actor(config, spec, decays),
         behavior=make_behavior(config, spec),
         values=expectile_value.make_value_learner(
             config, spec, own_targets=own_targets
         ),
-        gradient=_make_gradient(config, spec) if config.gradient_cloning else None,
+        gradient=_make_gradient(config, spec, decays)
+        if config.gradient_cloning
+        else None,
     )
 
 
-def _make_actor(config: Config, spec: EnvSpec) -> mixture_policy.MixtureLearner:
-    rate = rates.cosine_then_constant(config.learning_rate, config.num_steps)
+def _make_actor(
+    config: Config, spec: EnvSpec, decays: bool
+) -> mixture_policy.MixtureLearner:
+    rate = rates.cosine(config.learning_rate, config.num_steps, decays=decays)
     return mixture_policy.make_mixture_learner(
         spec,
         optax.adam(rate),
@@ -112,8 +116,10 @@ def make_behavior(config: Config, spec: EnvSpec) -> mixture_policy.MixtureLearne
     )
 
 
-def _make_gradient(config: Config, spec: EnvSpec) -> gradient_policy.GradientLearner:
-    rate = rates.cosine_then_constant(config.learning_rate, config.num_steps)
+def _make_gradient(
+    config: Config, spec: EnvSpec, decays: bool
+) -> gradient_policy.GradientLearner:
+    rate = rates.cosine(config.learning_rate, config.num_steps, decays=decays)
     return gradient_policy.make_gradient_learner(
         spec,
         optax.adam(rate),
