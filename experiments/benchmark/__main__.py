@@ -1,6 +1,6 @@
 """Trains a grid of methods and tasks, and prints one table.
 
-python -m experiments.benchmark --methods=bc,10%bc,iql,gem \
+python -m experiments.benchmark --methods=bc,percent_bc,iql,gem \
     --envs=hopper-medium-v2,walker2d-medium-v2 --num_seeds=3 --output=runs/benchmark
 
 Among tasks ``locomotion``, ``antmaze`` and ``maze2d`` stand for those of the suite that
@@ -34,7 +34,7 @@ from gem_jax.data import tasks
 from gem_jax.runs import departures, presets, resolve, run_record, runner
 from gem_jax.training import rundir
 
-_METHODS = flags.DEFINE_list("methods", None, "Algorithms, and 10%bc.")
+_METHODS = flags.DEFINE_list("methods", None, "Algorithms.")
 _ENVS = flags.DEFINE_list("envs", None, "Tasks.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 3, "Of each pair.", lower_bound=1)
 _SEED = flags.DEFINE_integer(
@@ -55,11 +55,8 @@ _FORMER_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
 _COLUMNS = (*_FORMER_COLUMNS, "return_mean")
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
 _FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
-# Methods that are an algorithm on other data.
-_BEST_CLONING = "10%bc"
-_VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    _BEST_CLONING: ("bc", {"best_share": 0.1}),
-}
+# Other names of methods.
+_ALIASES: Mapping[str, str] = {"10%bc": "percent_bc"}
 
 
 def main(argv: list[str]) -> None:
@@ -101,7 +98,7 @@ def main(argv: list[str]) -> None:
             tables.format_tables(summaries, names, methods),
             five_tasks.format_table(summaries, names, methods),
             tables.format_departures(
-                {pair: _departures(pair[1], runs[pair]) for pair in summaries}, methods
+                {pair: departures.of(runs[pair]) for pair in summaries}, methods
             ),
         ]
         text = "\n\n".join(part for part in parts if part)
@@ -117,39 +114,26 @@ def main(argv: list[str]) -> None:
 def _asked(flag: str, values: Sequence[str] | None) -> list[str]:
     if not values or not all(values):
         raise errors.UserError(f"give --{flag}=NAME,NAME")
+    values = [_ALIASES.get(value, value) for value in values]
     if len(set(values)) < len(values):
         raise errors.UserError(f"--{flag} names one twice: {','.join(values)}")
-    return list(values)
-
-
-def _algorithm(method: str) -> tuple[str, Mapping[str, Any]]:
-    """The registered name, and what the method changes of the data."""
-    return _VARIANTS.get(method, (method, {}))
+    return values
 
 
 def _resolved(
     name: str, method: str, preset: str, output: pathlib.Path
 ) -> run_record.Run:
-    algo, data = _algorithm(method)
     task = tasks.get(name)
     return resolve.resolve(
         task,
-        algo,
+        method,
         preset,
         source=_SOURCE.value,
         seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=output / task.name / method.replace("%", "_percent_"),
+        workdir=output / task.name / method,
         config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
-        data=dict(data),
         command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
     )
-
-
-def _departures(method: str, run: run_record.Run) -> dict[str, tuple[str, str]]:
-    """The run's settings that are not ``paper``'s, but for what the method is."""
-    meant = _algorithm(method)[1]
-    found = departures.of(run).items()
-    return {setting: values for setting, values in found if setting not in meant}
 
 
 def _rows(method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:

@@ -18,6 +18,8 @@ from gem_jax.training import rundir
 Summary = Mapping[str, Any]
 _ANCHOR_ALONE = ", N = 0"
 _ONLINE = ", online"
+_PERCENT = "percent_bc"
+_CLONING = ("bc", _PERCENT)  # have no published column
 
 
 def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
@@ -35,10 +37,11 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
         known = {"settings": rundir.settings_hash(record), "task": record.get("task")}
         summary = rundir.read_json(folder / rundir.SUMMARY) | known
         share = record.get("data", {}).get("best_share", 1.0)
-        if summary["algo"] in ("bc", "percent_bc") and share < 1.0:
+        if summary["algo"] in _CLONING and share < 1.0:
             # What the whole data score is another run's to say.
             unsaid = {"behavior_score": None, "behavior_return": None}
-            summary |= {"algo": f"{share:.0%}bc"} | unsaid
+            name = _PERCENT if share == 0.1 else f"{share:.0%}bc"
+            summary |= {"algo": name} | unsaid
         if summary.get("online_steps"):  # no published column is of such runs
             summary |= {"algo": f"{summary['algo']}{_ONLINE}"}
         summaries.append(summary)
@@ -98,12 +101,8 @@ def format_table(
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
-    ours = (
-        _ANCHOR_ALONE,
-        _ONLINE,
-        "%bc",
-    )  # ends of names that have no published column
-    compared = [a for a in algos if a != "bc" and not a.endswith(ours)]
+    unpublished = (_ANCHOR_ALONE, _ONLINE, "%bc")  # ends of names
+    compared = [a for a in algos if a not in _CLONING and not a.endswith(unpublished)]
     header = ["task", "data", "behavior", *algos]
     header += [f"{a}, published" for a in compared]
     lines: list[list[str]] = []

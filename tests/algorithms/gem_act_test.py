@@ -10,6 +10,7 @@ import pytest
 
 from gem_jax import inference
 from gem_jax.algorithms import gem
+from gem_jax.algorithms.gem import acting
 from gem_jax.learners import moments
 from gem_jax.types import EnvSpec
 
@@ -273,3 +274,24 @@ def test_what_refining_makes_worse_is_not_chosen():
     plain = act([0.0], **knobs)
     refined = act([0.0], refine_steps=1, refine_size=0.9, **knobs)
     np.testing.assert_array_equal(refined.action, plain.action)
+
+
+def test_refined_candidates_seek_no_support_beyond_its_cap():
+    """With a cap below every candidate's support the score is flat, and nothing moves.
+
+    The step is one that support, without the cap, would take.
+    """
+    low = dict(behavior={-0.8: 0.5, -0.7: 0.5}, behavior_log_std=0.0)
+    knobs = dict(num_candidates=3, lambda_start=1.0, normalization="raw", **low)
+    plain = act([0.0], support_cap=-99.0, **knobs)
+    capped = act([0.0], refine_steps=1, support_cap=-99.0, **knobs)
+    np.testing.assert_array_equal(capped.action, plain.action)
+    free = act([0.0], refine_steps=1, **knobs)
+    assert np.abs(free.action - act([0.0], **knobs).action).max() > 0.01
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_a_candidate_without_support_leaves_the_unit_of_the_others(bad):
+    values = jnp.array([1.0, bad, 3.0])
+    mean, std = acting._unit("zscore", values, moments.nothing())
+    assert (float(mean), float(std)) == (2.0, 1.0)

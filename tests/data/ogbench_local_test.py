@@ -11,7 +11,6 @@ from gem_jax.data.local import ogbench_pointmaze as pointmaze
 from gem_jax.data.ogbench import reading
 from gem_jax.envs import ogbench
 
-pytest.importorskip("ogbench")
 SETS = ("cube-double-play-v0", "scene-noisy-v0", "puzzle-3x3-noisy-v0")
 STEPS = 30
 

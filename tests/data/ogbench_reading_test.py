@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 
 import numpy as np
+import ogbench
 import pytest
 
 from gem_jax import data, errors
@@ -12,8 +13,8 @@ from gem_jax.data import behavior_scores, inspection, minari, publishers, tasks
 from gem_jax.data.local import writer
 from gem_jax.data.ogbench import reading
 from gem_jax.training import results
+from gem_jax.utils import memory
 
-ogbench = pytest.importorskip("ogbench")
 ROWS, LENGTH = 24, 8  # three trajectories
 POINT = tasks.get("pointmaze-large-navigate-singletask-task3-v0")
 # Goals of cube-double's task 5, a stack, and of scene's task 2, from OGBench's paper.
@@ -125,6 +126,24 @@ def test_files_and_rewards_are_those_of_ogbench(world, tmp_path):
     np.testing.assert_array_equal(flat.terminal, terminal)
     assert ours.episode_offsets.tolist() == [0, 7, 14, 21]
     assert ours.provenance.source == "file"
+
+
+def test_the_leading_transitions_alone_are_read(tmp_path):
+    path = _write(tmp_path, _arrays(POINT, _pointmaze()[0]))
+    whole, part = (
+        data.load(POINT.name, f"file:{path}", log=lambda line: None, **options)
+        for options in ({}, {"num_transitions": 10})
+    )
+    for field in ("observation", "action", "reward", "terminal"):
+        wanted = getattr(whole.transitions, field)[:10]
+        np.testing.assert_array_equal(getattr(part.transitions, field), wanted)
+    assert part.episode_offsets.tolist() == [0, 7, 10]
+
+
+def test_a_file_that_would_not_fit_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = _write(tmp_path, _arrays(POINT, _pointmaze()[0]))
+    monkeypatch.setattr(memory, "free_bytes", lambda: 1_000)
+    _refused(f"file:{path}", "--num_transitions")
 
 
 def test_the_score_is_the_share_of_successes():

@@ -10,7 +10,6 @@ import pytest
 from gem_jax import envs, errors
 from gem_jax.envs import ogbench
 
-pytest.importorskip("ogbench")
 POINT = ogbench.env_id("pointmaze-medium", 1)
 ARM = ogbench.env_id("cube-double", 2)
 

@@ -89,19 +89,19 @@ def test_a_grid_is_trained_once(run, tmp_path):
     assert f"differs from paper: {line}\n" in first.stdout
     text = (output / "table.md").read_text()
     assert text in first.stdout and "IQM" in text
-    assert "| bc       | num_steps       | 3      | 1,000,000 | all     |" in text
-    assert "best_share" not in text  # what 10%bc is, is no departure
+    assert "| bc         | num_steps       | 3      | 1,000,000 | all     |" in text
+    assert "best_share" not in text  # what percent_bc is, is no departure
     rows = list(csv.DictReader((output / "scores.csv").open()))
-    assert [row["method"] for row in rows] == ["10%bc"] * 2 + ["bc"] * 2
+    assert [row["method"] for row in rows] == ["percent_bc"] * 2 + ["bc"] * 2
     assert np.isfinite([float(row["normalized_score"]) for row in rows]).all()
-    config = output / "navigation-v0" / "10_percent_bc" / "config.json"
+    config = output / "navigation-v0" / "percent_bc" / "config.json"
     assert json.loads(config.read_text())["data"]["best_share"] == 0.1
     again = run("benchmark", *flags)
     assert again.stdout.count("is complete; nothing to do") == 2
     assert (output / "scores.csv").read_text().count("\n") == 5
     cells = list(csv.DictReader((output / "table.csv").open()))
     assert [(c["method"], c["num_seeds"]) for c in cells] == [
-        ("10%bc", "2"),
+        ("percent_bc", "2"),
         ("bc", "2"),
     ]
     mean = np.mean([float(row["normalized_score"]) for row in rows[2:]])
@@ -126,6 +126,7 @@ def test_names_of_several_tasks():
         ([], "give --methods=NAME"),
         (["--methods=bc"], "give --envs=NAME"),
         (["--methods=bc,bc", "--envs=navigation-v0"], "names one twice"),
+        (["--methods=10%bc,percent_bc", "--envs=navigation-v0"], "names one twice"),
         (["--methods=nobody", "--envs=navigation-v0"], "unknown --algo='nobody'"),
         (["--methods=bc", "--envs=hoper-medium-v2"], "did you mean"),
     ],
@@ -144,7 +145,7 @@ def test_the_best_tenth_of_rewards_that_are_nan_is_one_line(run, tmp_path):
         *(f"--source=file:{tmp_path / 'a.hdf5'}", f"--output={tmp_path}"),
     )
     (line,) = result.stderr.splitlines()
-    assert result.returncode == 2 and "10%bc:" in line
+    assert result.returncode == 2 and "percent_bc:" in line
     assert "rewards[2] is NaN or infinite" in line
 
 
@@ -163,9 +164,10 @@ def test_what_cannot_be_trained_is_named_and_the_others_go_on(run, tmp_path):
     # Another method's rows join those that are there.
     more = run(
         "benchmark",
-        *("--methods=10%bc", "--envs=navigation-v0", "--preset=smoke", "--steps=3"),
+        *("--methods=percent_bc", "--envs=navigation-v0", "--preset=smoke"),
+        "--steps=3",
         *("--num_seeds=1", f"--output={tmp_path}"),
     )
     assert more.returncode == 0, more.stderr
     methods = [r["method"] for r in csv.DictReader((tmp_path / "scores.csv").open())]
-    assert methods == ["bc", "10%bc"]
+    assert methods == ["bc", "percent_bc"]

@@ -70,7 +70,7 @@ class PointEnv(gymnasium.Env):
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        time.sleep(self.delay)
+        time.sleep(self.delay)  # a simulator that is slow to reset
         if self.fault == "reset":
             raise ValueError("the arm is stuck")
         self.place, self.clock = self.np_random.uniform(-1, 1), 0

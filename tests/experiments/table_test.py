@@ -104,3 +104,19 @@ def test_without_all_seeds_at_n_0_there_is_no_such_column(tmp_path):
     last = {"step": 30, "episodes": 9, "knobs": {}}
     (tmp_path / "eval.jsonl").write_text(json.dumps(last) + "\n")
     assert [s["algo"] for s in score_table.read_summaries([tmp_path])] == ["gem"]
+
+
+def test_scores_of_going_online_stand_apart_from_published_ones(tmp_path):
+    for name, steps in (("data", 0), ("data/online", 500)):
+        folder = tmp_path / name
+        folder.mkdir()
+        content = summary("iql", [0], [1.0 + steps]) | {"online_steps": steps}
+        content.pop("settings", None)
+        rundir.write_json(folder / rundir.SUMMARY, content)
+        record = {"format": rundir.FORMAT, "identity": {"steps": steps}}
+        rundir.write_json(folder / rundir.CONFIG, record)
+    folders = [tmp_path / "data", tmp_path / "data" / "online"]
+    summaries = score_table.read_summaries(folders)
+    assert [s["algo"] for s in summaries] == ["iql", "iql, online"]
+    head, *_ = score_table.format_table(summaries, {}).splitlines()
+    assert "iql, published" in head and "online, published" not in head

@@ -70,6 +70,17 @@ def test_what_is_kept_beside_the_state_is_checked_too(tmp_path):
     assert (tmp_path / "quarantine").exists()
 
 
+def test_what_describes_the_rest_may_be_damaged_too(tmp_path):
+    rest = {"replay": jnp.arange(5000.0)}
+    with checkpoint.open_store(tmp_path, CONFIG) as store:
+        for step in (1, 2):
+            checkpoint.save(store, step, make_state(step), rest=rest)
+        (tmp_path / "checkpoints" / "2" / "rest" / "_METADATA").write_text(
+            '{"tree_metadata": {"x": {}}}'
+        )
+        assert checkpoint.restore(store, make_state(0), rest=rest).step == 1
+
+
 def test_a_leaf_without_axes_comes_back(tmp_path):
     state = {"scalar": jnp.float32(2.5), "axes": jnp.arange(6.0).reshape(1, 3, 2).T}
     with checkpoint.open_store(tmp_path, CONFIG) as store:

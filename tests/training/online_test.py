@@ -94,6 +94,19 @@ def test_an_environment_that_does_not_repeat_itself_begins_another_episode():
     assert again.place().episode == [1] and again.place().t == [0]
 
 
+def test_an_environment_that_ends_before_its_place_begins_another_episode():
+    class Shorter(Counting):
+        def step(self, action):
+            observation, reward, _, *rest = super().step(action)
+            return observation, reward, self.t == 1, *rest
+
+    first = make_collector((0,))
+    first.collect(number_of_step, 2, step=0)
+    lines = []
+    again = make_collector((0,), lines.append, first.place(), Shorter)
+    assert len(lines) == 1 and again.place().episode == [1]
+
+
 def tells_its_batches(batch_size=8):
     """An algorithm whose metrics say what a batch held, and that learns nothing."""
 
@@ -246,6 +259,14 @@ def test_an_environment_that_shows_no_number_is_blamed():
     collector = make_collector((0,), kind=Broken)
     with pytest.raises(errors.UserError, match="environment Broken-v0 gave"):
         collector.collect(number_of_step, 1, step=0)
+
+
+def test_what_is_kept_is_float32_where_jax_would_have_more():
+    settings = online.Settings(12, share=0.5, block=3)
+    with jax.enable_x64():
+        kept = online.init(tells_its_batches(), settings, 1)
+    floats = {x.dtype for x in jax.tree.leaves(kept) if x.dtype.kind == "f"}
+    assert floats == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
