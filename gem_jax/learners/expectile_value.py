@@ -32,12 +32,16 @@ class ValueState:
     value: TrainState
 
 
+# The target critics' parameters to the value of s', `[B]`.
+NextValueFn = Callable[[Params], Array]
+
+
 class ValueLearner(NamedTuple):
     """Attributes:
     init: key to state.
-    update: (state, batch, next value `[B]`) to (state, advantage `[B]`, metrics `[B]`);
+    update: (state, batch, next value) to (state, advantage `[B]`, metrics `[B]`);
       the advantage is that of the parameters before the step, without gradient. The
-      value of s' in the critics' target is V's where none is given.
+      value of s' in the critics' target is V's where no ``NextValueFn`` is given.
     apply: (critic params, observation, action, dtype) to Q `[E, ...]`; the dtype of
       the hidden layers is float32 by default.
     apply_value: (value params, observation) to V, `[...]` or of each critic `[E, ...]`.
@@ -106,7 +110,9 @@ def make_value_learner(
         squares = (q - target) ** 2  # Eq. 61; one target for all, or each its own
         return jnp.mean(squares), (squares, q)
 
-    def update(state: ValueState, batch: Transition, next_value: Array | None = None):
+    def update(
+        state: ValueState, batch: Transition, next_value: NextValueFn | None = None
+    ):
         # Eq. 62 of the update before: what the targets see is the same, and a copy that
         # changes before it is read changes in place, where XLA would copy it first.
         target_critic = train_state.polyak(
@@ -115,8 +121,10 @@ def make_value_learner(
         # V(s') comes from before V's step, and the advantage too: all gradients of one
         # update are taken at the same parameters.
         if next_value is None:
-            next_value = value_net.apply(state.value.params, batch.next_observation)
-        target = _td_target(batch, next_value, config.discount)
+            following = value_net.apply(state.value.params, batch.next_observation)
+        else:
+            following = next_value(target_critic)
+        target = _td_target(batch, following, config.discount)
         target_q = critic_net.apply(target_critic, batch.observation, batch.action)
         if not own_targets:
             target_q = jnp.min(target_q, axis=0)  # Eq. 63, 64

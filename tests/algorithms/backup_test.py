@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gem_jax import train_state
 from gem_jax.algorithms import gem
 from gem_jax.algorithms.gem import state as gem_state
 from gem_jax.algorithms.gem import updates
@@ -18,10 +19,21 @@ CONFIG = gem.Config(
 
 
 def values(key, config, batch):
-    """What selection makes of s' by a fresh state, and that state."""
+    """What selection makes of s' by a state whose target critics have fallen behind.
+
+    Beside it the learners, the state, and the target critics that an update moves to.
+    """
     parts = gem_state.make_parts(config, fakes.SPEC)
     state = gem.make(config, fakes.SPEC).init(key)
-    return updates.selected_value(parts, state, key, batch, config), parts, state
+    behind = jax.tree.map(lambda leaf: 0.5 * leaf, state.values.target_critic)
+    learned = dataclasses.replace(state.values, target_critic=behind)
+    state = dataclasses.replace(state, values=learned)
+    moved = train_state.polyak(behind, state.values.critic.params, config.polyak)
+    found = updates.selected_value(
+        *(parts, state.behavior.params, key, batch.next_observation),
+        *(config.backup_candidates, moved),
+    )
+    return found, parts, state, moved
 
 
 def test_one_sample_without_noise_is_worth_the_least_critic(key):
@@ -30,11 +42,9 @@ def test_one_sample_without_noise_is_worth_the_least_critic(key):
         CONFIG, backup_candidates=1, behavior_components=1, **narrow
     )
     batch = fakes.random_transitions(key, 6)
-    found, parts, state = values(key, config, batch)
+    found, parts, state, moved = values(key, config, batch)
     means = parts.behavior.apply(state.behavior.params, batch.next_observation).means
-    q = parts.values.apply(
-        state.values.target_critic, batch.next_observation, means[:, 0]
-    )
+    q = parts.values.apply(moved, batch.next_observation, means[:, 0])
     np.testing.assert_allclose(found, np.min(q, axis=0), rtol=1e-4, atol=1e-6)
 
 
@@ -49,14 +59,11 @@ def test_more_samples_are_worth_more(key):
 
 def test_targets_are_made_of_it_and_not_of_v(key):
     batch = fakes.random_transitions(key, 16)
-    algorithm = gem.make(CONFIG, fakes.SPEC)
-    state = algorithm.init(key)
-    update = jax.jit(algorithm.phases[-1].update)
-    expected, _, _ = values(key, CONFIG, batch)
+    expected, parts, state, _ = values(key, CONFIG, batch)
     target = batch.reward + 0.99 * (1.0 - batch.terminal) * expected
-    parts = gem_state.make_parts(CONFIG, fakes.SPEC)
     q = parts.values.apply(state.values.critic.params, batch.observation, batch.action)
     loss = np.mean((np.float64(q) - np.float64(target)) ** 2)
+    update = jax.jit(gem.make(CONFIG, fakes.SPEC).phases[-1].update)
     _, metrics = update(state, key, batch, jnp.int32(0))
     np.testing.assert_allclose(metrics["critic/loss"], loss, rtol=1e-4)
 

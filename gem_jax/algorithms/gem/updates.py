@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -46,7 +47,11 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
         del step
         next_value = None
         if config.backup == "select":
-            next_value = selected_value(parts, state, key, batch, config)
+            next_value = functools.partial(
+                selected_value,
+                *(parts, state.behavior.params, key, batch.next_observation),
+                config.backup_candidates,
+            )
         new_values, advantage, metrics = parts.values.update(
             state.values, batch, next_value
         )
@@ -81,22 +86,27 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
 
 
 def selected_value(
-    parts: Parts, state: State, key: PRNGKey, batch: Transition, config: Config
+    parts: Parts,
+    behavior: Params,
+    key: PRNGKey,
+    observation: Array,
+    num_samples: int,
+    critic: Params,
 ) -> Array:
-    """Value of s' under the rule that acts: the best of N' samples of the behavior.
+    """Value of states by choice: the best of some samples of the behavior, `[B]`.
 
-    A sample is worth the least of the target critics; `[B]`. As EMaQ (Ghasemipour et
-    al., 2021), on an ensemble.
+    A sample is worth the least of the critics. As EMaQ (Ghasemipour et al., 2021), on
+    an ensemble.
     """
-    p_behavior = parts.behavior.apply(state.behavior.params, batch.next_observation)
-    keys = jax.random.split(key, batch.reward.shape[0])
+    densities = parts.behavior.apply(behavior, observation)
+    keys = jax.random.split(key, observation.shape[0])
 
     def best(key: PRNGKey, density: mixture.Mixture, observation: Array) -> Array:
-        samples = inference.propose(key, density, config.backup_candidates, anchor=None)
-        q = parts.values.apply(state.values.target_critic, observation, samples)
+        samples = inference.propose(key, density, num_samples, anchor=None)
+        q = parts.values.apply(critic, observation, samples)
         return jnp.max(jnp.min(q, axis=0))
 
-    return jax.vmap(best)(keys, p_behavior, batch.next_observation)
+    return jax.vmap(best)(keys, densities, observation)
 
 
 def make_fit_both(config: Config, parts: Parts) -> UpdateFn:
