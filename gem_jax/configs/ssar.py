@@ -1,9 +1,9 @@
 """SSAR: the reference's settings by dataset.
 
 Where it has none, on random, full-replay, maze2d and navigation, what is trusted and
-allowed is that of its medium-replay sets. Thresholds are returns of D4RL's files and mean
-nothing for other data of the same name, so that the presets besides ``paper``, which
-take any source, go by values.
+allowed is that of its medium-replay sets. Thresholds are returns of D4RL's files and
+mean nothing for other data of the same name, so that the presets besides ``paper``,
+which take any source, go by values.
 
 python -m experiments.train --algo=ssar --env=antmaze-umaze-v2 --preset=paper
 """
