@@ -94,7 +94,7 @@ def test_ids_that_are_refused(use, dataset_id, message):
 def test_without_the_client_or_its_remote(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     monkeypatch.delitem(sys.modules, "minari.storage.remotes.huggingface", False)
-    with pytest.raises(errors.UserError, match=r"pip install 'minari\[hf\]'"):
+    with pytest.raises(errors.UserError, match=r"pip install 'gem_jax\[minari\]'"):
         _fetch()
     for remote in ("moon", "moon://x"):
         monkeypatch.setenv("MINARI_REMOTE", remote)
