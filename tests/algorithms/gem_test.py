@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gem_jax.algorithms import gem, iql
+from gem_jax.algorithms.gem import state as state_module
 from gem_jax.networks import bundle, critic
 from gem_jax.testing import fakes
 
@@ -101,6 +102,41 @@ def test_target_critic_follows_by_polyak(key):
         second.values.target_critic,
     )
     assert any(jax.tree.leaves(moved))
+
+
+def test_advantages_in_units_of_the_data(key):
+    """They weigh as in units of return under beta over their deviation."""
+    batch = fakes.random_transitions(key, 16)
+
+    def actor_after(**changes):
+        algorithm = make(**changes)
+        update = algorithm.phases[1].update
+        state, metrics = update(algorithm.init(key), key, batch, jnp.int32(0))
+        return state.actor.params, metrics
+
+    of_data, metrics = actor_after(advantage_unit="data", beta=2.0)
+    std = float(np.std(_advantages(make(), key, batch)))
+    np.testing.assert_allclose(metrics["scales/advantage_std"], std, rtol=1e-4)
+    of_reward, _ = actor_after(beta=2.0 / std)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        *(of_data, of_reward),
+    )
+    plain, _ = actor_after(beta=2.0)
+    assert any(
+        np.abs(a - b).max() > 1e-4
+        for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(of_data), strict=True)
+    )
+
+
+def _advantages(algorithm, key, batch):
+    """Least target Q less V, before any update."""
+    config = gem.Config(**SMALL)
+    values = state_module.make_parts(config, fakes.SPEC).values
+    state = algorithm.init(key).values
+    q = values.apply(state.critic.params, batch.observation, batch.action)
+    v = values.apply_value(state.value.params, batch.observation)
+    return np.min(q, axis=0) - v
 
 
 def test_value_losses_against_numpy(key):
@@ -226,6 +262,7 @@ def test_activations_of_many_candidates_do_not_exist_at_once(key):
     [
         {"expectile": 1.0},
         {"deploy_critic": "newest"},
+        {"advantage_unit": "meter"},
         {"kappa": -1.0},
         {"lambda_schedule": "linear"},
         {"num_candidates": -3},

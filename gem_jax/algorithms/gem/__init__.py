@@ -16,6 +16,7 @@ import jax
 
 from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Joint, Online, Phase, Proposer, accept
+from gem_jax.algorithms.gem import acting
 from gem_jax.algorithms.gem.acting import make_act, make_decide, make_propose
 from gem_jax.algorithms.gem.config import Config as Config
 from gem_jax.algorithms.gem.state import ActorParams as ActorParams
@@ -131,6 +132,11 @@ def with_proposer(config: Config, spec: EnvSpec, proposer: Proposer) -> Algorith
         )
 
     return make(config, spec)._replace(act=act, propose=None)
+
+
+def make_judge(config: Config, spec: EnvSpec) -> acting.JudgeFn:
+    """GEM's candidates of a state, and their scores."""
+    return acting.make_judge(make_parts(config, spec))
 
 
 def _make_phases(

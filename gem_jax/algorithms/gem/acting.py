@@ -34,7 +34,7 @@ class DecideFn(Protocol):
 
 class Candidates(NamedTuple):
     """Attributes:
-    actions: `[C, A]`.
+    actions: `[C, A]`, the anchor first where the set has one.
     q_values: `[E, C]`.
     log_prob: `[C]`, under the behavior.
     """
@@ -42,6 +42,20 @@ class Candidates(NamedTuple):
     actions: Array
     q_values: Array
     log_prob: Array
+
+
+class JudgeFn(Protocol):
+    """What an action is chosen from, and the scores that it is chosen by."""
+
+    def __call__(
+        self,
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+        sampler: inference.Sampler | None = None,
+    ) -> tuple[Candidates, inference.ScoreOutput]: ...
 
 
 def make_act(parts: Parts) -> ActFn:
@@ -84,6 +98,7 @@ def make_propose(parts: Parts) -> ProposeFn:
 
 def make_decide(parts: Parts) -> DecideFn:
     """How GEM chooses, whoever proposes."""
+    judge = make_judge(parts)
 
     def decide(
         params: ActorParams,
@@ -93,6 +108,24 @@ def make_decide(parts: Parts) -> DecideFn:
         knobs: inference.Knobs,
         sampler: inference.Sampler | None,
     ) -> ActOutput:
+        found, scores = judge(params, key, observation, t, knobs, sampler)
+        behavior = parts.behavior.apply(params.behavior, observation)
+        return _select(found, scores, behavior, knobs)
+
+    return decide
+
+
+def make_judge(parts: Parts) -> JudgeFn:
+    """Proposes and scores; the scores are what ``decide`` selects by."""
+
+    def judge(
+        params: ActorParams,
+        key: PRNGKey,
+        observation: Array,
+        t: Array,
+        knobs: inference.Knobs,
+        sampler: inference.Sampler | None = None,
+    ) -> tuple[Candidates, inference.ScoreOutput]:
         p_actor = parts.actor.apply(params.actor, observation)
         p_behavior = parts.behavior.apply(params.behavior, observation)
         followed = None
@@ -118,9 +151,13 @@ def make_decide(parts: Parts) -> DecideFn:
                 jnp.concatenate([found.q_values, better.q_values], axis=1),
                 jnp.concatenate([found.log_prob, better.log_prob]),
             )
-        return _select(found, p_behavior, params.scales, t, knobs)
+        scores = _score(found, params.scales, t, knobs)
+        if knobs.anchor == "none":
+            return found, scores
+        margin = scores.total.at[0].add(knobs.anchor_margin)
+        return found, scores._replace(total=margin)
 
-    return decide
+    return judge
 
 
 def _propose(
@@ -245,17 +282,12 @@ def _unit(option: str, values: Array, data: moments.Moments) -> tuple[Array, Arr
 
 def _select(
     found: Candidates,
+    scores: inference.ScoreOutput,
     behavior: mixture.Mixture,
-    scales: Scales,
-    t: Array,
     knobs: inference.Knobs,
 ) -> ActOutput:
-    """Scores, selects and audits one candidate set (Eq. 4, 15)."""
-    scores = _score(found, scales, t, knobs)
-    total = scores.total
-    if knobs.anchor != "none":
-        total = total.at[0].add(knobs.anchor_margin)
-    selection = inference.select(found.actions, total, top_m=knobs.top_m)
+    """Selects from one candidate set, and audits the choice (Eq. 15)."""
+    selection = inference.select(found.actions, scores.total, top_m=knobs.top_m)
     support_z = scores.support
     if knobs.normalization != "zscore":
         support_z = normalize.standardize(found.log_prob)

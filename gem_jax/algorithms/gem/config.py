@@ -32,6 +32,9 @@ class Config:
       discount: of the return.
       expectile: tau_e (Eq. 65).
       beta: inverse temperature of the advantage weights (Eq. 41).
+      advantage_unit: what an advantage of 1 is there: ``"reward"``, the paper's, 1 of
+        return; or ``"data"``, the standard deviation of the data's own advantages, so
+        that one beta means the same for any scale of rewards and any ``n_step``.
       max_weight: w_max, their cap (Eq. 41).
       polyak: tau_P, rate of the target ensemble (Eq. 62).
       num_components: K of the actor.
@@ -91,6 +94,7 @@ class Config:
     discount: float = 0.99
     expectile: float = 0.7
     beta: float = 3.0
+    advantage_unit: str = "reward"
     max_weight: float = 100.0
     polyak: float = 0.005
     num_components: int = 8
@@ -155,6 +159,10 @@ class Config:
         if self.deploy_critic not in ("online", "target"):
             raise ValueError(
                 f"deploy_critic must be online or target, got {self.deploy_critic!r}"
+            )
+        if self.advantage_unit not in ("reward", "data"):
+            raise ValueError(
+                f"advantage_unit must be reward or data, got {self.advantage_unit!r}"
             )
         if self.critic_targets not in ("shared", "own"):
             raise ValueError(

@@ -55,11 +55,13 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
         new_values, advantage, metrics = parts.values.update(
             state.values, batch, next_value
         )
+        scale = moments.update(state.scales.advantage, advantage)
+        if config.advantage_unit == "data":
+            advantage = advantage / moments.mean_and_std(scale)[1]
         weight = value_ops.advantage_weight(advantage, *tilt)  # Eq. 41
         new_actor, of_actor = parts.actor.update(
             state.actor, batch, weight * _responsibility(batch)
         )
-        scale = moments.update(state.scales.advantage, advantage)
         new_state = dataclasses.replace(
             state,
             actor=new_actor,
