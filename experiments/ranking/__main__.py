@@ -116,9 +116,7 @@ def _judge(run: reevaluation.TrainedRun) -> Callable[..., dict[str, jax.Array]]:
             "make_judge, as gem"
         )
     if run.policies[0].knobs.anchor == "none":
-        raise errors.UserError(
-            "--anchor=none leaves nothing to compare with"
-        )
+        raise errors.UserError("--anchor=none leaves nothing to compare with")
     judge = module.make_judge(*run_settings.settings(run.record))
 
     @jax.jit
