@@ -81,10 +81,7 @@ def from_arrays(
         _rows(found, name), lambda line: log(f"warning: {name}: {line}")
     )
     if task is None:
-        dropped = 0 if next_observation is not None else 1
-        told = description.of_episodes(
-            recorded, name, f"arrays:{name}", dropped=dropped
-        )
+        told = description.of_episodes(recorded, name, f"arrays:{name}")
         chosen = description.to_task(told)
     else:
         chosen = tasks.get(task)

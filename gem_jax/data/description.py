@@ -103,7 +103,6 @@ def of_source(
         recorded,
         name or _name_of(pathlib.Path(detail).stem if kind == "file" else detail),
         source,
-        dropped=layout.dropped,
         unit_actions=layout.unit_actions,
         metadata=files.read_json(beside) if has_metadata else {},
         env_id=env_id,
@@ -117,7 +116,6 @@ def of_episodes(
     name: str,
     source: str,
     *,
-    dropped: int,
     unit_actions: bool = False,
     metadata: Mapping[str, Any] | None = None,
     env_id: str | None = None,
@@ -129,7 +127,6 @@ def of_episodes(
       recorded: as a reader returned them.
       name: of the task.
       source: for the task file.
-      dropped: steps that the reader left out where a time limit cut an episode.
       unit_actions: whether the layout means actions to lie in [-1, 1].
       metadata: Minari's, where they lie beside the data.
       env_id: see ``of_source``.
@@ -157,7 +154,7 @@ def of_episodes(
         action_size=held[0].actions.shape[1],
         action_low=box.low,
         action_high=box.high,
-        horizon=max(len(e) + dropped * bool(e.truncations[-1]) for e in held),
+        horizon=max(len(e) + e.left_out for e in held),
         source=source,
         num_transitions=sum(map(len, held)),
         min_score=low,

@@ -45,27 +45,49 @@ def test_a_log(tmp_path):
     assert "12 transitions in 3 episodes" in text and "training only" in text
 
 
-@pytest.mark.parametrize(
-    ("name", "horizon"), [("d4rl_hdf5", 6), ("ogbench", 5), ("robomimic", 5)]
-)
-def test_layouts_whose_actions_are_normalized(tmp_path, name, horizon):
+@pytest.mark.parametrize("name", ["d4rl_hdf5", "ogbench", "robomimic"])
+def test_layouts_whose_actions_are_normalized(tmp_path, name):
     layout_files.ALL[name](tmp_path / "a")
     content, text = _toml(f"file:{tmp_path / 'a'}")
     assert content["action_low"] == [-1.0, -1.0] and content["action_high"] == [1, 1]
-    assert content["horizon"] == horizon and "as the layout means them" in text
+    assert "as the layout means them" in text
     read = _describe(f"file:{tmp_path / 'a'}")[1]
     louder = [dataclasses.replace(e, actions=2 * e.actions) for e in read]
-    told = description.of_episodes(louder, "a", "x", dropped=0, unit_actions=True)
+    told = description.of_episodes(louder, "a", "x", unit_actions=True)
     assert max(told.action_high) == pytest.approx(
         max(e.actions.max() for e in louder), rel=1e-6
     )
 
 
-def test_a_termination_at_the_end_leaves_no_step_out():
-    ended, cut, _ = layout_files.recorded()
-    for episode, horizon in ((ended, 4), (cut, 6)):
-        told = description.of_episodes([episode], "a", "x", dropped=1)
-        assert told.horizon == horizon
+HORIZONS = {
+    **{"d4rl_hdf5": 6, "d4rl_numpy": 6, "log": 6},  # with a row that is no transition
+    **{"ogbench": 5, "ogbench_compact": 5, "robomimic": 5, "minari": 5},
+    **{"robomimic_bare": 5, "log_with_successors": 5},
+}
+
+
+@pytest.mark.parametrize("name", HORIZONS)
+def test_the_horizon_counts_the_steps_of_the_longest_episode(tmp_path, name):
+    """Those that a reader leaves out too."""
+    layout_files.ALL[name.removesuffix("_bare")](tmp_path / "a")
+    if name == "robomimic_bare":  # whose last steps have no successor then
+        with h5py.File(tmp_path / "a", "a") as file:
+            for demonstration in file["data"].values():
+                del demonstration["next_obs"]
+    source = f"file:{tmp_path / 'a'}"
+    assert _describe(source)[0].horizon == HORIZONS[name]
+    # Of the second episode, the longest, two steps are left.
+    assert _describe(source, num_transitions=6)[0].horizon == 4
+
+
+def test_where_d4rls_successors_end_an_episode_no_step_is_left_out(tmp_path):
+    arrays = layout_files.d4rl_arrays()
+    found = layout_files.rows(with_last=False)
+    with h5py.File(tmp_path / "a", "w") as file:
+        for name, part in zip(arrays, ("obs", "act", "rew", "term")):
+            file[name] = found[part]
+        file["next_observations"] = found["next"]
+    assert _describe(f"file:{tmp_path / 'a'}")[0].horizon == 5
 
 
 def test_a_component_that_never_changes_is_told():
@@ -73,12 +95,12 @@ def test_a_component_that_never_changes_is_told():
     actions = first.actions.copy()
     actions[:, 1] = 0.1
     still = dataclasses.replace(first, actions=actions)
-    told = description.of_episodes([still], "a", "x", dropped=0)
+    told = description.of_episodes([still], "a", "x")
     assert (told.action_low[1], told.action_high[1]) == (-0.9, 1.1)
     assert "components [1] never change" in told.notes["action_low"]
     actions[:, 1] = np.nan
     with pytest.raises(errors.UserError, match="never finite"):
-        description.of_episodes([still], "a", "x", dropped=0)
+        description.of_episodes([still], "a", "x")
 
 
 # Minari
@@ -227,7 +249,7 @@ def test_sources_that_are_refused(source, message):
 def test_names_that_are_refused(name):
     _dataset()
     with pytest.raises(errors.UserError, match="is none for a task"):
-        description.of_episodes(layout_files.recorded(), name, "x", dropped=0)
+        description.of_episodes(layout_files.recorded(), name, "x")
 
 
 def test_nothing_to_tell(tmp_path):
@@ -240,7 +262,7 @@ def test_nothing_to_tell(tmp_path):
 
 
 def test_a_task_that_is_told_has_no_scores():
-    told = description.of_episodes(layout_files.recorded(), "a", "x", dropped=0)
+    told = description.of_episodes(layout_files.recorded(), "a", "x")
     task = description.to_task(told)
     assert (task.observation_size, task.action_size, task.horizon) == (4, 2, 5)
     assert task.normalized_score(3.0) is None and task.name not in tasks.table()

@@ -171,4 +171,5 @@ def _rows(
             None if following is None else columns.floats(following, needed)
         ),
         precision=successors.precision(*stored),
+        compact=following is None,
     )
