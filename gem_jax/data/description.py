@@ -17,7 +17,7 @@ from gem_jax.data import episodes, files, loading, minari, tasks, telling
 from gem_jax.data.readers import table
 from gem_jax.data.sources import Log, Provenance
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST = 90  # letters of a name that is told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +108,7 @@ def of_source(
         env_id=env_id,
         bounds=bounds,
     )
+    tasks.get(to_task(told))  # refuses a name that the table has
     return told, recorded, dataclasses.replace(provenance, env=told.name)
 
 
@@ -135,19 +136,21 @@ def of_episodes(
     Raises:
       UserError: see ``of_source``.
     """
-    if not _NAME.fullmatch(name):
-        raise errors.UserError(
-            f"name {name!r} is none for a task; use letters, digits, '.', '_' and '-'"
-        )
     held = [episode for episode in recorded if len(episode)]
     if not held:
         raise errors.UserError(f"{source} holds no transitions; nothing to tell a task")
     metadata = metadata or {}
     environment, env_note = telling.environment(metadata, env_id, source)
-    box, box_note = telling.bounds(held, metadata, bounds, source, unit_actions)
-    low = telling.score(metadata, "ref_min_score")
-    high = telling.score(metadata, "ref_max_score")
-    return Description(
+    box, box_note = telling.bounds(
+        *telling.extremes(episode.actions for episode in held),
+        metadata,
+        bounds,
+        source,
+        unit_actions=unit_actions,
+        environment=environment,
+    )
+    low, high = telling.scores(metadata)
+    told = Description(
         name=name,
         env_id=environment,
         observation_size=held[0].observations.shape[1],
@@ -165,11 +168,15 @@ def of_episodes(
             "horizon": "the longest episode of the data",
         },
     )
+    try:
+        to_task(told)  # what is written down can be read
+    except errors.UserError as error:
+        raise errors.UserError(f"{source}: {error}") from None
+    return told
 
 
 def to_task(described: Description) -> tasks.Task:
     """The task that its task file would give."""
-    scored = described.min_score is not None and described.max_score is not None
     return tasks.Task(
         name=described.name,
         env_id=described.env_id,
@@ -179,10 +186,13 @@ def to_task(described: Description) -> tasks.Task:
         action_high=described.action_high,
         horizon=described.horizon,
         source=described.source,
-        min_score=described.min_score if scored else None,
-        max_score=described.max_score if scored else None,
+        min_score=described.min_score,
+        max_score=described.max_score,
     )
 
 
 def _name_of(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.").lower() or "dataset"
+    """A name for a task; of its own where the text is that of a task in the table."""
+    plain = re.sub(r"[^A-Za-z0-9.]+|\.{2,}", "-", text).strip("-.").lower()
+    name = plain[:_LONGEST] or "dataset"
+    return f"own-{name}" if name in tasks.table() else name

@@ -7,13 +7,13 @@ known here.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, minari, spaces, tasks
+from gem_jax.data import minari, spaces, tasks, validate
 
 _ROBOTS = (
     *("Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup"),
@@ -26,9 +26,18 @@ _KNOWN = {
     *("Pendulum-v1", "MountainCarContinuous-v0"),
 }
 _UNIT = 1.0 + 1e-3  # as far as rounding may carry an action beyond [-1, 1]
+_NARROW = 1e-3  # of the largest value: bounds nearer than that lie too near for float32
 
 
-def score(metadata: Mapping[str, Any], key: str) -> float | None:
+def scores(metadata: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Minari's reference scores, or None twice: both, and the lower one first."""
+    low, high = (_score(metadata, f"ref_{end}_score") for end in ("min", "max"))
+    if low is None or high is None or low >= high:
+        return None, None
+    return low, high
+
+
+def _score(metadata: Mapping[str, Any], key: str) -> float | None:
     """A finite number of the metadata, or None."""
     value = metadata.get(key)
     try:
@@ -72,49 +81,108 @@ def environment(
 
 
 def bounds(
-    held: Sequence[episodes.Episode],
+    low: np.ndarray,
+    high: np.ndarray,
     metadata: Mapping[str, Any],
     of: str,
     where: str,
+    *,
     unit_actions: bool,
+    environment: str | None,
 ) -> tuple[spaces.Box, str]:
     """The box of actions, and a line on how it was told.
 
+    The data lie in it, but for a box that an environment sets.
+
     Args:
-      held: episodes, none of them empty.
+      low: `[A]` least actions, see ``extremes``.
+      high: `[A]` largest.
       metadata: Minari's, or none.
       of: ``"file"``, or ``"data"``, which passes over the metadata.
       where: the source, for messages.
       unit_actions: whether the layout means actions to lie in [-1, 1].
+      environment: to evaluate in; None where there is none.
 
     Raises:
-      UserError: bounds of the metadata are infinite; a component is never finite.
+      UserError: bounds of the metadata are infinite, or of no use; a component is never
+        finite, or too large.
     """
     box = spaces.parse(metadata, "action_space", where) if of == "file" else None
     if box is not None:
-        if not np.isfinite((*box.low, *box.high)).all():
-            raise errors.UserError(
-                f"{where}: its action space has no finite bounds; --bounds=data takes "
-                "the extremes of the data"
-            )
-        return box, "of the action space beside the data"
-    low = _extremes([episode.actions for episode in held], np.fmin, where)
-    high = _extremes([episode.actions for episode in held], np.fmax, where)
-    if unit_actions and max(np.abs(low).max(), np.abs(high).max()) <= _UNIT:
+        return _beside(box, low, high, where, environment)
+    largest = np.maximum(np.abs(low), np.abs(high))
+    if not np.isfinite(largest).all():
+        raise errors.UserError(f"{where}: a component of the actions is never finite")
+    if unit_actions and largest.max() <= _UNIT:
         size = len(low)
         return spaces.Box((-1.0,) * size, (1.0,) * size), "as the layout means them"
     note = "the extremes of the data; put the actuators' own where you know them"
-    constant = np.flatnonzero(low == high)
-    if constant.size:
-        low[constant], high[constant] = low[constant] - 1, high[constant] + 1
-        note += f"; components {constant.tolist()} never change: 1 around their values"
+    narrow = _are_narrow(low, high)
+    if narrow.any():
+        room = np.where(narrow, np.maximum(1.0, _NARROW * largest), 0.0)
+        low, high = low - room, high + room
+        note += f"; components {_places(narrow)} hardly change: some room around them"
+    if max(-low.min(), high.max()) > validate.LARGEST:
+        raise errors.UserError(
+            f"{where}: actions reach {largest.max():g}; rescale them to less than "
+            f"{validate.LARGEST:g}"
+        )
     return spaces.Box(tuple(low.tolist()), tuple(high.tolist())), note
 
 
-def _extremes(arrays: Sequence[np.ndarray], ufunc: np.ufunc, where: str) -> np.ndarray:
-    """`[A]` float64 least or largest finite action, as a decimal number says it."""
-    finite = (np.where(np.isfinite(array), array, np.nan) for array in arrays)
-    found = ufunc.reduce([ufunc.reduce(array) for array in finite])
-    if not np.isfinite(found).all():
-        raise errors.UserError(f"{where}: a component of the actions is never finite")
-    return np.array([float(str(value)) for value in found.astype(np.float32)])
+def extremes(actions: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """`[A]` float64 least and largest finite actions, as decimal numbers say them.
+
+    NaN where a component is never finite.
+
+    Args:
+      actions: `[T, A]` of one or more episodes, none of them empty.
+    """
+    pairs = []
+    for array in actions:
+        finite = np.where(np.isfinite(array), array, np.nan)
+        pairs.append((np.fmin.reduce(finite), np.fmax.reduce(finite)))
+    low, high = map(np.array, zip(*pairs, strict=True))
+    return _decimals(np.fmin.reduce(low)), _decimals(np.fmax.reduce(high))
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    return np.array([float(str(value)) for value in values.astype(np.float32)])
+
+
+def _beside(
+    box: spaces.Box,
+    low: np.ndarray,
+    high: np.ndarray,
+    where: str,
+    environment: str | None,
+) -> tuple[spaces.Box, str]:
+    """The box of the metadata, or one around it and the data."""
+    least, most = np.array(box)
+    usable = least.shape == low.shape and np.abs(box).max() <= validate.LARGEST
+    if not usable or _are_narrow(least, most).any():
+        raise errors.UserError(
+            f"{where}: its action space has no finite bounds, or none that fit; "
+            "--bounds=data takes the extremes of the data"
+        )
+    note = "of the action space beside the data"
+    slack = validate.ACTION_TOLERANCE * (most - least) / 4  # half of what is let pass
+    outside = (low < least - slack) | (high > most + slack)
+    if not outside.any():
+        return box, note
+    beyond = f"components {_places(outside)} of the data lie outside"
+    if environment is not None:  # whose bounds these are
+        return box, f"{note}; {beyond}: train with --repair=clip_actions"
+    least, most = np.fmin(least, low), np.fmax(most, high)
+    widened = spaces.Box(tuple(least.tolist()), tuple(most.tolist()))
+    return widened, f"{note}; {beyond}, so that it is widened to them"
+
+
+def _are_narrow(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """`[A]` bool: bounds between which float32 has little room, or none."""
+    largest = np.maximum(np.abs(low), np.abs(high))
+    return (high <= low) | (high - low < _NARROW * largest)
+
+
+def _places(marked: np.ndarray) -> list[int]:
+    return np.flatnonzero(marked).tolist()

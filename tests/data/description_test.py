@@ -13,7 +13,15 @@ import numpy as np
 import pytest
 
 from gem_jax import data, errors
-from gem_jax.data import description, minari, task_text, tasks, telling
+from gem_jax.data import (
+    description,
+    minari,
+    task_file,
+    task_text,
+    tasks,
+    telling,
+    validate,
+)
 
 
 def _describe(source, **options):
@@ -97,10 +105,59 @@ def test_a_component_that_never_changes_is_told():
     still = dataclasses.replace(first, actions=actions)
     told = description.of_episodes([still], "a", "x")
     assert (told.action_low[1], told.action_high[1]) == (-0.9, 1.1)
-    assert "components [1] never change" in told.notes["action_low"]
+    assert "components [1] hardly change" in told.notes["action_low"]
     actions[:, 1] = np.nan
     with pytest.raises(errors.UserError, match="never finite"):
         description.of_episodes([still], "a", "x")
+
+
+def _quiet(line):
+    del line
+
+
+def _acting(values):
+    """An episode whose second action takes these values in turn."""
+    first, *_ = layout_files.recorded()
+    actions = first.actions.copy()
+    actions[:, 1] = np.resize(np.float32(values), len(actions))
+    return dataclasses.replace(first, actions=actions)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *([0.0], [1e8], [-3e12], [9e14], [1e-30]),
+        *([1e4, 1e4 + 0.01], [-1e8, -1e8 + 64], [1e6, 1e6 + 130], [1.5, 1.501]),
+    ],
+)
+@pytest.mark.parametrize("unit_actions", [True, False])
+def test_the_first_version_holds_its_own_data(values, unit_actions):
+    """Also where float32 has hardly a number between the least and the largest."""
+    episode = _acting(values)
+    told = description.of_episodes([episode], "a", "x", unit_actions=unit_actions)
+    origin = data.Provenance("a", "file", "x", "0" * 64, len(episode), 1)
+    content = tomllib.loads(task_text.to_toml(told, origin))
+    task = task_file.from_fields(content, "x")
+    (kept,) = validate.check([episode], task, "x", _quiet)
+    np.testing.assert_array_equal(kept.actions, episode.actions)
+
+
+def test_actions_that_no_task_can_have_are_not_described():
+    for value in (1e15, 1e20):
+        with pytest.raises(errors.UserError, match="^x: actions reach .*rescale them"):
+            description.of_episodes([_acting([value])], "a", "x")
+
+
+def test_a_name_that_is_told_is_one_for_a_task(tmp_path):
+    for stem, name in (
+        ("hopper_medium-v2", "own-hopper-medium-v2"),  # the table has the other
+        ("a..b", "a-b"),
+        ("x" * 200, "x" * 90),
+    ):
+        layout_files.log(tmp_path / f"{stem}.csv")
+        assert _describe(f"file:{tmp_path / stem}.csv")[0].name == name
+    with pytest.raises(errors.UserError, match="choose another name"):
+        _describe(f"file:{tmp_path / stem}.csv", name="hopper-medium-v2")
 
 
 # Minari
@@ -190,6 +247,9 @@ def test_a_dataset_names_no_code(tmp_path, monkeypatch, spec):
     ("metadata", "message"),
     [
         ({"action_space": _box([-np.inf, -1], [1, 1])}, "--bounds=data takes"),
+        ({"action_space": _box([-1, 1], [1, 1])}, "--bounds=data takes"),
+        ({"action_space": _box([-1, -1], [1, 1e16])}, "--bounds=data takes"),
+        ({"action_space": _box(-1, 1, (3,))}, "--bounds=data takes"),
         ({"action_space": '{"type": "Discrete", "n": 3}'}, "action space is Discrete"),
         ({"action_space": '{"type": "Text"}'}, "is Text; only flat"),
         ({"action_space": "{"}, "action space cannot be read"),
@@ -212,6 +272,34 @@ def test_the_datas_extremes_stand_in_for_infinite_bounds():
     _dataset(action_space=_box([-np.inf, -1], [1, 1]))
     told, *_ = _describe(f"minari:{ID}", bounds="data")
     assert np.isfinite(told.action_low).all()
+
+
+LOUDER = _box([-0.1, -1.0], [0.1, 1.0])  # than that are the data's first actions
+
+
+def test_a_space_that_the_data_exceed_is_widened_to_them():
+    _dataset(action_space=LOUDER)
+    told, recorded, _ = _describe(f"minari:{ID}")
+    actions = np.concatenate([e.actions for e in recorded])
+    low, high = actions.min(axis=0), actions.max(axis=0)
+    assert told.action_low == (pytest.approx(low[0]), -1.0)
+    assert told.action_high == (pytest.approx(high[0]), 1.0)
+    assert "components [0] of the data lie outside" in told.notes["action_low"]
+    validate.check(recorded, description.to_task(told), "x", _quiet)
+
+
+def test_an_environments_bounds_stay_its_own():
+    _dataset(action_space=LOUDER, env_spec=json.dumps({"id": "Pendulum-v1"}))
+    told, *_ = _describe(f"minari:{ID}")
+    assert (told.action_low, told.action_high) == ((-0.1, -1.0), (0.1, 1.0))
+    note = told.notes["action_low"]
+    assert "[0] of the data lie outside: train with --repair=clip_actions" in note
+
+
+def test_reference_scores_that_are_none_are_left_out():
+    _dataset(ref_min_score=3.0, ref_max_score=3.0)
+    content, _ = _toml(f"minari:{ID}")
+    assert "min_score" not in content and "max_score" not in content
 
 
 def test_known_environments_are_gymnasiums():
@@ -248,7 +336,7 @@ def test_sources_that_are_refused(source, message):
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "a b"])
 def test_names_that_are_refused(name):
     _dataset()
-    with pytest.raises(errors.UserError, match="is none for a task"):
+    with pytest.raises(errors.UserError, match="^x: name = .*write up to 100"):
         description.of_episodes(layout_files.recorded(), name, "x")
 
 
