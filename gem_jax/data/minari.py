@@ -164,11 +164,11 @@ def _read_checked(
 ) -> list[episodes.Episode]:
     """The episodes, where they are as many as the metadata promise."""
     if metadata is None:
-        return _read_episodes(path, task, limit, None)
+        return _read_episodes(path, task, limit)
     for key in ("observation_space", "action_space"):
         spaces.parse(metadata, key, str(path))
+    recorded = _read_episodes(path, task, limit)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
-    recorded = _read_episodes(path, task, limit, promised[1])
     held = len(recorded), sum(map(len, recorded))
     if limit is None and promised != held:
         raise errors.UserError(
@@ -191,13 +191,13 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 
 
 def _read_episodes(
-    path: pathlib.Path, task: tasks.Task | None, limit: int | None, promised: Any
+    path: pathlib.Path, task: tasks.Task | None, limit: int | None
 ) -> list[episodes.Episode]:
     recorded: list[episodes.Episode] = []
     left = np.inf if limit is None else limit
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        _check_first(file, path, limit, promised)
+        _check_first(file, path, limit)
         labeled = "episode_0/infos/policy" in file
         # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
@@ -211,9 +211,7 @@ def _read_episodes(
     return recorded
 
 
-def _check_first(
-    file: h5py.File, path: pathlib.Path, limit: int | None, promised: Any
-) -> None:
+def _check_first(file: h5py.File, path: pathlib.Path, limit: int | None) -> None:
     """Refuses what is not learned from, or would not fit, by the first episode."""
     first = file.get("episode_0")
     if not isinstance(first, h5py.Group):
@@ -226,10 +224,17 @@ def _check_first(
         where = f"{path}: episode_0/{name}"
         columns.check_rows(name, array.shape, array.dtype, where)
         sizes.append(array.shape[1])
-    if not isinstance(promised, int):
-        groups = [group for group in file.values() if isinstance(group, h5py.Group)]
-        promised = sum(len(group["actions"]) for group in groups if "actions" in group)
-    room.require(str(path), promised, sizes[0], sizes[1], limit)
+    room.require(str(path), _count_steps(file, path), sizes[0], sizes[1], limit)
+
+
+def _count_steps(file: h5py.File, path: pathlib.Path) -> int:
+    """By the shapes of the arrays, whatever metadata say."""
+    steps = 0
+    for index in range(len(file)):
+        with files.refusing_damage(f"{path}: episode_{index} is damaged"):
+            (count, *_) = h5py.h5d.open(file.id, b"episode_%d/actions" % index).shape
+            steps += count
+    return steps
 
 
 def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:

@@ -12,6 +12,7 @@ from minari.data_collector import EpisodeBuffer
 from gem_jax import errors
 from gem_jax.data import episodes, minari, tasks
 from gem_jax.data.local import writer
+from gem_jax.utils import memory
 
 MAZE = tasks.get("maze2d-umaze-v1")
 ANT = tasks.get("antmaze-umaze-v2")
@@ -192,6 +193,16 @@ def test_counts_must_agree():
     _edit_metadata(_write([_episode(5)]), total_steps=6)
     with pytest.raises(errors.UserError, match=r"5 steps but.*promise 1 and 6"):
         minari.read(ID, MAZE)
+
+
+def test_metadata_do_not_get_round_the_limit_of_memory(monkeypatch):
+    folder = _write([_episode(50), _episode(60)])
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10_000)
+    for promised in (1, -5, None, "110", 10**30):
+        _edit_metadata(folder, total_steps=promised)
+        with pytest.raises(errors.UserError, match="110 steps take about 0.0 GB"):
+            minari.read(ID, MAZE)
+        assert len(minari.read(ID, MAZE, limit=50)[0]) == 1
 
 
 def test_other_format():
