@@ -28,8 +28,8 @@ from gem_jax.data import (
     episodes,
     faults,
     inspection,
-    minari,
     minari_download,
+    ports,
     task_text,
     tasks,
     validate,
@@ -116,7 +116,7 @@ def _generate() -> None:
 def _download() -> None:
     kind, _, dataset_id = _SOURCE.value.partition(":")
     if kind == "minari":
-        path = minari_download.fetch(dataset_id or minari.published_id(_task()))
+        path = minari_download.fetch(dataset_id or ports.published_id(_task()))
     else:
         path = download.fetch(_task())
     facts = {

@@ -32,33 +32,6 @@ _MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
     np.int8: h5py.h5t.NATIVE_INT8,
 }
 
-# Minari's nearest published relatives of D4RL's sets.
-_PUBLISHED = {
-    f"{robot}-{quality}-v2": f"mujoco/{robot}/{quality}-v0"
-    for robot in ("halfcheetah", "hopper", "walker2d")
-    for quality in ("medium", "expert")
-}
-
-
-def published_id(task: tasks.Task) -> str:
-    """The id of the published dataset that comes nearest to a task's.
-
-    Raises:
-      UserError: Minari publishes nothing like it, or nothing that can be used as is.
-    """
-    if task.suite in ("antmaze", "maze2d"):
-        reason = ports.other_goals(task)
-        raise errors.UserError(
-            f"Minari's counterpart of {task.name} cannot be used: {reason}"
-        )
-    try:
-        return _PUBLISHED[task.name]
-    except KeyError:
-        raise errors.UserError(
-            f"Minari publishes no counterpart of {task.name}; name a dataset with "
-            "--source=minari:ID, or use --source=d4rl or --source=local"
-        ) from None
-
 
 def root() -> pathlib.Path:
     """Minari's folder: ``MINARI_DATASETS_PATH`` or ``~/.minari/datasets``."""

@@ -14,6 +14,7 @@ from gem_jax.data import (
     download,
     episodes,
     minari,
+    ports,
     publishers,
     tasks,
     transforms,
@@ -118,7 +119,7 @@ def _read_original(request: Request, path: pathlib.Path) -> Read:
 
 def _read_minari(request: Request) -> Read:
     task = request.task
-    dataset_id = request.detail or minari.published_id(task)
+    dataset_id = request.detail or ports.published_id(task)
     recorded, sha256 = _read_set(dataset_id, task, request.num_transitions)
     request.log(_relation(dataset_id, task))
     return recorded, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)
