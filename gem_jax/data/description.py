@@ -136,13 +136,46 @@ def of_episodes(
     Raises:
       UserError: see ``of_source``.
     """
-    held = [episode for episode in recorded if len(episode)]
-    if not held:
-        raise errors.UserError(f"{source} holds no transitions; nothing to tell a task")
-    metadata = metadata or {}
+    parts = (
+        (e.observations.shape[-1], e.actions, e.left_out) for e in recorded if len(e)
+    )
+    return _tell(
+        telling.outline(parts, source),
+        name,
+        source,
+        metadata or {},
+        unit_actions=unit_actions,
+        env_id=env_id,
+        bounds=bounds,
+    )
+
+
+def of_minari(dataset_id: str) -> Description:
+    """Describes a Minari dataset as ``of_source``, without reading all of it.
+
+    Raises:
+      UserError: see ``of_source``.
+    """
+    source = f"minari:{dataset_id}"
+    parts = ((size, actions, 0) for size, actions in minari.skim(dataset_id))
+    outlined = telling.outline(parts, source)
+    beside = minari.data_folder(dataset_id) / minari.METADATA_FILE
+    return _tell(outlined, _name_of(dataset_id), source, files.read_json(beside))
+
+
+def _tell(
+    outlined: telling.Outline,
+    name: str,
+    source: str,
+    metadata: Mapping[str, Any],
+    *,
+    unit_actions: bool = False,
+    env_id: str | None = None,
+    bounds: str = "file",
+) -> Description:
     environment, env_note = telling.environment(metadata, env_id, source)
     box, box_note = telling.bounds(
-        *telling.extremes(episode.actions for episode in held),
+        outlined,
         metadata,
         bounds,
         source,
@@ -153,13 +186,13 @@ def of_episodes(
     told = Description(
         name=name,
         env_id=environment,
-        observation_size=held[0].observations.shape[1],
-        action_size=held[0].actions.shape[1],
+        observation_size=outlined.observation_size,
+        action_size=len(outlined.low),
         action_low=box.low,
         action_high=box.high,
-        horizon=max(len(e) + e.left_out for e in held),
+        horizon=outlined.horizon,
         source=source,
-        num_transitions=sum(map(len, held)),
+        num_transitions=outlined.num_transitions,
         min_score=low,
         max_score=high,
         notes={

@@ -42,7 +42,7 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     if task_file.is_path(name):
         return _with_own_name(task_file.read_task(name))
     if name.startswith(_MINARI) and name != _MINARI:
-        return _with_own_name(_told(name))
+        return _with_own_name(_told(name.removeprefix(_MINARI)))
     near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
     raise errors.UserError(
         f"unknown --env={name!r}; did you mean one of {', '.join(near)}? A task of "
@@ -50,11 +50,11 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     )
 
 
-@functools.cache  # since all of the dataset is read
-def _told(source: str) -> Task:
+@functools.cache  # since all actions of the dataset are read
+def _told(dataset_id: str) -> Task:
     from gem_jax.data import description  # which reads data, and so knows this table
 
-    return description.to_task(description.of_source(source)[0])
+    return description.to_task(description.of_minari(dataset_id))
 
 
 def of_run(record: Mapping[str, Any]) -> Task:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,62 @@ _KNOWN = {
 }
 _UNIT = 1.0 + 1e-3  # as far as rounding may carry an action beyond [-1, 1]
 _NARROW = 1e-3  # of the largest value: bounds nearer than that lie too near for float32
+
+
+class Outline(NamedTuple):
+    """What a task is told from.
+
+    Attributes:
+      observation_size: `O`.
+      horizon: steps of the longest episode.
+      num_transitions: `D`.
+      low: `[A]` float64 least finite actions; NaN where a component is never finite.
+      high: `[A]` the largest.
+    """
+
+    observation_size: int
+    horizon: int
+    num_transitions: int
+    low: np.ndarray
+    high: np.ndarray
+
+
+def outline(parts: Iterable[tuple[int, np.ndarray, int]], where: str) -> Outline:
+    """The outline of some episodes, which need not be in memory at once.
+
+    Args:
+      parts: of each episode the size of an observation, the actions `[T, A]`, and the
+        steps that a reader left out.
+      where: the source, for messages.
+
+    Raises:
+      UserError: there are no transitions, or actions of several sizes.
+    """
+    sizes, steps, horizon = [], 0, 0
+    low, high = [], []
+    for observation_size, actions, left_out in parts:
+        if not len(actions):
+            continue
+        sizes.append((observation_size, *actions.shape[1:]))
+        steps += len(actions)
+        horizon = max(horizon, len(actions) + left_out)
+        finite = np.where(np.isfinite(actions), actions, np.nan)
+        low.append(np.fmin.reduce(finite))
+        high.append(np.fmax.reduce(finite))
+    if not sizes:
+        raise errors.UserError(f"{where} holds no transitions; nothing to tell a task")
+    if len(set(sizes)) > 1:
+        raise errors.UserError(
+            f"{where}: sizes of observation and action differ between episodes, "
+            f"{sorted(set(sizes))[:2]}; make them alike"
+        )
+    lowest, highest = np.fmin.reduce(low), np.fmax.reduce(high)
+    return Outline(sizes[0][0], horizon, steps, _decimals(lowest), _decimals(highest))
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    """The numbers as a decimal says them, float64."""
+    return np.array([float(str(value)) for value in values.astype(np.float32)])
 
 
 def scores(metadata: Mapping[str, Any]) -> tuple[float | None, float | None]:
@@ -81,8 +137,7 @@ def environment(
 
 
 def bounds(
-    low: np.ndarray,
-    high: np.ndarray,
+    outlined: Outline,
     metadata: Mapping[str, Any],
     of: str,
     where: str,
@@ -95,8 +150,7 @@ def bounds(
     The data lie in it, but for a box that an environment sets.
 
     Args:
-      low: `[A]` least actions, see ``extremes``.
-      high: `[A]` largest.
+      outlined: of the data.
       metadata: Minari's, or none.
       of: ``"file"``, or ``"data"``, which passes over the metadata.
       where: the source, for messages.
@@ -107,6 +161,7 @@ def bounds(
       UserError: bounds of the metadata are infinite, or of no use; a component is never
         finite, or too large.
     """
+    low, high = outlined.low, outlined.high
     box = spaces.parse(metadata, "action_space", where) if of == "file" else None
     if box is not None:
         return _beside(box, low, high, where, environment)
@@ -128,26 +183,6 @@ def bounds(
             f"{validate.LARGEST:g}"
         )
     return spaces.Box(tuple(low.tolist()), tuple(high.tolist())), note
-
-
-def extremes(actions: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """`[A]` float64 least and largest finite actions, as decimal numbers say them.
-
-    NaN where a component is never finite.
-
-    Args:
-      actions: `[T, A]` of one or more episodes, none of them empty.
-    """
-    pairs = []
-    for array in actions:
-        finite = np.where(np.isfinite(array), array, np.nan)
-        pairs.append((np.fmin.reduce(finite), np.fmax.reduce(finite)))
-    low, high = map(np.array, zip(*pairs, strict=True))
-    return _decimals(np.fmin.reduce(low)), _decimals(np.fmax.reduce(high))
-
-
-def _decimals(values: np.ndarray) -> np.ndarray:
-    return np.array([float(str(value)) for value in values.astype(np.float32)])
 
 
 def _beside(

@@ -22,6 +22,13 @@ from gem_jax.data import (
     telling,
     validate,
 )
+from gem_jax.utils import memory
+
+
+@pytest.fixture(autouse=True)
+def nothing_told():
+    """Datasets of one id differ between tests."""
+    tasks._told.cache_clear()
 
 
 def _describe(source, **options):
@@ -220,6 +227,34 @@ def test_a_minari_id_names_its_own_task():
     np.testing.assert_allclose(
         dataset.transitions.action, raw / np.float32([2.0, 3.0]), rtol=1e-6
     )
+
+
+def test_the_task_of_an_id_is_that_of_its_file_and_the_data_are_read_once(monkeypatch):
+    _dataset(env_spec=json.dumps({"id": "Pendulum-v1"}), ref_min_score=0)
+    reads = []
+    read = minari._read_episode
+
+    def noted(*arguments):
+        reads.append(arguments)
+        return read(*arguments)
+
+    monkeypatch.setattr(minari, "_read_episode", noted)
+    source = f"minari:{ID}"
+    task = tasks.get(source)
+    assert not reads
+    part = data.load(source, num_transitions=3, log=_quiet)
+    assert len(reads) == 1 and len(part.transitions.reward) == 3
+    assert task.horizon == 5  # of all data, whatever part is asked for
+    assert task == description.to_task(_describe(source)[0])
+
+
+def test_an_id_of_what_does_not_fit_still_names_a_task(monkeypatch):
+    _dataset()
+    monkeypatch.setattr(memory, "free_bytes", lambda: 800)
+    with pytest.raises(errors.UserError, match="--num_transitions=5 or less"):
+        data.load(f"minari:{ID}", log=_quiet)
+    part = data.load(f"minari:{ID}", num_transitions=5, log=_quiet)
+    assert len(part.transitions.reward) == 5
 
 
 EVIL = {"id": "Evil-v0", "entry_point": "evil_module:run"}
