@@ -109,7 +109,7 @@ def skim(dataset_id: str) -> Iterator[tuple[int, np.ndarray]]:
       UserError: as ``read``, but for what does not fit in memory.
     """
     path, metadata = _find(dataset_id)
-    _check_spaces(metadata, path)
+    _check_metadata(metadata, None, path)
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
         sizes = _first_sizes(file, path)
@@ -167,7 +167,7 @@ def _read_checked(
     """The episodes, where they are as many as the metadata promise."""
     if metadata is None:
         return _read_episodes(path, task, limit)
-    _check_spaces(metadata, path)
+    _check_metadata(metadata, task, path)
     recorded = _read_episodes(path, task, limit)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
     held = len(recorded), sum(map(len, recorded))
@@ -179,7 +179,10 @@ def _read_checked(
     return recorded
 
 
-def _check_spaces(metadata: Mapping[str, Any], path: pathlib.Path) -> None:
+def _check_metadata(
+    metadata: Mapping[str, Any], task: tasks.Task | None, path: pathlib.Path
+) -> None:
+    ports.refuse_unrewarded(metadata, task, str(path))
     for key in ("observation_space", "action_space"):
         spaces.parse(metadata, key, str(path))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from gem_jax import errors
-from gem_jax.data import tasks
+from gem_jax.data import ogbench, tasks
 from gem_jax.data.task import OWN
 
 _PORT = re.compile(r"D4RL/(antmaze|pointmaze)/(.+)-v\d+")
@@ -59,6 +61,34 @@ def refuse(dataset_id: str) -> None:
         f"used: {_DIFFERENCES[family]}, and it rewards each episode for a goal of its "
         f"own; use --env={name if known else 'NAME'} with --source=d4rl or "
         "--source=local"
+    )
+
+
+def refuse_unrewarded(
+    metadata: Mapping[str, Any], task: tasks.Task | None, where: str
+) -> None:
+    """Refuses local sets of OGBench's worlds, whose rewards only its tasks give.
+
+    Args:
+      metadata: of the set.
+      task: that it is to serve; None where one is told from the data.
+      where: the set, for the message.
+
+    Raises:
+      UserError: names a task that gives rewards.
+    """
+    recipe = metadata.get("recipe")
+    name = str(recipe.get("name")) if isinstance(recipe, Mapping) else ""
+    rewarded = task is not None and task.suite == ogbench.SUITE
+    if rewarded or not name.startswith(ogbench.SUITE):
+        return
+    made_as = str(metadata.get("dataset_id"))
+    rows = (row for row in tasks.table().values() if row.suite == ogbench.SUITE)
+    fit = (row.name for row in rows if f"/{ogbench.dataset(row)}/" in made_as)
+    env = next(fit, "NAME")
+    raise errors.UserError(
+        f"{where} has no rewards: they are those of one of OGBench's tasks; use one, "
+        f"such as --env={env}"
     )
 
 

@@ -309,6 +309,30 @@ def test_the_datas_extremes_stand_in_for_infinite_bounds():
     assert np.isfinite(told.action_low).all()
 
 
+@pytest.mark.parametrize(
+    ("dataset_id", "env"),
+    [
+        ("gem-jax/cube-single-play-v0/local-s0-n12-v1", "cube-single-play-singletask"),
+        ("renamed-v0", "NAME"),
+    ],
+)
+def test_ogbenchs_local_sets_have_no_rewards_of_their_own(dataset_id, env):
+    folder = _dataset(dataset_id=dataset_id, recipe={"name": "ogbench_arm"})
+    path = folder / minari.DATA_FILE
+    own = tasks.Task(name="own", observation_size=4, action_size=2, horizon=5)
+    for use in (
+        lambda: tasks.get(f"minari:{ID}"),
+        lambda: _describe(f"minari:{ID}"),
+        lambda: _describe(f"file:{path}"),
+        lambda: data.load(own, f"minari:{ID}", log=_quiet),
+        lambda: data.load(own, f"file:{path}", log=_quiet),
+    ):
+        with pytest.raises(errors.UserError, match=f"no rewards: .*--env={env}"):
+            use()
+    point = tasks.get("pointmaze-large-navigate-singletask-v0")
+    assert len(minari.read(ID, point)[0]) == 3  # and then its rewards
+
+
 LOUDER = _box([-0.1, -1.0], [0.1, 1.0])  # than that are the data's first actions
 
 
