@@ -19,6 +19,7 @@ from typing import Any
 
 from gem_jax import errors
 from gem_jax.data import task_file
+from gem_jax.data.ogbench import rows as ogbench
 from gem_jax.data.task import OWN, Motion, OriginalFile, Task
 
 _MINARI = "minari:"
@@ -82,8 +83,6 @@ def _with_own_name(task: Task) -> Task:
 @functools.cache
 def table() -> Mapping[str, Task]:
     """All tasks by name, in the order of the published tables."""
-    from gem_jax.data.ogbench import rows as ogbench  # imports gymnasium
-
     rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation(), *ogbench.rows()]
     return {task.name: task for task in rows}
 
