@@ -33,7 +33,8 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
 
     Raises:
       UserError: the name is not in the table; the message lists the nearest names. Or
-        the file holds no task, or a task of one's own has a name of the table.
+        the file holds no task, or a task of one's own has a name of the table, or a
+        suite.
     """
     if isinstance(task, str) and task in table():
         return table()[task]
@@ -76,6 +77,11 @@ def _with_own_name(task: Task) -> Task:
     if task.suite == OWN and task.name in table():
         raise errors.UserError(
             f"name = {task.name!r} is another task's, of the table; choose another name"
+        )
+    if task.suite != OWN and task != table().get(task.name):
+        raise errors.UserError(
+            f"suite = {task.suite!r}: only tasks of the table have one, and this "
+            f"{task.name} is none of them; leave it out"
         )
     return task
 
