@@ -52,6 +52,20 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     )
 
 
+def of_table(name: str) -> Task:
+    """The row of a name, for what tasks of one's own lack: a recipe, a known scale.
+
+    Raises:
+      UserError: the name is not in the table.
+    """
+    if name not in table() and (task_file.is_path(name) or name.startswith(_MINARI)):
+        raise errors.UserError(
+            f"{name} is a task of your own, and here only names of the table can be "
+            "measured; name one, such as hopper-medium-v2"
+        )
+    return get(name)
+
+
 @functools.cache  # since all actions of the dataset are read
 def _told(dataset_id: str) -> Task:
     from gem_jax.data import description  # which reads data, and so knows this table
