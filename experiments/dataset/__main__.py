@@ -85,6 +85,17 @@ _MIXTURE_STEPS = flags.DEFINE_integer(
     "For a data card: updates of each mixture that tells the modes; 0 for none.",
     lower_bound=0,
 )
+# What each command takes; others are refused, since it would pass over them.
+_TAKES = {
+    "generate": ("env", "num_transitions", "seed", "output"),
+    "inspect": ("env", "source", "num_transitions", "seed", "output", "mixture_steps"),
+    "download": ("env", "source", "output"),
+    "describe": (
+        *("source", "num_transitions", "output", "overwrite", "name", "env_id"),
+        "bounds",
+    ),
+}
+_DOWNLOADED = ("auto", "d4rl", "ogbench", "minari")  # sources of download
 
 
 def main(argv: list[str]) -> None:
@@ -104,7 +115,19 @@ def main(argv: list[str]) -> None:
         raise errors.UserError(
             f"expected one command of {', '.join(commands)}; got {argv[1:]}"
         )
+    _refuse_others(argv[1])
     commands[argv[1]]()
+
+
+def _refuse_others(command: str) -> None:
+    """Refuses flags that other commands take."""
+    takes = _TAKES[command]
+    others = {name for names in _TAKES.values() for name in names}.difference(takes)
+    for name in sorted(others):
+        if flags.FLAGS[name].present:
+            raise errors.UserError(
+                f"{command} takes no --{name}, only --{', --'.join(takes)}; drop it"
+            )
 
 
 def _generate() -> None:
@@ -115,10 +138,15 @@ def _generate() -> None:
 
 def _download() -> None:
     kind, _, dataset_id = _SOURCE.value.partition(":")
+    if kind not in _DOWNLOADED or (dataset_id and kind != "minari"):
+        raise errors.UserError(
+            f"--source={_SOURCE.value} is not downloaded; choose "
+            f"{', '.join(_DOWNLOADED)} or minari:ID"
+        )
     if kind == "minari":
         path = minari_download.fetch(dataset_id or ports.published_id(_task()))
     else:
-        path = download.fetch(_task())
+        path = download.fetch(_task(), None if kind == "auto" else kind)
     facts = {
         "env": _ENV.value,
         "source": _SOURCE.value,

@@ -97,14 +97,9 @@ def read(source: str, request: Request) -> Read:
 
 
 def _read_published(publisher: str, request: Request) -> Read:
-    original = request.task.original
-    if original is None or original.publisher != publisher:
-        title = publishers.PUBLISHERS[publisher].title
-        other = "local" if request.task.recipe else "file:PATH"
-        raise errors.UserError(
-            f"{title} has no {request.task.name}; use --source={other}"
-        )
-    path = download.fetch(request.task, show_progress=request.progress, log=request.log)
+    path = download.fetch(
+        request.task, publisher, show_progress=request.progress, log=request.log
+    )
     return _read_original(request, path)
 
 
