@@ -39,19 +39,20 @@ from gem_jax.training import rundir
 _ENV = flags.DEFINE_string(
     "env",
     None,
-    "D4RL name of the task, or the file of one's own; not needed with file:PATH or "
-    "minari:ID, whose task is then told from the data.",
+    "Task: a name of D4RL's or OGBench's, the file of one's own, or minari:ID; not "
+    "needed with --source=file:PATH or minari:ID, whose task is told from the data.",
 )
 _SOURCE = flags.DEFINE_string(
     "source",
     "auto",
-    "For inspect: auto, d4rl, minari, minari:ID, local or file:PATH; for describe: "
-    "minari:ID or file:PATH; for download: minari or minari:ID, or D4RL's original.",
+    "For inspect: auto, d4rl, ogbench, minari, minari:ID, local or file:PATH; for "
+    "describe: minari:ID or file:PATH; for download: auto (the original), d4rl, "
+    "ogbench, minari or minari:ID.",
 )
 _NUM_TRANSITIONS = flags.DEFINE_integer(
     "num_transitions",
     None,
-    "Size; D4RL's (generate) or all (inspect, describe) by default.",
+    "Size; the original's (generate) or all (inspect, describe) by default.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of generated data.")
 _OUTPUT = flags.DEFINE_string(

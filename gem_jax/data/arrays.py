@@ -48,8 +48,8 @@ def from_arrays(
       terminal: `[N]` 0 or 1: the task ended there, so that no value follows.
       timeout: `[N]` 0 or 1: the episode was cut off there.
       policy: `[N]` whole numbers, which policy acted; for analyses.
-      task: name of the task that these are data of, or the task itself; by default one
-        that is told from the data, to be trained on but not evaluated.
+      task: name of the task that these are data of, path of its file, or the task; by
+        default one that is told from the data, to be trained on but not evaluated.
       name: what to call the data where they are recorded.
       options: what is made of the data, but for ``n_step``.
       log: takes one line.

@@ -12,20 +12,21 @@ import pytest
 
 from experiments.dataset import card
 from experiments.lib import multimodality
-from gem_jax.data import episodes
+from gem_jax.data import episodes, sources
 
 
 @pytest.fixture
 def command(tmp_path):
     """Runs ``python -m experiments.dataset`` with empty caches of its own."""
 
-    def run(*arguments):
+    def run(*arguments, module="dataset"):
         environment = {
             **os.environ,
             "MINARI_DATASETS_PATH": str(tmp_path / "minari"),
             "D4RL_DATASET_DIR": str(tmp_path / "d4rl"),
         }
-        return forked.run("experiments.dataset", *arguments, environment=environment)
+        name = f"experiments.{module}"
+        return forked.run(name, *arguments, environment=environment)
 
     return run
 
@@ -212,3 +213,13 @@ def test_the_users_mistakes(command, arguments, message):
 def test_help(command):
     result = command("--help")
     assert result.returncode == 0 and "--num_transitions" in result.stdout
+
+
+@pytest.mark.parametrize("module", ["train", "dataset"])
+def test_help_names_every_source_and_kind_of_task(command, module):
+    words = " ".join(command("--help", module=module).stdout.split())
+    (env,) = re.findall(r"--env: (.*?) --", words)
+    (source,) = re.findall(r"--source: (.*?) \(default", words)
+    assert "D4RL's or OGBench's, the file of one's own, or minari:ID" in env
+    assert "auto, d4rl, ogbench, minari, minari:ID, local or file:PATH" in source
+    assert "auto, d4rl, ogbench, minari, local, file" == ", ".join(sources._READERS)
