@@ -1,4 +1,4 @@
-"""What Minari publishes beside D4RL's sets, and why its ports of mazes cannot serve."""
+"""What Minari publishes beside D4RL's sets, and which sets cannot serve, and why."""
 
 from __future__ import annotations
 
