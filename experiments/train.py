@@ -24,11 +24,15 @@ from gem_jax.data import transforms
 from gem_jax.runs import presets, resolve, run_record, runner
 
 _ENV = flags.DEFINE_string(
-    "env", None, "D4RL name of the task, or the file of one's own.", required=True
+    "env",
+    None,
+    "Task: a name of D4RL's or OGBench's, the file of one's own, or minari:ID, whose "
+    "task is told from the data.",
+    required=True,
 )
 _ALGO = flags.DEFINE_string("algo", "gem", "Algorithm.")
 _SOURCE = flags.DEFINE_string(
-    "source", "auto", "auto, d4rl, minari, minari:ID, local or file:PATH."
+    "source", "auto", "auto, d4rl, ogbench, minari, minari:ID, local or file:PATH."
 )
 _PRESET = flags.DEFINE_string(
     "preset", None, "paper, laptop or smoke; by default chosen by the device."

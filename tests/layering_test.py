@@ -18,8 +18,11 @@ LAYERS = {
         "clustering",
     },
     "utils": {"errors", "utils"},
-    "envs": {"errors", "envs"},
-    "data": {"types", "errors", "utils", "action_box", "data", "envs"},
+    "envs": {"errors", "ogbench_worlds", "envs"},
+    "data": {
+        *("types", "errors", "utils", "action_box", "ogbench_worlds", "envs"),
+        "data",
+    },
     "learners": {
         *("types", "errors", "ops", "networks", "algorithm", "train_state"),
         "learners",

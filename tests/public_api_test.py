@@ -44,3 +44,14 @@ def test_importing_brings_neither_flax_nor_an_environment():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_table_of_tasks_takes_no_simulators():
+    script = (
+        "import sys\n"
+        "from gem_jax.data import tasks\n"
+        "assert 'cube-single-play-singletask-v0' in tasks.table()\n"
+        "simulators = {'gymnasium', 'mujoco', 'ogbench'}\n"
+        "assert not simulators & set(sys.modules), simulators & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     if not _ENVS.value and argv[1] != "table":
         raise errors.UserError("give --envs=NAME,NAME")
     for env in _ENVS.value:
-        tasks.get(env)
+        tasks.of_table(env)
     for method in _METHODS.value:
         settings.require(method)
     commands[argv[1]]()

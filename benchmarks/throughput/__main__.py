@@ -46,7 +46,7 @@ def main(argv: list[str]) -> None:
     counts = harness.whole_numbers("num_seeds", _SEEDS.value, 1)
     candidates = harness.whole_numbers("num_candidates", _CANDIDATES.value, 0)
     for env in _ENVS.value:
-        tasks.get(env)
+        tasks.of_table(env)
     harness.require_methods(_METHODS.value)
     record = harness.machine() | {"rows": [], "evaluation": []}
     for line in throughput_peers.absent(_METHODS.value):

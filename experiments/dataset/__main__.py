@@ -28,8 +28,8 @@ from gem_jax.data import (
     episodes,
     faults,
     inspection,
-    minari,
     minari_download,
+    ports,
     task_text,
     tasks,
     validate,
@@ -39,19 +39,20 @@ from gem_jax.training import rundir
 _ENV = flags.DEFINE_string(
     "env",
     None,
-    "D4RL name of the task, or the file of one's own; not needed with file:PATH or "
-    "minari:ID, whose task is then told from the data.",
+    "Task: a name of D4RL's or OGBench's, the file of one's own, or minari:ID; not "
+    "needed with --source=file:PATH or minari:ID, whose task is told from the data.",
 )
 _SOURCE = flags.DEFINE_string(
     "source",
     "auto",
-    "For inspect: auto, d4rl, minari, minari:ID, local or file:PATH; for describe: "
-    "minari:ID or file:PATH; for download: minari or minari:ID, or D4RL's original.",
+    "For inspect: auto, d4rl, ogbench, minari, minari:ID, local or file:PATH; for "
+    "describe: minari:ID or file:PATH; for download: auto (the original), d4rl, "
+    "ogbench, minari or minari:ID.",
 )
 _NUM_TRANSITIONS = flags.DEFINE_integer(
     "num_transitions",
     None,
-    "Size; D4RL's (generate) or all (inspect, describe) by default.",
+    "Size; the original's (generate) or all (inspect, describe) by default.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of generated data.")
 _OUTPUT = flags.DEFINE_string(
@@ -85,6 +86,17 @@ _MIXTURE_STEPS = flags.DEFINE_integer(
     "For a data card: updates of each mixture that tells the modes; 0 for none.",
     lower_bound=0,
 )
+# What each command takes; others are refused, since it would pass over them.
+_TAKES = {
+    "generate": ("env", "num_transitions", "seed", "output"),
+    "inspect": ("env", "source", "num_transitions", "seed", "output", "mixture_steps"),
+    "download": ("env", "source", "output"),
+    "describe": (
+        *("source", "num_transitions", "output", "overwrite", "name", "env_id"),
+        "bounds",
+    ),
+}
+_DOWNLOADED = ("auto", "d4rl", "ogbench", "minari")  # sources of download
 
 
 def main(argv: list[str]) -> None:
@@ -104,7 +116,19 @@ def main(argv: list[str]) -> None:
         raise errors.UserError(
             f"expected one command of {', '.join(commands)}; got {argv[1:]}"
         )
+    _refuse_others(argv[1])
     commands[argv[1]]()
+
+
+def _refuse_others(command: str) -> None:
+    """Refuses flags that other commands take."""
+    takes = _TAKES[command]
+    others = {name for names in _TAKES.values() for name in names}.difference(takes)
+    for name in sorted(others):
+        if flags.FLAGS[name].present:
+            raise errors.UserError(
+                f"{command} takes no --{name}, only --{', --'.join(takes)}; drop it"
+            )
 
 
 def _generate() -> None:
@@ -115,10 +139,15 @@ def _generate() -> None:
 
 def _download() -> None:
     kind, _, dataset_id = _SOURCE.value.partition(":")
+    if kind not in _DOWNLOADED or (dataset_id and kind != "minari"):
+        raise errors.UserError(
+            f"--source={_SOURCE.value} is not downloaded; choose "
+            f"{', '.join(_DOWNLOADED)} or minari:ID"
+        )
     if kind == "minari":
-        path = minari_download.fetch(dataset_id or minari.published_id(_task()))
+        path = minari_download.fetch(dataset_id or ports.published_id(_task()))
     else:
-        path = download.fetch(_task())
+        path = download.fetch(_task(), None if kind == "auto" else kind)
     facts = {
         "env": _ENV.value,
         "source": _SOURCE.value,

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
     """Measures what is missing and prints the whole table."""
     cli.no_arguments(argv)
     usual = [t.name for t in tasks.table().values() if t.suite != ogbench.SUITE]
-    asked = [tasks.get(name) for name in _ENVS.value or usual]
+    asked = [tasks.of_table(name) for name in _ENVS.value or usual]
     path = pathlib.Path(_OUTPUT.value)
     known: dict[tuple[str, ...], Mapping[str, Any]] = {
         tuple(row[name] for name in _IDENTITY): row

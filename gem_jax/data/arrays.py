@@ -48,8 +48,8 @@ def from_arrays(
       terminal: `[N]` 0 or 1: the task ended there, so that no value follows.
       timeout: `[N]` 0 or 1: the episode was cut off there.
       policy: `[N]` whole numbers, which policy acted; for analyses.
-      task: name of the task that these are data of, or the task itself; by default one
-        that is told from the data, to be trained on but not evaluated.
+      task: name of the task that these are data of, path of its file, or the task; by
+        default one that is told from the data, to be trained on but not evaluated.
       name: what to call the data where they are recorded.
       options: what is made of the data, but for ``n_step``.
       log: takes one line.
@@ -81,10 +81,7 @@ def from_arrays(
         _rows(found, name), lambda line: log(f"warning: {name}: {line}")
     )
     if task is None:
-        dropped = 0 if next_observation is not None else 1
-        told = description.of_episodes(
-            recorded, name, f"arrays:{name}", dropped=dropped
-        )
+        told = description.of_episodes(recorded, name, f"arrays:{name}")
         chosen = description.to_task(told)
     else:
         chosen = tasks.get(task)

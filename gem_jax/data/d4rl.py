@@ -153,13 +153,13 @@ def _cut(
             break
         stop = i if timeouts[i] else i + 1
         truncated = bool(timeouts[i] or not terminals[i])
-        episode = _episode(arrays, start, stop, truncated=truncated)
+        episode = _episode(arrays, start, stop, i + 1 - stop, truncated=truncated)
         if breaks[i] and not timeouts[i]:
             episode = _ending(episode, arrays["next_observations"][i])
         recorded.append(episode)
         start = i + 1
     if start < last:
-        recorded.append(_episode(arrays, start, last, truncated=True))
+        recorded.append(_episode(arrays, start, last, 1, truncated=True))
     return recorded
 
 
@@ -192,7 +192,12 @@ def _horizon_timeouts(ends: np.ndarray, horizon: int) -> np.ndarray:
 
 
 def _episode(
-    arrays: dict[str, np.ndarray], start: int, stop: int, *, truncated: bool
+    arrays: dict[str, np.ndarray],
+    start: int,
+    stop: int,
+    left_out: int,
+    *,
+    truncated: bool,
 ) -> episodes.Episode:
     truncations = np.zeros(stop - start, bool)
     truncations[-1:] = truncated
@@ -204,6 +209,7 @@ def _episode(
         terminations=arrays["terminals"][start:stop],
         truncations=truncations,
         infos={} if policy is None else {"policy": policy[start:stop]},
+        left_out=left_out,
     )
 
 

@@ -17,7 +17,7 @@ from gem_jax.data import episodes, files, loading, minari, tasks, telling
 from gem_jax.data.readers import table
 from gem_jax.data.sources import Log, Provenance
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LONGEST = 90  # letters of a name that is told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +103,12 @@ def of_source(
         recorded,
         name or _name_of(pathlib.Path(detail).stem if kind == "file" else detail),
         source,
-        dropped=layout.dropped,
         unit_actions=layout.unit_actions,
         metadata=files.read_json(beside) if has_metadata else {},
         env_id=env_id,
         bounds=bounds,
     )
+    tasks.get(to_task(told))  # refuses a name that the table has
     return told, recorded, dataclasses.replace(provenance, env=told.name)
 
 
@@ -117,7 +117,6 @@ def of_episodes(
     name: str,
     source: str,
     *,
-    dropped: int,
     unit_actions: bool = False,
     metadata: Mapping[str, Any] | None = None,
     env_id: str | None = None,
@@ -129,7 +128,6 @@ def of_episodes(
       recorded: as a reader returned them.
       name: of the task.
       source: for the task file.
-      dropped: steps that the reader left out where a time limit cut an episode.
       unit_actions: whether the layout means actions to lie in [-1, 1].
       metadata: Minari's, where they lie beside the data.
       env_id: see ``of_source``.
@@ -138,28 +136,63 @@ def of_episodes(
     Raises:
       UserError: see ``of_source``.
     """
-    if not _NAME.fullmatch(name):
-        raise errors.UserError(
-            f"name {name!r} is none for a task; use letters, digits, '.', '_' and '-'"
-        )
-    held = [episode for episode in recorded if len(episode)]
-    if not held:
-        raise errors.UserError(f"{source} holds no transitions; nothing to tell a task")
-    metadata = metadata or {}
+    parts = (
+        (e.observations.shape[-1], e.actions, e.left_out) for e in recorded if len(e)
+    )
+    return _tell(
+        telling.outline(parts, source),
+        name,
+        source,
+        metadata or {},
+        unit_actions=unit_actions,
+        env_id=env_id,
+        bounds=bounds,
+    )
+
+
+def of_minari(dataset_id: str) -> Description:
+    """Describes a Minari dataset as ``of_source``, without reading all of it.
+
+    Raises:
+      UserError: see ``of_source``.
+    """
+    source = f"minari:{dataset_id}"
+    parts = ((size, actions, 0) for size, actions in minari.skim(dataset_id))
+    outlined = telling.outline(parts, source)
+    beside = minari.data_folder(dataset_id) / minari.METADATA_FILE
+    return _tell(outlined, _name_of(dataset_id), source, files.read_json(beside))
+
+
+def _tell(
+    outlined: telling.Outline,
+    name: str,
+    source: str,
+    metadata: Mapping[str, Any],
+    *,
+    unit_actions: bool = False,
+    env_id: str | None = None,
+    bounds: str = "file",
+) -> Description:
     environment, env_note = telling.environment(metadata, env_id, source)
-    box, box_note = telling.bounds(held, metadata, bounds, source, unit_actions)
-    low = telling.score(metadata, "ref_min_score")
-    high = telling.score(metadata, "ref_max_score")
-    return Description(
+    box, box_note = telling.bounds(
+        outlined,
+        metadata,
+        bounds,
+        source,
+        unit_actions=unit_actions,
+        environment=environment,
+    )
+    low, high = telling.scores(metadata)
+    told = Description(
         name=name,
         env_id=environment,
-        observation_size=held[0].observations.shape[1],
-        action_size=held[0].actions.shape[1],
+        observation_size=outlined.observation_size,
+        action_size=len(outlined.low),
         action_low=box.low,
         action_high=box.high,
-        horizon=max(len(e) + dropped * bool(e.truncations[-1]) for e in held),
+        horizon=outlined.horizon,
         source=source,
-        num_transitions=sum(map(len, held)),
+        num_transitions=outlined.num_transitions,
         min_score=low,
         max_score=high,
         notes={
@@ -168,11 +201,15 @@ def of_episodes(
             "horizon": "the longest episode of the data",
         },
     )
+    try:
+        to_task(told)  # what is written down can be read
+    except errors.UserError as error:
+        raise errors.UserError(f"{source}: {error}") from None
+    return told
 
 
 def to_task(described: Description) -> tasks.Task:
     """The task that its task file would give."""
-    scored = described.min_score is not None and described.max_score is not None
     return tasks.Task(
         name=described.name,
         env_id=described.env_id,
@@ -182,10 +219,13 @@ def to_task(described: Description) -> tasks.Task:
         action_high=described.action_high,
         horizon=described.horizon,
         source=described.source,
-        min_score=described.min_score if scored else None,
-        max_score=described.max_score if scored else None,
+        min_score=described.min_score,
+        max_score=described.max_score,
     )
 
 
 def _name_of(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.").lower() or "dataset"
+    """A name for a task; of its own where the text is that of a task in the table."""
+    plain = re.sub(r"[^A-Za-z0-9.]+|\.{2,}", "-", text).strip("-.").lower()
+    name = plain[:_LONGEST] or "dataset"
+    return f"own-{name}" if name in tasks.table() else name

@@ -43,6 +43,7 @@ def cached(task: tasks.Task) -> pathlib.Path | None:
 
 def fetch(
     task: tasks.Task,
+    publisher: str | None = None,
     *,
     show_progress: bool = True,
     log: Callable[[str], None] = print,
@@ -52,16 +53,25 @@ def fetch(
     A download that was cut off leaves ``NAME.part``, from which the next one goes on.
     The file gets its name only when its size and hash are right.
 
+    Args:
+      task: whose file.
+      publisher: whose it must be, ``"d4rl"`` or ``"ogbench"``; by default anybody's.
+      show_progress: whether to show a progress bar.
+      log: takes one line.
+
     Raises:
       UserError: server not reachable, transfer cut off, wrong file, disk full; nobody
         publishes such a file.
     """
+    if task.original is None or publisher not in (None, task.original.publisher):
+        title = publishers.PUBLISHERS[publisher or "d4rl"].title
+        other = "local" if task.recipe else "file:PATH"
+        raise errors.UserError(
+            f"{title} has no {task.name}, whose data come by --source={other}"
+        )
     path = cached(task)
     if path is not None:
         return path
-    if task.original is None:
-        other = "local" if task.recipe else "file:PATH"
-        raise errors.UserError(f"D4RL has no {task.name}; use --source={other}")
     path = _cache_path(task.original)
     try:
         with locks.hold(path.with_name(f".{path.name}.lock"), path.name, log):

@@ -20,6 +20,7 @@ class Episode:
         relabels rewards afterwards, so a termination may stand in mid-episode.
       truncations: `[T]` bool; True at the last step of an episode that was cut off.
       infos: arrays with leading `T` or `T + 1`.
+      left_out: steps after the last that a reader passed over, having no successor.
     """
 
     observations: np.ndarray
@@ -28,6 +29,7 @@ class Episode:
     terminations: np.ndarray
     truncations: np.ndarray
     infos: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -61,4 +63,5 @@ def cut(episode: Episode, start: int, stop: int) -> Episode:
             name: values[start : stop + len(values) - steps]
             for name, values in episode.infos.items()
         },
+        left_out=episode.left_out if stop == steps else 0,
     )

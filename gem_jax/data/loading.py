@@ -74,7 +74,8 @@ def load(
     """Loads the dataset of a task, making or downloading it if need be.
 
     Args:
-      task: a name of the table, the path of a task file, or a task.
+      task: a name of the table, the path of a task file, ``"minari:ID"``, whose task is
+        told from that dataset, or a task.
       source: ``"d4rl"``, ``"ogbench"``, ``"minari"`` or ``"minari:ID"``, ``"local"``,
         ``"file:PATH"``, or ``"auto"``: what the task says, or else the original if
         cached or reachable, or else local. Or a dataset of ``from_arrays``, which

@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -31,33 +31,6 @@ _MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
     np.int32: h5py.h5t.NATIVE_INT32,
     np.int8: h5py.h5t.NATIVE_INT8,
 }
-
-# Minari's nearest published relatives of D4RL's sets.
-_PUBLISHED = {
-    f"{robot}-{quality}-v2": f"mujoco/{robot}/{quality}-v0"
-    for robot in ("halfcheetah", "hopper", "walker2d")
-    for quality in ("medium", "expert")
-}
-
-
-def published_id(task: tasks.Task) -> str:
-    """The id of the published dataset that comes nearest to a task's.
-
-    Raises:
-      UserError: Minari publishes nothing like it, or nothing that can be used as is.
-    """
-    if task.suite in ("antmaze", "maze2d"):
-        reason = ports.other_goals(task)
-        raise errors.UserError(
-            f"Minari's counterpart of {task.name} cannot be used: {reason}"
-        )
-    try:
-        return _PUBLISHED[task.name]
-    except KeyError:
-        raise errors.UserError(
-            f"Minari publishes no counterpart of {task.name}; name a dataset with "
-            "--source=minari:ID, or use --source=d4rl or --source=local"
-        ) from None
 
 
 def root() -> pathlib.Path:
@@ -120,6 +93,38 @@ def read(
         read, such as Dict observations that hold each episode's own goal; too large
         for this machine.
     """
+    path, metadata = _find(dataset_id)
+    with files.refusing_damage(f"{path} cannot be read"):
+        sha256 = files.file_sha256(path)
+    _check_seal(path.parent, sha256)
+    return _read_checked(path, metadata, task, limit), sha256
+
+
+def skim(dataset_id: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Of each episode the size of an observation, and the actions `[T, A]`.
+
+    Observations and rewards are not read, nor is the hash compared.
+
+    Raises:
+      UserError: as ``read``, but for what does not fit in memory.
+    """
+    path, metadata = _find(dataset_id)
+    _check_metadata(metadata, None, path)
+    with files.open_hdf5(path) as file:
+        layouts.check_minari(file, path)
+        sizes = _first_sizes(file, path)
+        for index in range(len(file)):
+            with files.refusing_damage(f"{path}: episode_{index} is damaged"):
+                group = h5py.h5g.open(file.id, b"episode_%d" % index)
+                _refuse_spaces(group, None, path)
+                actions = _read(group, b"actions", np.float32)
+                if sizes is None:
+                    raise ValueError("no array")
+            yield sizes[0], actions
+
+
+def _find(dataset_id: str) -> tuple[pathlib.Path, Mapping[str, Any]]:
+    """The data file and the metadata of a dataset that is there."""
     folder = data_folder(dataset_id)
     ports.refuse(dataset_id)
     path = folder / DATA_FILE
@@ -134,10 +139,7 @@ def read(
         raise errors.UserError(
             f"{dataset_id} is stored as {metadata['data_format']!r}; only hdf5 is read"
         )
-    with files.refusing_damage(f"{path} cannot be read"):
-        sha256 = files.file_sha256(path)
-    _check_seal(folder, sha256)
-    return _read_checked(path, metadata, task, limit), sha256
+    return path, metadata
 
 
 def read_file(
@@ -164,11 +166,10 @@ def _read_checked(
 ) -> list[episodes.Episode]:
     """The episodes, where they are as many as the metadata promise."""
     if metadata is None:
-        return _read_episodes(path, task, limit, None)
-    for key in ("observation_space", "action_space"):
-        spaces.parse(metadata, key, str(path))
+        return _read_episodes(path, task, limit)
+    _check_metadata(metadata, task, path)
+    recorded = _read_episodes(path, task, limit)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
-    recorded = _read_episodes(path, task, limit, promised[1])
     held = len(recorded), sum(map(len, recorded))
     if limit is None and promised != held:
         raise errors.UserError(
@@ -176,6 +177,14 @@ def _read_checked(
             f"promise {promised[0]} and {promised[1]}; get the dataset again"
         )
     return recorded
+
+
+def _check_metadata(
+    metadata: Mapping[str, Any], task: tasks.Task | None, path: pathlib.Path
+) -> None:
+    ports.refuse_unrewarded(metadata, task, str(path))
+    for key in ("observation_space", "action_space"):
+        spaces.parse(metadata, key, str(path))
 
 
 def _check_seal(folder: pathlib.Path, sha256: str) -> None:
@@ -191,13 +200,15 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 
 
 def _read_episodes(
-    path: pathlib.Path, task: tasks.Task | None, limit: int | None, promised: Any
+    path: pathlib.Path, task: tasks.Task | None, limit: int | None
 ) -> list[episodes.Episode]:
     recorded: list[episodes.Episode] = []
     left = np.inf if limit is None else limit
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        _check_first(file, path, limit, promised)
+        sizes = _first_sizes(file, path)
+        if sizes is not None:
+            room.require(str(path), _count_steps(file, path), *sizes, limit)
         labeled = "episode_0/infos/policy" in file
         # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
@@ -211,25 +222,34 @@ def _read_episodes(
     return recorded
 
 
-def _check_first(
-    file: h5py.File, path: pathlib.Path, limit: int | None, promised: Any
-) -> None:
-    """Refuses what is not learned from, or would not fit, by the first episode."""
+def _first_sizes(file: h5py.File, path: pathlib.Path) -> tuple[int, int] | None:
+    """Of an observation and an action, by the first episode; None if that is damaged.
+
+    Raises:
+      UserError: what is not learned from.
+    """
     first = file.get("episode_0")
     if not isinstance(first, h5py.Group):
-        return
+        return None
     sizes = []
     for name in ("observations", "actions"):
         array = first.get(name)
         if not isinstance(array, h5py.Dataset) or not array.shape:
-            return
+            return None
         where = f"{path}: episode_0/{name}"
         columns.check_rows(name, array.shape, array.dtype, where)
         sizes.append(array.shape[1])
-    if not isinstance(promised, int):
-        groups = [group for group in file.values() if isinstance(group, h5py.Group)]
-        promised = sum(len(group["actions"]) for group in groups if "actions" in group)
-    room.require(str(path), promised, sizes[0], sizes[1], limit)
+    return sizes[0], sizes[1]
+
+
+def _count_steps(file: h5py.File, path: pathlib.Path) -> int:
+    """By the shapes of the arrays, whatever metadata say."""
+    steps = 0
+    for index in range(len(file)):
+        with files.refusing_damage(f"{path}: episode_{index} is damaged"):
+            (count, *_) = h5py.h5d.open(file.id, b"episode_%d/actions" % index).shape
+            steps += count
+    return steps
 
 
 def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:

@@ -14,6 +14,7 @@ from gem_jax.data import (
     download,
     episodes,
     minari,
+    ports,
     publishers,
     tasks,
     transforms,
@@ -96,14 +97,9 @@ def read(source: str, request: Request) -> Read:
 
 
 def _read_published(publisher: str, request: Request) -> Read:
-    original = request.task.original
-    if original is None or original.publisher != publisher:
-        title = publishers.PUBLISHERS[publisher].title
-        other = "local" if request.task.recipe else "file:PATH"
-        raise errors.UserError(
-            f"{title} has no {request.task.name}; use --source={other}"
-        )
-    path = download.fetch(request.task, show_progress=request.progress, log=request.log)
+    path = download.fetch(
+        request.task, publisher, show_progress=request.progress, log=request.log
+    )
     return _read_original(request, path)
 
 
@@ -118,7 +114,7 @@ def _read_original(request: Request, path: pathlib.Path) -> Read:
 
 def _read_minari(request: Request) -> Read:
     task = request.task
-    dataset_id = request.detail or minari.published_id(task)
+    dataset_id = request.detail or ports.published_id(task)
     recorded, sha256 = _read_set(dataset_id, task, request.num_transitions)
     request.log(_relation(dataset_id, task))
     return recorded, Provenance(task.name, "minari", dataset_id, sha256, 0, 0)

@@ -21,6 +21,7 @@ _LARGEST_INT = 10**300  # TOML and JSON have larger ones, and floats have not
 _LARGEST_BOUND = 1e15  # more is no unit that anybody measures in
 # Bounds nearer than so many float32 leave no room for actions between them.
 _FEWEST_BETWEEN = 1_000
+_SCORED_BY = ("return", "success")
 _DEEPEST = 20  # of what env_kwargs nest
 # Keywords of gymnasium's make that are not the environment's.
 _NOT_THE_ENVIRONMENTS = ("id", "max_episode_steps", "disable_env_checker")
@@ -87,7 +88,7 @@ class Task:
       max_score: return whose normalized score is 100, likewise.
       suite: ``"locomotion"``, ``"antmaze"``, ``"maze2d"``, ``"navigation"``,
         ``"ogbench"`` or, of all that are not in the table, ``"own"``; chooses
-        hyperparameters.
+        hyperparameters. Not to be given.
       world: the robot, or the maze.
       variant: of the data: ``"medium-expert"``, ``"play"`` and the like; empty where a
         world has but one set.
@@ -97,7 +98,8 @@ class Task:
       original: the published file; ``None`` for a task that has none.
       recipe: name of the generator for ``--source=local``; empty where there is none.
       scored_by: what of an episode the score is the mean of: ``"return"`` or
-        ``"success"``, 1 where the environment reported one and 0 elsewhere.
+        ``"success"``, 1 where the environment reported one and 0 elsewhere; in data, 1
+        where an episode ended terminally.
 
     Raises:
       UserError: a value cannot be meant; names the field and the remedy.
@@ -142,6 +144,8 @@ class Task:
         object.__setattr__(self, "observation_keys", tuple(self.observation_keys))
         _check_transform(self.reward_transform)
         _check_scores(self.min_score, self.max_score)
+        if self.scored_by not in _SCORED_BY:
+            _refuse("scored_by", self.scored_by, f"choose {' or '.join(_SCORED_BY)}")
 
     @property
     def action_box(self) -> ActionBox:

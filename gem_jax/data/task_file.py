@@ -18,7 +18,7 @@ ENDINGS = (".toml", ".json")
 _KEYS = (
     *("name", "observation_size", "action_size", "horizon"),
     *("action_low", "action_high", "env_id", "env_kwargs", "observation_keys"),
-    *("source", "reward_transform", "min_score", "max_score"),
+    *("source", "reward_transform", "min_score", "max_score", "scored_by"),
 )
 _REQUIRED = _KEYS[:4]
 _FILE = "file:"
@@ -36,7 +36,7 @@ def read_task(path: str | os.PathLike[str]) -> Task:
 
     Args:
       path: ends in ``.toml`` or ``.json``; the keys are the fields of ``Task`` down to
-        the reference scores.
+        the reference scores, and ``scored_by``.
 
     Raises:
       UserError: the file cannot be read, lacks a key, or has an unknown one or a value

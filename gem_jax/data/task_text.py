@@ -39,7 +39,7 @@ def _lines(described: Description, provenance: Provenance) -> Iterator[str]:
     yield _line("horizon", described.horizon)
     yield _line("source", described.source)
     yield _line("reward_transform", "identity")
-    if described.min_score is None or described.max_score is None:
+    if described.min_score is None:
         yield _comment(
             "min_score, max_score: returns that count as 0 and 100, if known"
         )

@@ -19,6 +19,7 @@ from typing import Any
 
 from gem_jax import errors
 from gem_jax.data import task_file
+from gem_jax.data.ogbench import rows as ogbench
 from gem_jax.data.task import OWN, Motion, OriginalFile, Task
 
 _MINARI = "minari:"
@@ -32,7 +33,8 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
 
     Raises:
       UserError: the name is not in the table; the message lists the nearest names. Or
-        the file holds no task, or a task of one's own has a name of the table.
+        the file holds no task, or a task of one's own has a name of the table, or a
+        suite.
     """
     if isinstance(task, str) and task in table():
         return table()[task]
@@ -42,7 +44,7 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     if task_file.is_path(name):
         return _with_own_name(task_file.read_task(name))
     if name.startswith(_MINARI) and name != _MINARI:
-        return _with_own_name(_told(name))
+        return _with_own_name(_told(name.removeprefix(_MINARI)))
     near = difflib.get_close_matches(name, table(), n=3, cutoff=0.0)
     raise errors.UserError(
         f"unknown --env={name!r}; did you mean one of {', '.join(near)}? A task of "
@@ -50,11 +52,25 @@ def get(task: str | os.PathLike[str] | Task) -> Task:
     )
 
 
-@functools.cache  # since all of the dataset is read
-def _told(source: str) -> Task:
+def of_table(name: str) -> Task:
+    """The row of a name, for what tasks of one's own lack: a recipe, a known scale.
+
+    Raises:
+      UserError: the name is not in the table.
+    """
+    if name not in table() and (task_file.is_path(name) or name.startswith(_MINARI)):
+        raise errors.UserError(
+            f"{name} is a task of your own, and here only names of the table can be "
+            "measured; name one, such as hopper-medium-v2"
+        )
+    return get(name)
+
+
+@functools.cache  # since all actions of the dataset are read
+def _told(dataset_id: str) -> Task:
     from gem_jax.data import description  # which reads data, and so knows this table
 
-    return description.to_task(description.of_source(source)[0])
+    return description.to_task(description.of_minari(dataset_id))
 
 
 def of_run(record: Mapping[str, Any]) -> Task:
@@ -76,14 +92,17 @@ def _with_own_name(task: Task) -> Task:
         raise errors.UserError(
             f"name = {task.name!r} is another task's, of the table; choose another name"
         )
+    if task.suite != OWN and task != table().get(task.name):
+        raise errors.UserError(
+            f"suite = {task.suite!r}: only tasks of the table have one, and this "
+            f"{task.name} is none of them; leave it out"
+        )
     return task
 
 
 @functools.cache
 def table() -> Mapping[str, Task]:
     """All tasks by name, in the order of the published tables."""
-    from gem_jax.data.ogbench import rows as ogbench  # imports gymnasium
-
     rows = [*_locomotion(), *_antmaze(), *_maze2d(), _navigation(), *ogbench.rows()]
     return {task.name: task for task in rows}
 

@@ -12,67 +12,33 @@ import importlib.metadata
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
 
-from gem_jax import envs, errors
+from gem_jax import envs, errors, ogbench_worlds
 
-
-class World(NamedTuple):
-    """What the single tasks of a world have in common.
-
-    Attributes:
-      observation_size: length of an observation.
-      action_size: length of an action in [-1, 1].
-      horizon: time limit, steps.
-      default_task: number of the task that a name without a number means.
-      most_alive: environments at a time, of 0.2 GB each; 0 for any number.
-    """
-
-    observation_size: int
-    action_size: int
-    horizon: int
-    default_task: int
-    most_alive: int
-
-
-WORLDS = {
-    "cube-single": World(28, 5, 200, 2, 10),
-    "cube-double": World(37, 5, 500, 2, 10),
-    "scene": World(40, 5, 750, 2, 10),
-    "puzzle-3x3": World(55, 5, 500, 4, 10),
-    "puzzle-4x4": World(83, 5, 500, 4, 10),
-    "pointmaze-medium": World(2, 2, 1000, 1, 0),
-    "pointmaze-large": World(2, 2, 1000, 1, 0),
-}
-NUMBERS = (1, 2, 3, 4, 5)  # of a world's tasks
-_PREFIX = "gem_jax/OGBench-"
 _GLOBALS = threading.RLock()  # one at a time changes what all threads share
-
-
-def env_id(world: str, number: int) -> str:
-    """The id of one task's environment, for ``gem_jax.envs.make``."""
-    return f"{_PREFIX}{world}-task{number}-v0"
 
 
 def table() -> dict[str, tuple[str, dict[str, Any], int]]:
     """Entry point, arguments and time limit of every task, by id."""
     return {
-        env_id(world, number): (
+        ogbench_worlds.env_id(world, number): (
             f"{__name__}:make_task",
             {"world": world, "number": number},
             facts.horizon,
         )
-        for world, facts in WORLDS.items()
-        for number in NUMBERS
+        for world, facts in ogbench_worlds.WORLDS.items()
+        for number in ogbench_worlds.NUMBERS
     }
 
 
 def most_alive(name: str) -> int:
     """``World.most_alive`` of an id; 0 for ids that are not of this module."""
-    facts = WORLDS.get(name.removeprefix(_PREFIX).partition("-task")[0])
+    world = name.removeprefix(ogbench_worlds.PREFIX).partition("-task")[0]
+    facts = ogbench_worlds.WORLDS.get(world)
     return facts.most_alive if facts else 0
 
 

@@ -31,7 +31,7 @@ def resolve(
     """The run that is asked for, with the rest by algorithm, task and preset.
 
     Args:
-      env: name of the task, path of its file, or the task.
+      env: name of the task, path of its file, ``"minari:ID"``, or the task.
       algo: registered name.
       preset: one of ``presets.PRESETS``.
       source: of the data, or the data themselves.

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from gem_jax import __version__, algorithms, data, errors
-from gem_jax.data import task_file
+from gem_jax.data import task_file, tasks
 from gem_jax.data.options import DataOptions
 from gem_jax.data.task import OWN, Task
 from gem_jax.runs import presets, statistics
@@ -190,8 +190,11 @@ def check_identity(workdir: pathlib.Path, record: Mapping[str, Any]) -> dict[str
         return wanted
     saved = rundir.read_json(workdir / rundir.CONFIG)["identity"]
     defaults = dataclasses.asdict(algorithms.config_class(record["algo"])())
-    completed = json.loads(json.dumps(defaults)) | saved["config"]
-    checkpoint.check_config({**saved, "config": completed}, wanted, workdir)
+    completed = {**saved, "config": json.loads(json.dumps(defaults)) | saved["config"]}
+    if "task" in saved:
+        own = task_file.fields(tasks.of_run(saved))
+        completed["task"] = json.loads(json.dumps(own))
+    checkpoint.check_config(completed, wanted, workdir)
     return saved
 
 

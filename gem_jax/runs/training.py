@@ -36,7 +36,7 @@ def train(
 
     Args:
       env: name of the task, such as ``"antmaze-umaze-v2"``; or the path of a file of
-        one's own, or such a task, ``gem_jax.data.Task``.
+        one's own, or such a task, ``gem_jax.data.Task``; or ``"minari:ID"``.
       algo: registered name.
       source: of the data, see ``gem_jax.data.load``; or a dataset, of
         ``gem_jax.data.from_arrays``.

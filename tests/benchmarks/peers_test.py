@@ -283,6 +283,7 @@ def test_a_comparison_continues_where_it_stopped(tmp_path, monkeypatch):
     [
         (("exprt", f"--envs={ENV}"), "expected one command of export, compare, table"),
         (("export",), "give --envs=NAME,NAME"),
+        (("export", "--envs=my/task.toml"), "my/task.toml is a task of your own, and"),
         (("export", "--envs=hoper-medium-v2"), "did you mean one of hopper-medium-v2"),
         (
             ("compare", f"--envs={ENV}", "--methods=gem"),

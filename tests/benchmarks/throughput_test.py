@@ -40,6 +40,10 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
             "unknown --methods='gen'; choose one of awac, bc, cql,",
         ),
         (["--envs=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
+        (
+            ["--envs=minari:a/b-v0"],
+            "minari:a/b-v0 is a task of your own, and here only",
+        ),
         (["--num_seeds=0"], "--num_seeds takes whole numbers from 1 on, got '0'"),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_hash_is_of_every_array():
         ({"observation": np.full((12, 4), np.nan)}, "NaN or infinite"),
         ({"task": "hopper-medium-v2"}, "hopper-medium-v2 needs"),
         ({"task": "maze"}, "did you mean"),
-        ({"name": "../x"}, "is none for a task"),
+        ({"name": "../x"}, "write up to 100 letters"),
         ({"num_steps": 3}, "no data option num_steps"),
     ],
 )

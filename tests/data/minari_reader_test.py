@@ -10,8 +10,9 @@ import pytest
 from minari.data_collector import EpisodeBuffer
 
 from gem_jax import errors
-from gem_jax.data import episodes, minari, tasks
+from gem_jax.data import episodes, minari, ports, tasks
 from gem_jax.data.local import writer
+from gem_jax.utils import memory
 
 MAZE = tasks.get("maze2d-umaze-v1")
 ANT = tasks.get("antmaze-umaze-v2")
@@ -194,6 +195,16 @@ def test_counts_must_agree():
         minari.read(ID, MAZE)
 
 
+def test_metadata_do_not_get_round_the_limit_of_memory(monkeypatch):
+    folder = _write([_episode(50), _episode(60)])
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10_000)
+    for promised in (1, -5, None, "110", 10**30):
+        _edit_metadata(folder, total_steps=promised)
+        with pytest.raises(errors.UserError, match="110 steps take about 0.0 GB"):
+            minari.read(ID, MAZE)
+        assert len(minari.read(ID, MAZE, limit=50)[0]) == 1
+
+
 def test_other_format():
     _edit_metadata(_write([_episode(5)]), data_format="arrow")
     with pytest.raises(errors.UserError, match="'arrow'; only hdf5"):
@@ -229,14 +240,47 @@ def test_no_array(stored):
 
 
 def test_published_ids():
-    assert minari.published_id(tasks.get("hopper-expert-v2")) == (
+    assert ports.published_id(tasks.get("hopper-expert-v2")) == (
         "mujoco/hopper/expert-v0"
     )
-    with pytest.raises(errors.UserError, match="no counterpart"):
-        minari.published_id(tasks.get("hopper-medium-replay-v2"))
     for task in (ANT, MAZE):
         with pytest.raises(errors.UserError, match="a goal of its own"):
-            minari.published_id(task)
+            ports.published_id(task)
+
+
+OWN = tasks.Task(name="my-ant", observation_size=29, action_size=8, horizon=5)
+POINT = tasks.get("pointmaze-large-navigate-singletask-v0")
+
+
+@pytest.mark.parametrize(
+    ("task", "remedy"),
+    [
+        (tasks.get("hopper-medium-replay-v2"), "--source=d4rl or --source=local"),
+        (POINT, "--source=ogbench or --source=local"),
+        (tasks.get("navigation-v0"), "or use --source=local"),
+        (OWN, "or use --source=file:PATH"),
+    ],
+)
+def test_where_no_counterpart_is_published_others_are_named(task, remedy):
+    with pytest.raises(errors.UserError, match="no counterpart") as caught:
+        ports.published_id(task)
+    assert str(caught.value).endswith(remedy)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("task", "remedy"),
+    [
+        (POINT, f"{POINT.name} do not show; use --source=ogbench or --source=local"),
+        (OWN, "join both in rows of numbers for --source=file:PATH"),
+        (None, "join both in rows of numbers for --source=file:PATH"),
+    ],
+)
+def test_what_holds_a_goal_apart_has_a_remedy_by_task(task, remedy):
+    _dict_dataset(observation=27, achieved_goal=2, desired_goal=2)
+    with pytest.raises(errors.UserError, match="a goal of its own") as caught:
+        minari.read(ID, task)
+    assert str(caught.value).endswith(remedy)
 
 
 def test_a_home_in_the_folder_is_expanded(monkeypatch):

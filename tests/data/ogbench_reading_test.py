@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 
+import layout_files
 import numpy as np
 import ogbench
 import pytest
@@ -140,6 +141,22 @@ def test_the_leading_transitions_alone_are_read(tmp_path):
     assert part.episode_offsets.tolist() == [0, 7, 10]
 
 
+def test_the_file_may_give_successors_and_lack_its_last_mark(tmp_path):
+    """As in any file of that layout: its successors count, and the last row ends."""
+    states = {"qpos": np.full((ROWS, 2), [36.0, 0.0])}  # at the goal throughout
+    arrays = _arrays(POINT, states, terminals=np.zeros(ROWS))
+    recorded, _ = reading.read(_write(tmp_path, arrays), POINT)
+    assert [len(e) for e in recorded] == [ROWS - 1]
+    assert recorded[0].terminations.all() and not recorded[0].rewards.any()
+    successors = np.roll(arrays["observations"], -1, axis=0)
+    path = _write(tmp_path, arrays | {"next_observations": successors})
+    recorded, _ = reading.read(path, POINT)
+    assert [len(e) for e in recorded] == [ROWS]
+    np.testing.assert_array_equal(
+        recorded[0].observations[-1], np.float32(arrays["observations"][0])
+    )
+
+
 def test_a_file_that_would_not_fit_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = _write(tmp_path, _arrays(POINT, _pointmaze()[0]))
     monkeypatch.setattr(memory, "free_bytes", lambda: 1_000)
@@ -259,11 +276,7 @@ def test_local_sets_serve_all_tasks_of_a_world():
 def test_minari_sets_without_states_have_no_rewards_to_make(minari_root):
     folder = minari.data_folder("other/set-v0")
     folder.mkdir(parents=True)
-    arrays = _arrays(POINT, {"qpos": np.zeros((ROWS, 2))})
-    bare = [
-        episode.__class__(**{f: getattr(episode, f) for f in episode.__slots__[:-1]})
-        for episode in reading._cut(arrays)
-    ]
+    bare = layout_files.recorded()
     counts = writer.write_episodes(folder / minari.DATA_FILE, [bare])
     writer.write_metadata(folder, "other/set-v0", POINT, counts, {"name": "x"})
     _refused("minari:other/set-v0", "has no infos/qpos")

@@ -1,5 +1,6 @@
 """Tasks of one's own: what a file may say, and what is refused in one line."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -21,6 +22,7 @@ source = "file:logs/log.hdf5"
 reward_transform = "minus_one"
 min_score = -1600
 max_score = -150.0
+scored_by = "success"
 """
 LEAST = dict(name="my-arm", observation_size=3, action_size=2, horizon=200)
 
@@ -46,6 +48,7 @@ def test_a_file_is_a_task(tmp_path):
         reward_transform="minus_one",
         min_score=-1600.0,
         max_score=-150.0,
+        scored_by="success",
     )
     assert task.suite == "own" and task.is_scored
     assert task.normalized_score(-150.0 - 145.0) == 90.0
@@ -147,6 +150,8 @@ def _refused(path, *named):
         ({"max_score": 0.0}, "min_score is missing; give both"),
         ({"min_score": 1, "max_score": 1}, "min_score = 1 is not below max_score = 1"),
         ({"min_score": "a", "max_score": 1}, "min_score = 'a': write a finite number"),
+        ({"scored_by": "luck"}, "scored_by = 'luck': choose return or success"),
+        ({"scored_by": ["return"]}, "scored_by = ['return']: choose return or success"),
         ({"name": "hopper-medium-v2"}, "'hopper-medium-v2' is another task's"),
     ],
 )
@@ -210,6 +215,19 @@ def test_what_a_run_keeps_is_the_task(tmp_path):
     for damaged in ("my-arm", {"name": "my-arm"}):
         with pytest.raises(errors.UserError, match="config.json: "):
             tasks.of_run({"env": "my-arm", "task": damaged})
+
+
+def test_a_suite_is_the_tables_alone():
+    """It would not be in the run's record, from which the task is read again."""
+    hopper = tasks.get("hopper-medium-v2")
+    assert tasks.get(dataclasses.replace(hopper)) == hopper
+    for task in (
+        data.Task(**LEAST, suite="locomotion"),
+        data.Task(**LEAST, suite="mine"),
+        dataclasses.replace(hopper, horizon=5),
+    ):
+        with pytest.raises(errors.UserError, match="is none of them; leave it out"):
+            tasks.get(task)
 
 
 def test_an_unknown_name_tells_of_files():

@@ -7,11 +7,11 @@ import gymnasium
 import numpy as np
 import pytest
 
-from gem_jax import envs, errors
+from gem_jax import envs, errors, ogbench_worlds
 from gem_jax.envs import ogbench
 
-POINT = ogbench.env_id("pointmaze-medium", 1)
-ARM = ogbench.env_id("cube-double", 2)
+POINT = ogbench_worlds.env_id("pointmaze-medium", 1)
+ARM = ogbench_worlds.env_id("cube-double", 2)
 
 
 def _episode(env, seed, steps=5):
@@ -62,16 +62,16 @@ def test_threads_draw_one_after_the_other():
 def test_worlds_are_what_ogbench_says():
     """But for the sizes of observations, which its registry does not hold."""
     importlib.import_module("ogbench")
-    for world, facts in ogbench.WORLDS.items():
+    for world, facts in ogbench_worlds.WORLDS.items():
         published = gymnasium.spec(f"{world}-singletask-v0")
-        ours = gymnasium.spec(ogbench.env_id(world, facts.default_task))
+        ours = gymnasium.spec(ogbench_worlds.env_id(world, facts.default_task))
         assert published.max_episode_steps == ours.max_episode_steps == facts.horizon
         assert published.kwargs["success_timing"] == "pre"
 
 
 @pytest.mark.parametrize(("world", "task"), [("puzzle-3x3", 4), ("pointmaze-large", 1)])
 def test_default_tasks_and_sizes(world, task):
-    facts = ogbench.WORLDS[world]
+    facts = ogbench_worlds.WORLDS[world]
     default = ogbench._make(f"{world}-singletask-v0")
     observation, _ = default.reset(seed=0)
     assert observation.shape == (facts.observation_size,)

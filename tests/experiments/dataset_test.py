@@ -12,30 +12,31 @@ import pytest
 
 from experiments.dataset import card
 from experiments.lib import multimodality
-from gem_jax.data import episodes
+from gem_jax.data import episodes, sources
 
 
 @pytest.fixture
 def command(tmp_path):
     """Runs ``python -m experiments.dataset`` with empty caches of its own."""
 
-    def run(*arguments):
+    def run(*arguments, module="dataset"):
         environment = {
             **os.environ,
             "MINARI_DATASETS_PATH": str(tmp_path / "minari"),
             "D4RL_DATASET_DIR": str(tmp_path / "d4rl"),
         }
-        return forked.run("experiments.dataset", *arguments, environment=environment)
+        name = f"experiments.{module}"
+        return forked.run(name, *arguments, environment=environment)
 
     return run
 
 
 def test_generate_then_inspect(command, tmp_path):
-    size = ("--env=maze2d-umaze-v1", "--num_transitions=3000", "--source=local")
+    size = ("--env=maze2d-umaze-v1", "--num_transitions=3000")
     made = command("generate", *size)
     assert made.returncode == 0 and "maze2d-umaze-v1" in made.stdout, made.stderr
     output = tmp_path / "deep" / "facts.json"
-    seen = command("inspect", *size, f"--output={output}")
+    seen = command("inspect", *size, "--source=local", f"--output={output}")
     assert seen.returncode == 0 and "reward_counts" in seen.stdout, seen.stderr
     facts = json.loads(output.read_text())
     assert facts["source"] == "local" and facts["num_transitions"] == 3000
@@ -187,6 +188,16 @@ def test_what_cannot_be_read_leaves_what_is_there(command, tmp_path):
         (["inspect", "--env=maze2d-umase-v1"], "maze2d-umaze-v1"),
         (["inspect", "--enw=maze2d-umaze-v1"], "Did you mean: env"),
         (["inspect"], "--env"),
+        (["generate", "--source=local"], "generate takes no --source, only --env, --n"),
+        (["inspect", "--overwrite"], "inspect takes no --overwrite, only --env, --s"),
+        (["download", "--seed=0"], "download takes no --seed, only --env, --source"),
+        (["describe", "--env=x.toml"], "describe takes no --env, only --source, --nu"),
+        (["download", "--source=local"], "--source=local is not downloaded; choose"),
+        (["download", "--source=d4rl:x"], "--source=d4rl:x is not downloaded; choose"),
+        (
+            ["download", "--env=hopper-medium-v2", "--source=ogbench"],
+            "OGBench has no hopper-medium-v2, whose data come by --source=local",
+        ),
         (["--env=maze2d-umaze-v1"], "generate, inspect, download"),
         (["destroy", "--env=maze2d-umaze-v1"], "generate, inspect, download"),
         (["inspect", "--env=maze2d-umaze-v1", "--seed=x"], "--seed"),
@@ -202,3 +213,13 @@ def test_the_users_mistakes(command, arguments, message):
 def test_help(command):
     result = command("--help")
     assert result.returncode == 0 and "--num_transitions" in result.stdout
+
+
+@pytest.mark.parametrize("module", ["train", "dataset"])
+def test_help_names_every_source_and_kind_of_task(command, module):
+    words = " ".join(command("--help", module=module).stdout.split())
+    (env,) = re.findall(r"--env: (.*?) --", words)
+    (source,) = re.findall(r"--source: (.*?) \(default", words)
+    assert "D4RL's or OGBench's, the file of one's own, or minari:ID" in env
+    assert "auto, d4rl, ogbench, minari, minari:ID, local or file:PATH" in source
+    assert "auto, d4rl, ogbench, minari, local, file" == ", ".join(sources._READERS)

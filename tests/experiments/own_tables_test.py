@@ -100,3 +100,12 @@ def test_a_sweep_of_ones_own_task(place):
     assert "the run's own knobs: return -1.0 +- 0.0" in text
     assert "kappa=2.0: return 3.0" in text
     assert "best by half of the episodes: kappa=2.0" in text
+
+
+def test_local_sets_are_those_of_the_table(run, place, tmp_path):
+    path = place()
+    result = run("dataset_table", f"--envs={path}", f"--output={tmp_path / 'a.csv'}")
+    assert result.returncode == 2, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert f"{path} is a task of your own" in line and "hopper-medium-v2" in line
+    assert not (tmp_path / "a.csv").exists()

@@ -1,6 +1,7 @@
 """What the runner promises: lines and states that know no interruption."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from gem_jax import configs, errors, policy
-from gem_jax.data import tasks
+from gem_jax.data import task_file, tasks
 from gem_jax.runs import pacing, presets, run_record, runner
 from gem_jax.training import interrupt, loop, rundir
 from gem_jax.utils import progress
@@ -163,4 +164,18 @@ def test_a_setting_that_a_run_did_not_know_stands_at_its_default(tmp_path):
     other = {**config, "normalize_observations": not config["normalize_observations"]}
     record["identity"]["config"] = other
     with pytest.raises(errors.UserError, match="config.normalize_observations"):
+        run_record.check_identity(tmp_path, record)
+
+
+def test_a_key_that_a_task_of_ones_own_did_not_know_stands_at_its_default(tmp_path):
+    own = tasks.Task(name="mine", observation_size=3, action_size=2, horizon=5)
+    fields = json.loads(json.dumps(task_file.fields(own)))
+    older = {name: value for name, value in fields.items() if name != "scored_by"}
+    config = dataclasses.asdict(configs.get_config("bc", own, "smoke"))
+    saved = {"env": "mine", "task": older, "config": config}
+    rundir.write_json(tmp_path / rundir.CONFIG, {"identity": saved})
+    record = {"algo": "bc", "identity": {**saved, "task": fields}}
+    run_record.check_identity(tmp_path, record)
+    fields["scored_by"] = "success"
+    with pytest.raises(errors.UserError, match="task.scored_by='return', not 'succ"):
         run_record.check_identity(tmp_path, record)

@@ -18,7 +18,7 @@ import numpy as np
 from gem_jax import errors
 from gem_jax.data import episodes, files, minari, tasks
 from gem_jax.data.ogbench import SUITE, dataset
-from gem_jax.data.readers import columns, numpy_archive
+from gem_jax.data.readers import numpy_archive
 
 _ARRAYS = ("observations", "actions", "terminals")
 _STATES = ("qpos", "button_states")  # what tells whether a task is solved
@@ -56,7 +56,7 @@ def read(
     Args:
       path: the file.
       task: whose rewards the trajectories get.
-      log: unused; as for other readers.
+      log: takes a line for each contradiction in the file.
       limit: of the transitions, how many of the leading ones are needed.
 
     Returns:
@@ -65,7 +65,6 @@ def read(
     Raises:
       UserError: absent, damaged or in another layout; OGBench not installed.
     """
-    del log
     if not path.is_file():
         raise errors.UserError(f"{path}: no such file")
     if not zipfile.is_zipfile(path):
@@ -75,24 +74,12 @@ def read(
             "in OGBench's layout"
         )
     with numpy_archive.members(path, _STATES) as found:
-        arrays = _read_arrays(found, path, limit)
-        sha256 = files.file_sha256(path)
-    return _label(_cut(arrays), task, str(path)), sha256
-
-
-def _read_arrays(
-    found: Mapping[str, numpy_archive.Member], path: pathlib.Path, limit: int | None
-) -> dict[str, np.ndarray]:
-    """As many rows as the limit needs, of arrays that can be cut side by side."""
-    _require_arrays(found, path)
-    side_by_side = {name: found[name] for name in _ARRAYS}
-    columns.check(side_by_side, path)
-    ends = columns.flags(found["terminals"], f"{path}: 'terminals'")
-    if len(ends) < 2:
-        raise errors.UserError(f"{path} holds no transitions; choose another dataset")
-    needed = numpy_archive.rows_needed(ends, limit, compact=True)
-    columns.require_room(side_by_side, path, needed)
-    return {n: found[n][:needed] for n in (*_ARRAYS, *_STATES) if n in found}
+        _require_arrays(found, path)
+        arrays = numpy_archive.ogbench_arrays(found, path, limit, _STATES)
+    states = {name: arrays[name] for name in _STATES if name in arrays}
+    arrays["rewards"], arrays["masks"] = _label(states, task, str(path))
+    recorded = numpy_archive.ogbench_episodes(arrays, path, log)
+    return recorded, files.file_sha256(path)
 
 
 def with_rewards(
@@ -103,8 +90,8 @@ def with_rewards(
     Raises:
       UserError: the dataset does not hold what tells whether a task is solved.
     """
+    states: dict[str, list[np.ndarray]] = {name: [] for name in _STATES}
     path = minari.data_folder(dataset_id) / minari.DATA_FILE
-    labeled = []
     with files.open_hdf5(path) as file:
         for index, episode in enumerate(recorded):
             infos = file.get(f"episode_{index}/infos", {})
@@ -113,11 +100,19 @@ def with_rewards(
                     f"{dataset_id} has no infos/qpos, which the rewards of {task.name} "
                     "are made from; use --source=local"
                 )
-            states = {name: infos[name][()] for name in _STATES if name in infos}
-            labeled.append(
-                dataclasses.replace(episode, infos={**episode.infos, **states})
-            )
-    return _label(labeled, task, dataset_id)
+            for name in _STATES:
+                if name in infos:
+                    states[name].append(infos[name][: len(episode)])
+    joined = {name: np.concatenate(parts) for name, parts in states.items() if parts}
+    rewards, masks = _label(joined, task, dataset_id)
+    stops = np.cumsum([len(e) for e in recorded])[:-1]
+    pieces = zip(
+        recorded, np.split(rewards, stops), np.split(masks, stops), strict=True
+    )
+    return [
+        dataclasses.replace(episode, rewards=rewards, terminations=masks == 0.0)
+        for episode, rewards, masks in pieces
+    ]
 
 
 def _require_arrays(
@@ -135,59 +130,26 @@ def _require_arrays(
         raise errors.UserError(f"{path}: arrays differ in length: {lengths}")
 
 
-def _cut(arrays: Mapping[str, np.ndarray]) -> list[episodes.Episode]:
-    """Episodes without rewards; a last row without its mark ends one too."""
-    stops = np.flatnonzero(arrays["terminals"][:-1]) + 1
-    pieces = {
-        name: np.split(arrays[name], stops)
-        for name in (*_ARRAYS[:2], *_STATES)
-        if name in arrays
-    }
-    return [
-        episodes.Episode(
-            observations=observations.astype(np.float32, copy=False),
-            actions=pieces["actions"][i][:-1].astype(np.float32, copy=False),
-            rewards=np.zeros(len(observations) - 1, np.float32),
-            terminations=np.zeros(len(observations) - 1, bool),
-            truncations=np.arange(len(observations) - 1) == len(observations) - 2,
-            infos={name: pieces[name][i] for name in _STATES if name in pieces},
-        )
-        for i, observations in enumerate(pieces["observations"])
-    ]
-
-
 def _label(
-    recorded: Sequence[episodes.Episode], task: tasks.Task, where: str
-) -> list[episodes.Episode]:
-    """OGBench's own rule for rewards, on the states that actions leave."""
-    names = list(recorded[0].infos)
-    dataset = {
-        name: np.concatenate([e.infos[name][: len(e)] for e in recorded])
-        for name in names
-        if name in _STATES
-    }
+    states: Mapping[str, np.ndarray], task: tasks.Task, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """OGBench's own rule: rewards `[N]`, and masks that are 0 where the task is solved.
+
+    Args:
+      states: arrays `[N, ...]` of the names in ``_STATES``, of states that actions
+        leave.
+      task: one of OGBench's.
+      where: the states come from, for messages.
+    """
     from gem_jax import envs
     from gem_jax.envs import ogbench
 
     assert task.env_id is not None  # of OGBench's tasks none is without
     env = envs.make(task.env_id)
+    dataset = dict(states)
     what = f"{where}: its states are not those of {task.world}"
     # The rule resets, to have the goal.
     with files.refusing_damage(what), ogbench.global_draws(0):
         ogbench.component("relabel_utils", "relabel_dataset")(task.world, env, dataset)
     env.close()
-    stops = np.cumsum([len(e) for e in recorded])[:-1]
-    return [
-        dataclasses.replace(
-            episode,
-            rewards=rewards,
-            terminations=masks == 0.0,
-            infos={k: v for k, v in episode.infos.items() if k not in _STATES},
-        )
-        for episode, rewards, masks in zip(
-            recorded,
-            np.split(dataset["rewards"], stops),
-            np.split(dataset["masks"], stops),
-            strict=True,
-        )
-    ]
+    return dataset["rewards"], dataset["masks"]

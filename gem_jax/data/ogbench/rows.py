@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gem_jax import ogbench_worlds
 from gem_jax.data.ogbench import SUITE, dataset
 from gem_jax.data.task import OriginalFile, Task
-from gem_jax.envs import ogbench
 
 _MILLION = 1_000_000
 # Recipe, and the two sets of each world.
@@ -16,7 +16,7 @@ _POINT = ("ogbench_pointmaze", ("navigate", "stitch"))
 
 def rows() -> Iterator[Task]:
     """A name without a number is OGBench's for the world's default task."""
-    for world, facts in ogbench.WORLDS.items():
+    for world, facts in ogbench_worlds.WORLDS.items():
         recipe, variants = _POINT if world.startswith("pointmaze") else _ARM
         for variant in variants:
             for suffix, number in _numbers(facts):
@@ -25,7 +25,7 @@ def rows() -> Iterator[Task]:
                     suite=SUITE,
                     world=world,
                     variant=variant,
-                    env_id=ogbench.env_id(world, number),
+                    env_id=ogbench_worlds.env_id(world, number),
                     observation_size=facts.observation_size,
                     action_size=facts.action_size,
                     motion=None,
@@ -42,8 +42,8 @@ def rows() -> Iterator[Task]:
                 )
 
 
-def _numbers(facts: ogbench.World) -> list[tuple[str, int]]:
-    numbered = [(f"-task{number}", number) for number in ogbench.NUMBERS]
+def _numbers(facts: ogbench_worlds.World) -> list[tuple[str, int]]:
+    numbered = [(f"-task{number}", number) for number in ogbench_worlds.NUMBERS]
     return [("", facts.default_task), *numbered]
 
 

@@ -123,17 +123,34 @@ def read_ogbench(
                 f"{path} has no array 'rewards': OGBench's files get them from one of "
                 "its tasks; add 'rewards', and 'masks' that are 0 where it is done"
             )
-        names = [n for n in (*_OGBENCH, "next_observations") if n in found]
-        arrays = {name: found[name] for name in names}
-        columns.check(arrays, path)
-        ends = columns.flags(arrays["terminals"], f"{path}: 'terminals'")
-        needed = rows_needed(ends, limit, compact="next_observations" not in arrays)
-        columns.require_room(arrays, path, needed)
-        recorded = rows.to_episodes(
-            _rows(arrays, ends[:needed], needed, path),
-            lambda line: log(f"warning: {path}: {line}"),
-        )
-    return recorded, files.file_sha256(path)
+        arrays = ogbench_arrays(found, path, limit)
+    return ogbench_episodes(arrays, path, log), files.file_sha256(path)
+
+
+def ogbench_arrays(
+    found: Mapping[str, Member],
+    path: pathlib.Path,
+    limit: int | None,
+    also: tuple[str, ...] = (),
+) -> dict[str, np.ndarray]:
+    """OGBench's arrays, as many rows as the limit needs.
+
+    Args:
+      found: those of the archive.
+      path: of the archive, for messages.
+      limit: of the transitions, how many of the leading ones are needed.
+      also: names of others, as long as those.
+
+    Raises:
+      UserError: odd arrays; too large for this machine.
+    """
+    names = [n for n in (*_OGBENCH, "next_observations") if n in found]
+    side_by_side = {name: found[name] for name in names}
+    columns.check(side_by_side, path)
+    ends = columns.flags(found["terminals"], f"{path}: 'terminals'")
+    needed = rows_needed(ends, limit, compact="next_observations" not in found)
+    columns.require_room(side_by_side, path, needed)
+    return {n: found[n][:needed] for n in (*names, *also) if n in found}
 
 
 def rows_needed(ends: np.ndarray, limit: int | None, *, compact: bool) -> int:
@@ -151,24 +168,27 @@ def rows_needed(ends: np.ndarray, limit: int | None, *, compact: bool) -> int:
     return int(np.searchsorted(np.cumsum(~ends), limit)) + 2
 
 
-def _rows(
-    arrays: Mapping[str, Member], ends: np.ndarray, needed: int, path: pathlib.Path
-) -> rows.Rows:
+def ogbench_episodes(
+    arrays: Mapping[str, np.ndarray], path: pathlib.Path, log: columns.Log
+) -> list[episodes.Episode]:
+    """Episodes of what ``ogbench_arrays`` gives, with rewards; see ``read_ogbench``."""
+    ends = columns.flags(arrays["terminals"], f"{path}: 'terminals'")
+    ends[-1:] = True  # a last row without its mark ends an episode too
     done = np.zeros_like(ends)
     if "masks" in arrays:
-        done = ~columns.flags(arrays["masks"], f"{path}: 'masks'", needed)
+        done = ~columns.flags(arrays["masks"], f"{path}: 'masks'")
     following = arrays.get("next_observations")
     if following is None:
         done &= ~ends  # an observation alone, with an action that nobody took
     stored = [a.dtype for n, a in arrays.items() if n.endswith("observations")]
-    return rows.Rows(
-        observation=columns.floats(arrays["observations"], needed),
-        action=columns.floats(arrays["actions"], needed),
-        reward=columns.floats(arrays["rewards"], needed),
+    found = rows.Rows(
+        observation=columns.floats(arrays["observations"]),
+        action=columns.floats(arrays["actions"]),
+        reward=columns.floats(arrays["rewards"]),
         terminal=done,
         end=ends,
-        next_observation=(
-            None if following is None else columns.floats(following, needed)
-        ),
+        next_observation=None if following is None else columns.floats(following),
         precision=successors.precision(*stored),
+        compact=following is None,
     )
+    return rows.to_episodes(found, lambda line: log(f"warning: {path}: {line}"))

@@ -28,6 +28,7 @@ class Rows:
       next_observation: `[N, O]` float32, or ``None`` where it is the next row.
       policy: `[N]` label of the policy that acted; ``None`` where unknown.
       precision: of ``next_observation``, see ``successors.precision``.
+      compact: whether the last row of an episode is an observation alone, no step.
     """
 
     observation: np.ndarray
@@ -38,6 +39,7 @@ class Rows:
     next_observation: np.ndarray | None = None
     policy: np.ndarray | None = None
     precision: float = 1e-5
+    compact: bool = False
 
 
 def to_episodes(rows: Rows, warn: Callable[[str], None]) -> list[episodes.Episode]:
@@ -68,7 +70,7 @@ def to_episodes(rows: Rows, warn: Callable[[str], None]) -> list[episodes.Episod
 
 
 def _episode(rows: Rows, start: int, stop: int) -> episodes.Episode:
-    last = stop - 1
+    last, left_out = stop - 1, 0
     if rows.next_observation is not None:
         after = rows.next_observation[last:stop]
         observations = np.concatenate([rows.observation[start:stop], after])
@@ -77,6 +79,7 @@ def _episode(rows: Rows, start: int, stop: int) -> episodes.Episode:
         observations = np.concatenate([rows.observation[start:stop], after])
     else:  # the last row has no successor, and is one
         observations, stop = rows.observation[start:stop], last
+        left_out = int(not rows.compact)
     truncations = np.zeros(stop - start, bool)
     truncations[-1:] = not rows.terminal[stop - 1]
     return episodes.Episode(
@@ -86,4 +89,5 @@ def _episode(rows: Rows, start: int, stop: int) -> episodes.Episode:
         terminations=rows.terminal[start:stop],
         truncations=truncations,
         infos={} if rows.policy is None else {"policy": rows.policy[start:stop]},
+        left_out=left_out,
     )

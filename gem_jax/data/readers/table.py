@@ -29,7 +29,6 @@ class Layout(NamedTuple):
       read: takes path, task or None, log, and how many of the leading transitions are
         needed or None; returns episodes and the SHA-256 of the file.
       unit_actions: whether its actions are meant to lie in [-1, 1].
-      dropped: of an episode that a time limit cut, steps that the reader leaves out.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Layout(NamedTuple):
     missing: Callable[[Any], str | None]
     read: Reader
     unit_actions: bool = False
-    dropped: int = 0
 
 
 def recognize(path: pathlib.Path) -> Layout:
@@ -106,14 +104,12 @@ def _minari_missing(file: h5py.File) -> str | None:
 
 
 LAYOUTS = (
-    Layout("D4RL's HDF5", "HDF5", _d4rl_missing, d4rl.read, True, 1),
+    Layout("D4RL's HDF5", "HDF5", _d4rl_missing, d4rl.read, True),
     Layout("Minari's HDF5", "HDF5", _minari_missing, minari.read_file),
     Layout("robomimic's HDF5", "HDF5", robomimic.missing, robomimic.read, True),
-    Layout(
-        "D4RL's NumPy", "NumPy", _d4rl_numpy_missing, numpy_archive.read_d4rl, True, 1
-    ),
+    Layout("D4RL's NumPy", "NumPy", _d4rl_numpy_missing, numpy_archive.read_d4rl, True),
     Layout(
         "OGBench's NumPy", "NumPy", _ogbench_missing, numpy_archive.read_ogbench, True
     ),
-    Layout("a CSV log", "CSV", csv_log.missing, csv_log.read, dropped=1),
+    Layout("a CSV log", "CSV", csv_log.missing, csv_log.read),
 )
