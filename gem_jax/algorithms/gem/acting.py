@@ -177,23 +177,25 @@ def _score(
     found: Candidates, scales: Scales, t: Array, knobs: inference.Knobs
 ) -> inference.ScoreOutput:
     """The scores of a set (Eq. 4), in the units that the knobs ask for."""
-    values, value_scale = found.q_values, knobs.value_scale
-    if value_scale == "data":
-        values = values / moments.mean_and_std(scales.advantage)[1]
-        value_scale = "reward"
-    judged, normalization = found.log_prob, knobs.normalization
-    if normalization == "data":
-        mean, std = moments.mean_and_std(scales.support)
-        judged, normalization = (judged - mean) / std, "raw"
+    _, value_unit = _unit_of_data(knobs.value_scale, scales.advantage)
+    middle, support_unit = _unit_of_data(knobs.normalization, scales.support)
     return inference.score(
-        values,
-        judged,
+        found.q_values / value_unit,
+        (found.log_prob - middle) / support_unit,
         kappa=knobs.effective_kappa,
         lam=_support_weight(t, knobs),
-        normalization=normalization,
-        value_scale=value_scale,
+        # Units of the data are in the terms already.
+        normalization="zscore" if knobs.normalization == "zscore" else "raw",
+        value_scale="zscore" if knobs.value_scale == "zscore" else "reward",
         support_cap=knobs.support_cap,
     )
+
+
+def _unit_of_data(option: str, data: moments.Moments) -> tuple[Array, Array]:
+    """Mean and deviation of a score's term in the data; 0 and 1 for other options."""
+    if option == "data":
+        return moments.mean_and_std(data)
+    return jnp.zeros((), jnp.float32), jnp.ones((), jnp.float32)
 
 
 def _support_weight(t: Array, knobs: inference.Knobs) -> Array:
@@ -234,10 +236,8 @@ def _refine(
 
 def _unit(option: str, values: Array, data: moments.Moments) -> tuple[Array, Array]:
     """Mean and deviation of a score's term: of the set, of the data, or 0 and 1."""
-    if option == "data":
-        return moments.mean_and_std(data)
     if option != "zscore":
-        return jnp.zeros(()), jnp.ones(())
+        return _unit_of_data(option, data)
     usable = jnp.isfinite(values)
     spread = jnp.std(values, where=usable)
     return jnp.mean(values, where=usable), jnp.maximum(spread, normalize.STD_FLOOR)
