@@ -111,6 +111,30 @@ def test_a_grid_is_trained_once(run, tmp_path):
     assert "navigation-v0, iql: not begun" in more
 
 
+def test_a_folder_of_its_former_name_is_percent_bc_s(run, tmp_path):
+    settings = ("--preset=smoke", "--steps=3", "--num_seeds=1")
+    former = tmp_path / "navigation-v0" / "10_percent_bc"
+    run(
+        "train",
+        *("--algo=bc", "--env=navigation-v0", "--best_share=0.1", *settings),
+        f"--workdir={former}",
+    )
+    scores = tmp_path / "scores.csv"
+    scores.write_text(
+        "env,method,seed,steps,normalized_score,return_mean\n"
+        "navigation-v0,10%bc,0,3,1.0,1.0\nnavigation-v0,bc,0,3,1.0,1.0\n"
+    )
+    result = run(
+        "benchmark",
+        *("--methods=percent_bc", "--envs=navigation-v0", *settings),
+        f"--output={tmp_path}",
+    )
+    assert f"{former} is complete; nothing to do" in result.stdout, result.stderr
+    assert not former.with_name("percent_bc").exists()
+    methods = [row["method"] for row in csv.DictReader(scores.open())]
+    assert methods == ["percent_bc", "bc"]  # one row, not one a name
+
+
 def test_names_of_several_tasks():
     assert groups.expand(["maze2d", "maze2d-large-v1"]) == [
         *("maze2d-umaze-v1", "maze2d-medium-v1", "maze2d-large-v1")
