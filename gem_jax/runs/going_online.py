@@ -7,8 +7,9 @@ Its folder, ``online`` inside that of the run, is a run folder like any other, s
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -85,41 +86,55 @@ def make_stage(
     settings = online.Settings(
         options.num_steps, options.share, grid, rewards.scale, rewards.shift
     )
-    seeds, keys = run.seeds, loop.seed_keys(run.seeds)
-    nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(seeds)))
-
-    def begin() -> checkpoint.Restored:
-        like = jax.eval_shape(lambda: loop.init(algorithm, keys))
-        said = record["identity"]
-        with checkpoint.open_store(run.workdir, said, read_only=True) as store:
-            last = checkpoint.restore(store, like, algorithm.num_steps)
-        assert last is not None  # the stage before is complete
-        progress = online.init(algorithm, settings, len(seeds))
-        return checkpoint.Restored(last.step, last.state, progress)
-
-    def chunks(
-        restored: checkpoint.Restored, size: Callable[[], int]
-    ) -> Iterator[loop.Chunk]:
-        del size  # blocks are what they are, so that interruptions change nothing
-        with collecting.make_collector(run.task, seeds, algorithm.spec) as collector:
-            collector.go_to(restored.rest.place, log)
-            state, rest = restored.state, restored.rest
-            yield from online.run(
-                extended, keys, transitions, state, rest, collector, settings
-            )
-
+    nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(run.seeds)))
     own = dataclasses.asdict(options)
     identity = {**record["identity"], "online": own}
     return fitting.Stage(
         dataclasses.replace(run, workdir=run.workdir / FOLDER),
         extended,
         {**record, "online": own, "identity": identity},
-        begin,
-        chunks,
+        functools.partial(_begin, run, algorithm, record["identity"], settings),
+        functools.partial(_chunks, run, extended, transitions, settings, log),
         grid,
         nothing,
         verb="going online",
     )
+
+
+def _begin(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    identity: Mapping[str, Any],
+    settings: online.Settings,
+) -> checkpoint.Restored:
+    """What the data have led to, and nothing new yet."""
+    keys = loop.seed_keys(run.seeds)
+    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+    with checkpoint.open_store(run.workdir, identity, read_only=True) as store:
+        last = checkpoint.restore(store, like, algorithm.num_steps)
+    assert last is not None  # the stage before is complete
+    progress = online.init(algorithm, settings, len(run.seeds))
+    return checkpoint.Restored(last.step, last.state, progress)
+
+
+def _chunks(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    transitions: Transition,
+    settings: online.Settings,
+    log: Callable[[str], None],
+    restored: checkpoint.Restored,
+    size: Callable[[], int],
+) -> Iterator[loop.Chunk]:
+    """Trains on, in environments that are as they were."""
+    del size  # blocks are what they are, so that interruptions change nothing
+    keys = loop.seed_keys(run.seeds)
+    with collecting.make_collector(run.task, run.seeds, algorithm.spec) as collector:
+        collector.go_to(restored.rest.place, log)
+        state, rest = restored.state, restored.rest
+        yield from online.run(
+            algorithm, keys, transitions, state, rest, collector, settings
+        )
 
 
 def block_size(num_steps: int, log_every: int) -> int:
