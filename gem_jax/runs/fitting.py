@@ -23,7 +23,7 @@ class Stage(NamedTuple):
       record: content of config.json.
       begin: what it starts from.
       chunks: trains on from there; the function says how many updates a dispatch.
-      grid: updates between the places where a dispatch may end; divides ``log_every``.
+      block: that number, where it is not for the function to say.
       rest: shapes of what is kept beside the state; nothing for most.
       verb: what it does, for the progress bar.
     """
@@ -33,7 +33,7 @@ class Stage(NamedTuple):
     record: dict[str, Any]
     begin: Callable[[], checkpoint.Restored]
     chunks: Callable[[checkpoint.Restored, Callable[[], int]], Iterator[loop.Chunk]]
-    grid: int
+    block: int | None = None
     rest: Any = None
     verb: str = "training"
 
@@ -75,7 +75,7 @@ def fit(
         stage.verb, algorithm.num_steps - step, "updates", show_progress
     )
     line = metric_lines.Line(restored.notes)
-    pace = pacing.Pace(stage.grid)
+    pace = pacing.Pace(schedule.log_every, stage.block)
     phases = {phase.name: phase for phase in algorithm.phases}
     evaluated = _last_evaluation(run, algorithm)
     if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it

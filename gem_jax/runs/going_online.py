@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,11 +18,11 @@ import jax
 from gem_jax import algorithms, data, errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.runs import candidate_memory, fitting, run_record
-from gem_jax.training import checkpoint, collecting, loop, online
+from gem_jax.training import checkpoint, collecting, loop, online, rundir
 from gem_jax.types import EnvSpec, Transition
 
 FOLDER = "online"
-_MOST = 20  # environment steps by one policy
+BLOCK = 20  # environment steps by one policy
 
 
 def require(run: run_record.Run, algorithm: Algorithm) -> None:
@@ -82,20 +83,22 @@ def make_stage(
     options, rewards = run.online, provenance.rewards
     assert options is not None and rewards is not None
     extended = online.with_phase(algorithm, options.num_steps)
-    grid = block_size(options.num_steps, run.schedule.log_every)
+    folder, line = run.workdir / FOLDER, run.schedule.log_every
+    block = block_size(folder, line)
     settings = online.Settings(
-        options.num_steps, options.share, grid, rewards.scale, rewards.shift
+        *(options.num_steps, options.share, block),
+        *(rewards.scale, rewards.shift, line),
     )
     nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(run.seeds)))
     own = dataclasses.asdict(options)
     identity = {**record["identity"], "online": own}
     return fitting.Stage(
-        dataclasses.replace(run, workdir=run.workdir / FOLDER),
+        dataclasses.replace(run, workdir=folder),
         extended,
-        {**record, "online": own, "identity": identity},
+        {**record, "online": {**own, "block": block}, "identity": identity},
         functools.partial(_begin, run, algorithm, record["identity"], settings),
         functools.partial(_chunks, run, extended, transitions, settings, log),
-        grid,
+        block,
         nothing,
         verb="going online",
     )
@@ -137,10 +140,16 @@ def _chunks(
         )
 
 
-def block_size(num_steps: int, log_every: int) -> int:
-    """Environment steps between updates: a divisor of both numbers."""
-    common = math.gcd(num_steps, log_every)
-    return max(n for n in range(1, _MOST + 1) if common % n == 0)
+def block_size(folder: pathlib.Path, log_every: int) -> int:
+    """Environment steps between updates: those that the folder has begun with."""
+    if not (folder / rundir.CONFIG).exists():
+        return BLOCK
+    begun = rundir.read_json(folder / rundir.CONFIG)["online"]
+    if "block" in begun:
+        return begun["block"]
+    # Earlier versions left it unsaid: a divisor of both numbers.
+    common = math.gcd(begun["num_steps"], log_every)
+    return max(n for n in range(1, BLOCK + 1) if common % n == 0)
 
 
 def _require_memory(like: online.Progress, num_steps: int) -> None:

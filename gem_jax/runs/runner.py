@@ -106,7 +106,6 @@ def _train(
         loaded.record,
         lambda: checkpoint.Restored(0, loop.init(algorithm, keys)),
         chunks,
-        run.schedule.log_every,
     )
     run_stage = functools.partial(_run_stage, loaded.dataset, log, show_progress)
     run_stage(stage, began)

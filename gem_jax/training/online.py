@@ -32,9 +32,10 @@ class Settings(NamedTuple):
     """Attributes:
     num_steps: environment steps of each seed, and updates.
     share: of a batch that is new, above 0 and up to 1.
-    block: environment steps between updates; divides ``num_steps``.
+    block: environment steps between updates; fewer before a line and at the end.
     scale: of the rewards, as training saw the recorded ones.
     shift: added to them.
+    line: updates a line of metrics, which ends with a block; ``None`` for no lines.
     """
 
     num_steps: int
@@ -42,6 +43,7 @@ class Settings(NamedTuple):
     block: int
     scale: float = 1.0
     shift: float = 0.0
+    line: int | None = None
 
 
 class Progress(NamedTuple):
@@ -120,11 +122,12 @@ def run(
         last = _only(collector.collect(act, 1, 0))
     while done < settings.num_steps:
         act = functools.partial(explore, state, keys)
-        block = collector.collect(act, settings.block, done + 1)
+        length = loop.chunk_length(phase, done, settings.block, settings.line)
+        block = collector.collect(act, length, done + 1)
         state, replay, last, metrics = learn(
             state, keys, replay, last, block, dataset, extras
         )
-        done += settings.block
+        done += length
         yield loop.Chunk(
             phase=phase.name,
             step=start + done,
@@ -235,7 +238,7 @@ def _make_learn(phase: Phase, start: int, settings: Settings) -> Callable[..., A
             new, metrics = phase.update(state.algorithm, update_key, batch, done)
             return state._replace(step=state.step + 1, algorithm=new), metrics
 
-        steps = state.step + jnp.arange(settings.block, dtype=jnp.int32)
+        steps = state.step + jnp.arange(block.reward.shape[0], dtype=jnp.int32)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, steps)
         state, metrics = jax.lax.scan(step, state, keys)
         return state, replay, jax.tree.map(lambda leaf: leaf[-1], block), metrics

@@ -116,20 +116,20 @@ def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
 
 def test_an_interrupt_online_changes_neither_lines_nor_state(make_run, monkeypatch):
     train(make_run("whole", "rebrac"), monkeypatch, 40)
-    options = run_record.OnlineOptions(num_steps=80)
+    options = run_record.OnlineOptions(num_steps=70)
     whole, cut = (make_run(name, "rebrac", online=options) for name in ("whole", "cut"))
     shutil.copytree(whole.workdir, cut.workdir)
-    assert train(whole, monkeypatch, 40) == [20, 20, 20, 20]
+    assert train(whole, monkeypatch, 40) == [20, 20, 20, 10]
     with pytest.raises(interrupt.Interrupted):
         train(cut, monkeypatch, 40, stop_at=40)
-    assert train(cut, monkeypatch, 40) == [20, 20]
+    assert train(cut, monkeypatch, 40) == [20, 10]
     for folder in (whole.workdir, cut.workdir):
-        assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 160
-    expected = outcome(whole.workdir / "online", 160)
-    assert outcome(cut.workdir / "online", 160) == expected
+        assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 150
+    expected = outcome(whole.workdir / "online", 150)
+    assert outcome(cut.workdir / "online", 150) == expected
     assert expected[2] and {row["phase"] for row in expected[0]} == {"online"}
     trained = policy.load(cut.workdir / "online")
-    assert trained.step == 160 and policy.load(cut.workdir).step == 80
+    assert trained.step == 150 and policy.load(cut.workdir).step == 80
 
 
 def test_what_cannot_go_online_is_said_before_training(make_run):
