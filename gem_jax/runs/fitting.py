@@ -24,7 +24,8 @@ class Stage(NamedTuple):
       begin: what it starts from.
       chunks: trains on from there; the function says how many updates a dispatch.
       block: that number, where it is not for the function to say.
-      rest: shapes of what is kept beside the state; nothing for most.
+      rest: of the identity under which a step was saved, the shapes of what is kept
+        beside the state; nothing for most.
       verb: what it does, for the progress bar.
     """
 
@@ -34,7 +35,7 @@ class Stage(NamedTuple):
     begin: Callable[[], checkpoint.Restored]
     chunks: Callable[[checkpoint.Restored, Callable[[], int]], Iterator[loop.Chunk]]
     block: int | None = None
-    rest: Any = None
+    rest: Callable[[checkpoint.Meta], Any] | None = None
     verb: str = "training"
 
 

@@ -89,7 +89,11 @@ def make_stage(
         *(options.num_steps, options.share, block),
         *(rewards.scale, rewards.shift, line),
     )
-    nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(run.seeds)))
+
+    def rest(saved: checkpoint.Meta) -> online.Progress:
+        then = settings._replace(num_steps=saved["online"]["num_steps"])
+        return jax.eval_shape(lambda: online.init(algorithm, then, len(run.seeds)))
+
     own = dataclasses.asdict(options)
     identity = {**record["identity"], "online": own}
     return fitting.Stage(
@@ -99,7 +103,7 @@ def make_stage(
         functools.partial(_begin, run, algorithm, record["identity"], settings),
         functools.partial(_chunks, run, extended, transitions, settings, log),
         block,
-        nothing,
+        rest,
         verb="going online",
     )
 
@@ -135,6 +139,7 @@ def _chunks(
     with collecting.make_collector(run.task, run.seeds, algorithm.spec) as collector:
         collector.go_to(restored.rest.place, log)
         state, rest = restored.state, restored.rest
+        rest = online.make_room(algorithm, settings, rest)
         yield from online.run(
             algorithm, keys, transitions, state, rest, collector, settings
         )

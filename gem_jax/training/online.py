@@ -88,6 +88,25 @@ def init(algorithm: Algorithm, settings: Settings, num_seeds: int) -> Progress:
     return jax.tree.map(lambda leaf: jnp.stack([leaf] * num_seeds), one)
 
 
+def make_room(algorithm: Algorithm, settings: Settings, progress: Progress) -> Progress:
+    """The progress with room for all steps, if it was made for fewer of them."""
+    assert algorithm.online is not None
+    old = progress.replay
+    rows = jax.tree.leaves(old.experience)[0].shape[2]  # of [S, 1, rows, ...]
+    if rows == _room(algorithm.online.phase, settings):
+        return progress
+    new = init(algorithm, settings, old.is_full.shape[0]).replay
+    replay = new.replace(
+        experience=jax.tree.map(
+            lambda empty, leaf: empty.at[:, :, :rows].set(leaf),
+            *(new.experience, old.experience),
+        ),
+        # One that is full would write over its first rows next.
+        current_index=jnp.where(old.is_full, rows, old.current_index),
+    )
+    return progress._replace(replay=replay)
+
+
 def run(
     algorithm: Algorithm,
     keys: PRNGKey,
@@ -182,13 +201,17 @@ def _new_rows(phase: Phase, settings: Settings) -> int:
     return min(max(round(settings.share * phase.batch_size), 1), phase.batch_size)
 
 
+def _room(phase: Phase, settings: Settings) -> int:
+    """How many transitions there is room for; no fewer than are drawn at a time."""
+    return max(settings.num_steps, _new_rows(phase, settings))
+
+
 def _make_replay(phase: Phase, settings: Settings) -> Any:
     """Keeps every new transition and draws some with replacement."""
-    size, count = settings.num_steps, _new_rows(phase, settings)
     return flashbax.make_item_buffer(
-        max_length=max(size, count),
+        max_length=_room(phase, settings),
         min_length=1,
-        sample_batch_size=count,
+        sample_batch_size=_new_rows(phase, settings),
         add_sequences=True,
     )
 

@@ -132,6 +132,28 @@ def test_an_interrupt_online_changes_neither_lines_nor_state(make_run, monkeypat
     assert trained.step == 150 and policy.load(cut.workdir).step == 80
 
 
+def test_more_steps_online_go_on_as_if_asked_for_at_once(make_run, monkeypatch):
+    train(make_run("once", "rebrac"), monkeypatch, 40)
+    few, many = (run_record.OnlineOptions(num_steps=n) for n in (40, 120))
+    once = make_run("once", "rebrac", online=many)
+    twice = make_run("twice", "rebrac", online=few)
+    shutil.copytree(once.workdir, twice.workdir)
+    assert train(once, monkeypatch, 40) == [20] * 6
+    assert train(twice, monkeypatch, 40) == [20] * 2
+    more = dataclasses.replace(twice, online=many)
+    with pytest.raises(interrupt.Interrupted):
+        train(more, monkeypatch, 40, stop_at=20)
+    folder = twice.workdir / "online"
+    assert not (folder / rundir.SUMMARY).exists()
+    # Also what was saved when they were to be fewer.
+    assert [policy.load(folder, step).step for step in (None, 120)] == [140, 120]
+    assert train(more, monkeypatch, 40) == [20] * 3
+    assert outcome(folder, 200) == outcome(once.workdir / "online", 200)
+    assert rundir.read_json(folder / rundir.SUMMARY)["online_steps"] == 120
+    with pytest.raises(errors.UserError, match="online.num_steps=120, not 40"):
+        train(twice, monkeypatch, 40)
+
+
 def test_what_cannot_go_online_is_said_before_training(make_run):
     options = run_record.OnlineOptions(num_steps=80)
     run = make_run("bc", online=options)
