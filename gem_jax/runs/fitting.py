@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gem_jax import errors
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.runs import metric_lines, pacing, run_record
 from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
@@ -64,6 +65,7 @@ def fit(
 
     Raises:
       Interrupted: all is saved.
+      UserError: an environment failed; all before is saved.
       FloatingPointError: training diverged.
     """
     run, algorithm = stage.run, stage.algorithm
@@ -82,9 +84,15 @@ def fit(
     if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it
         evaluate_all(restored.state, step)
         evaluated = step
+
+    def save(chunk: loop.Chunk) -> None:
+        notes = {**line.notes(), "seconds": time.perf_counter() - began}
+        checkpoint.save(store, chunk.step, chunk.state, notes, chunk.rest)
+        stop.expendable = True
+
     lap = lap_of_line = time.perf_counter()
     begin = step
-    for chunk in stage.chunks(restored, pace.size):
+    for chunk in _saved_before_errors(stage.chunks(restored, pace.size), save):
         metrics = jax.device_get(chunk.metrics)  # waits for the device
         stop.expendable = False
         now = time.perf_counter()
@@ -105,9 +113,7 @@ def fit(
         slow = pace.may_last(phase, chunk.phase_step)
         stopping = stop()  # asked once: a signal may come at any moment
         if saving or due or slow or stopping:
-            notes = {**line.notes(), "seconds": time.perf_counter() - began}
-            checkpoint.save(store, step, chunk.state, notes, chunk.rest)
-            stop.expendable = True
+            save(chunk)
         if stopping:
             stop.check()
         if due:
@@ -116,6 +122,20 @@ def fit(
         lap = time.perf_counter()
         if not line.updates:
             begin, lap_of_line = step, lap
+
+
+def _saved_before_errors(
+    chunks: Iterator[loop.Chunk], save: Callable[[loop.Chunk], None]
+) -> Iterator[loop.Chunk]:
+    """The chunks; where an environment fails in one, the one before is saved first."""
+    last = None
+    try:
+        for last in chunks:
+            yield last
+    except errors.UserError:
+        if last is not None:
+            save(last)
+        raise
 
 
 def _ends_line(phase: Phase, phase_step: int, log_every: int) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from gem_jax import configs, errors, policy
 from gem_jax.data import tasks
 from gem_jax.runs import pacing, presets, run_record, runner
-from gem_jax.training import interrupt, loop, rundir
+from gem_jax.training import collecting, interrupt, loop, rundir
 from gem_jax.utils import progress
 
 TASK = tasks.get("maze2d-umaze-v1")
@@ -114,14 +114,34 @@ def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
         np.testing.assert_allclose(row[name], lines.mean(dtype=float), rtol=1e-7)
 
 
-def test_an_interrupt_online_changes_neither_lines_nor_state(make_run, monkeypatch):
+def fail_once(patch, at):
+    """The environment fails while steps from ``at`` on are collected."""
+    collect = collecting.Collector.collect
+
+    def failing(self, act, length, step):
+        seen = collect(self, act, length, step)
+        if step == at:
+            raise errors.UserError("environment Broken-v0: step failed; mend it")
+        return seen
+
+    patch.setattr(collecting.Collector, "collect", failing)
+    patch.setattr(pacing.Pace, "may_last", lambda *_: False)  # nothing else is saved
+
+
+def test_what_ends_a_run_online_changes_neither_lines_nor_state(make_run, monkeypatch):
     train(make_run("whole", "rebrac"), monkeypatch, 40)
     options = run_record.OnlineOptions(num_steps=70)
     whole, cut = (make_run(name, "rebrac", online=options) for name in ("whole", "cut"))
     shutil.copytree(whole.workdir, cut.workdir)
     assert train(whole, monkeypatch, 40) == [20, 20, 20, 10]
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(errors.UserError, match="Broken"),
+    ):
+        fail_once(patch, 21)
+        train(cut, monkeypatch, 40)
     with pytest.raises(interrupt.Interrupted):
-        train(cut, monkeypatch, 40, stop_at=40)
+        train(cut, monkeypatch, 40, stop_at=20)
     assert train(cut, monkeypatch, 40) == [20, 10]
     for folder in (whole.workdir, cut.workdir):
         assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 150
