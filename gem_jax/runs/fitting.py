@@ -68,22 +68,17 @@ def fit(
       UserError: an environment failed; all before is saved.
       FloatingPointError: training diverged.
     """
-    run, algorithm = stage.run, stage.algorithm
-
-    def evaluate_all(state: loop.State, step: int) -> None:
-        _evaluate(run, algorithm, evaluate, state, step, stop, log)
-
-    step, schedule = restored.step, run.schedule
+    run, algorithm, schedule = stage.run, stage.algorithm, stage.run.schedule
+    step = begin = restored.step
     bar = progress.Progress(
         stage.verb, algorithm.num_steps - step, "updates", show_progress
     )
     line = metric_lines.Line(restored.notes)
     pace = pacing.Pace(schedule.log_every, stage.block)
     phases = {phase.name: phase for phase in algorithm.phases}
-    evaluated = _last_evaluation(run, algorithm)
-    if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it
-        evaluate_all(restored.state, step)
-        evaluated = step
+    evaluations = _Evaluations(run, algorithm, evaluate, stop, log)
+    if evaluations.due(step):  # an interrupt fell into it
+        evaluations.add(restored.state, step)
 
     def save(chunk: loop.Chunk) -> None:
         notes = {**line.notes(), "seconds": time.perf_counter() - began}
@@ -91,7 +86,6 @@ def fit(
         stop.expendable = True
 
     lap = lap_of_line = time.perf_counter()
-    begin = step
     for chunk in _saved_before_errors(stage.chunks(restored, pace.size), save):
         metrics = jax.device_get(chunk.metrics)  # waits for the device
         stop.expendable = False
@@ -105,7 +99,7 @@ def fit(
         if _ends_line(phase, chunk.phase_step, schedule.log_every):
             rate = (step - begin) / (now - lap_of_line)
             _write_metrics(run, chunk, line, rate, now - began)
-            due = _evaluation_due(run, algorithm, step, evaluated)
+            due = evaluations.due(step)
             saving = chunk.phase_done or _crossed(
                 chunk.phase_step, line.updates, schedule.checkpoint_every
             )
@@ -117,8 +111,7 @@ def fit(
         if stopping:
             stop.check()
         if due:
-            evaluate_all(chunk.state, step)
-            evaluated = step
+            evaluations.add(chunk.state, step)
         lap = time.perf_counter()
         if not line.updates:
             begin, lap_of_line = step, lap
@@ -149,52 +142,52 @@ def _crossed(step: int, length: int, every: int) -> bool:
     return step // every > (step - length) // every
 
 
-def _last_evaluation(run: run_record.Run, algorithm: Algorithm) -> int:
-    """The step of the last one written, or where the last phase begins."""
-    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
-    written = rundir.read_lines(run.workdir / rundir.EVAL)
-    return max((row["step"] for row in written), default=begin)
+class _Evaluations:
+    """The evaluations of a run: at steps of its last phase, each once."""
 
+    def __init__(
+        self,
+        run: run_record.Run,
+        algorithm: Algorithm,
+        evaluate: Callable[..., list[evaluation.EvalResult]],
+        stop: interrupt.Watch,
+        log: Callable[[str], None],
+    ) -> None:
+        """Goes on after those that are written."""
+        self._run, self._algorithm, self._evaluate = run, algorithm, evaluate
+        self._stop, self._log = stop, log
+        self._begin = algorithm.num_steps - algorithm.phases[-1].num_steps
+        written = rundir.read_lines(run.workdir / rundir.EVAL)
+        self._last = max((row["step"] for row in written), default=self._begin)
 
-def _evaluation_due(
-    run: run_record.Run, algorithm: Algorithm, step: int, evaluated: int
-) -> bool:
-    """Whether the last phase has reached an evaluation after the ``evaluated`` step."""
-    if evaluated >= step or run.task.env_id is None:
-        return False
-    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
-    crossed = _crossed(step - begin, step - evaluated, run.schedule.eval_every)
-    return crossed or step == algorithm.num_steps
+    def due(self, step: int) -> bool:
+        """Whether the last phase has reached one that is not there."""
+        if self._last >= step or self._run.task.env_id is None:
+            return False
+        every = self._run.schedule.eval_every
+        crossed = _crossed(step - self._begin, step - self._last, every)
+        return crossed or step == self._algorithm.num_steps
 
-
-def _evaluate(
-    run: run_record.Run,
-    algorithm: Algorithm,
-    evaluate: Callable[..., list[evaluation.EvalResult]],
-    state: loop.State,
-    step: int,
-    stop: interrupt.Watch,
-    log: Callable[[str], None],
-) -> None:
-    """Evaluates every seed, then writes all their rows at once."""
-    schedule = run.schedule
-    last = step == algorithm.num_steps
-    episodes = schedule.final_episodes if last else schedule.eval_episodes
-    rows = []
-    for index, seed in enumerate(run.seeds):
-        params = loop.policy_params(algorithm, loop.select_seed(state, index))
-        try:
-            [result] = evaluate(
-                params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
-            )
-        except evaluation.Cancelled:
-            stop.check()
-            raise
-        row = evaluation.to_row(result, run.task, algorithm.knobs)
-        rows.append({"step": step, "seed": seed, **row})
-    rundir.append_lines(run.workdir / rundir.EVAL, rows)
-    found = evaluation.headline_of_rows(rows)
-    log(f"update {step}: {found} ({episodes} episodes a seed)")
+    def add(self, state: loop.State, step: int) -> None:
+        """Evaluates every seed, then writes all their rows at once."""
+        run, algorithm, schedule = self._run, self._algorithm, self._run.schedule
+        last = step == algorithm.num_steps
+        episodes = schedule.final_episodes if last else schedule.eval_episodes
+        rows = []
+        for index, seed in enumerate(run.seeds):
+            params = loop.policy_params(algorithm, loop.select_seed(state, index))
+            key, knobs = evaluation.seed_key(seed), algorithm.knobs
+            try:
+                [result] = self._evaluate(params, key, [knobs], episodes, self._stop)
+            except evaluation.Cancelled:
+                self._stop.check()
+                raise
+            row = evaluation.to_row(result, run.task, knobs)
+            rows.append({"step": step, "seed": seed, **row})
+        rundir.append_lines(run.workdir / rundir.EVAL, rows)
+        found = evaluation.headline_of_rows(rows)
+        self._log(f"update {step}: {found} ({episodes} episodes a seed)")
+        self._last = step
 
 
 def _write_metrics(
