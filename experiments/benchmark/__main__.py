@@ -12,7 +12,8 @@ Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues wha
 interrupted and skips what is complete. A pair that cannot be trained is named at the
 end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed,
 ``OUTPUT/table.csv`` a line a pair with its speed, and ``OUTPUT/table.md`` the tables,
-with the settings that differ from the papers'. ``--status`` says how far each pair is.
+with the settings that differ from the papers'. ``--status`` says how far each pair is,
+and why it failed.
 """
 
 from __future__ import annotations
@@ -84,11 +85,13 @@ def main(argv: list[str]) -> None:
     for (name, method), run in runs.items():
         print(f"{name}, {method}, preset {preset}", flush=True)
         try:
+            status.forget_failure(run.workdir)
             runner.train(run, log=lambda line: print(line, flush=True))
         except _FAILURES as error:
             if not isinstance(error, errors.UserError):
                 traceback.print_exc()
             failures.append(f"{name}, {method}: {error}")
+            status.note_failure(run.workdir, error)
             continue
         (summary, *_) = score_table.read_summaries([run.workdir])
         summaries[name, method] = summary
