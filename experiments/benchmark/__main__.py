@@ -12,7 +12,8 @@ Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues wha
 interrupted and skips what is complete. A pair that cannot be trained is named at the
 end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed,
 ``OUTPUT/table.csv`` a line a pair with its speed, and ``OUTPUT/table.md`` the tables,
-with the settings that differ from the papers'. ``--status`` says how far each pair is.
+with the settings that differ from the papers'. ``--status`` says how far each pair is,
+and why it failed.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ _COLUMNS = (*_FORMER_COLUMNS, "return_mean")
 _FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
 # Other names of methods.
 _ALIASES: Mapping[str, str] = {"10%bc": "percent_bc"}
+# Where an earlier version kept percent_bc, and what it was there.
+_FORMER_FOLDER = "10_percent_bc"
+_FORMER_RUN: tuple[str, Mapping[str, Any]] = ("bc", {"best_share": 0.1})
 
 
 def main(argv: list[str]) -> None:
@@ -81,11 +85,13 @@ def main(argv: list[str]) -> None:
     for (name, method), run in runs.items():
         print(f"{name}, {method}, preset {preset}", flush=True)
         try:
+            status.forget_failure(run.workdir)
             runner.train(run, log=lambda line: print(line, flush=True))
         except _FAILURES as error:
             if not isinstance(error, errors.UserError):
                 traceback.print_exc()
             failures.append(f"{name}, {method}: {error}")
+            status.note_failure(run.workdir, error)
             continue
         (summary, *_) = score_table.read_summaries([run.workdir])
         summaries[name, method] = summary
@@ -124,13 +130,18 @@ def _resolved(
     name: str, method: str, preset: str, output: pathlib.Path
 ) -> run_record.Run:
     task = tasks.get(name)
+    folder, algo, data = output / task.name / method, method, {}
+    former = folder.with_name(_FORMER_FOLDER)
+    if method == "percent_bc" and former.exists() and not folder.exists():
+        folder, (algo, data) = former, _FORMER_RUN
     return resolve.resolve(
         task,
-        method,
+        algo,
         preset,
         source=_SOURCE.value,
         seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=output / task.name / method,
+        workdir=folder,
+        data=data,
         config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
         command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
     )
@@ -152,7 +163,8 @@ def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
     """Puts rows into the file, in place of those of the same seeds."""
 
     def place(row: csv_rows.Row) -> tuple[str, ...]:
-        return row["env"], row["method"], row["seed"]
+        method = row["method"]
+        return row["env"], _ALIASES.get(method, method), row["seed"]
 
     there = csv_rows.read(path, _COLUMNS, _FORMER_COLUMNS)
     by_place = {place(row): row for row in [*there, *rows]}

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 
+from gem_jax import errors
 from gem_jax.training import rundir
+
+_FAILURE = "failure.txt"
 
 
 def of(workdir: pathlib.Path) -> str:
-    """Complete with its score, at some step, or not begun."""
+    """Complete with its score, at some step, or not begun; and why it failed."""
     if (workdir / rundir.SUMMARY).exists():
         summary = rundir.read_json(workdir / rundir.SUMMARY)
         score = summary["normalized_score"] or summary.get("return_mean")
         found = f"{score['mean']:.1f} +- {score['std']:.1f}" if score else "no score"
         return f"complete, {found} over {len(summary['seeds'])} seed(s)"
+    failure = workdir / _FAILURE
+    why = f"; failed: {failure.read_text().strip()}" if failure.exists() else ""
+    return f"{_place(workdir)}{why}"
+
+
+def _place(workdir: pathlib.Path) -> str:
     rows = rundir.read_lines(workdir / rundir.METRICS)
     if rows:
         return f"at step {rows[-1]['step']:,}, phase {rows[-1]['phase']}"
     return "begun" if (workdir / rundir.CONFIG).exists() else "not begun"
+
+
+def note_failure(workdir: pathlib.Path, error: Exception) -> None:
+    """Keeps why the run failed, in a line."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    with contextlib.suppress(errors.UserError):  # the disk may be why
+        rundir.write_text(workdir / _FAILURE, f"{said}\n")
+
+
+def forget_failure(workdir: pathlib.Path) -> None:
+    """Before another attempt."""
+    (workdir / _FAILURE).unlink(missing_ok=True)

@@ -48,12 +48,14 @@ def make(config: Any, spec: EnvSpec) -> WeightLearner:
     """Descent on E[(n^2 sigma^2 - d) beta(s) trust], d a policy's squared deviation.
 
     So beta grows in states where the policy is further from the data's action than n
-    sigma, and falls in others. Every ``n_period`` steps n grows by a tenth of the way
-    to its end, until trusted rows meet the bound on the average of a batch.
+    sigma, and falls in others. Every ``n_period`` steps, or at the first update after
+    them, n grows by a tenth of the way to its end, until trusted rows meet the bound on
+    the average of a batch.
 
     Args:
       config: with ``beta_init``, ``beta_hidden_sizes``, ``beta_learning_rate``,
-        ``beta_max_grad_norm``, ``sigma``, ``n_start``, ``n_end`` and ``n_period``.
+        ``beta_max_grad_norm``, ``sigma``, ``n_start``, ``n_end``, ``n_period`` and
+        ``actor_period``, the steps from one update to the next.
       spec: sizes of the environment.
     """
     module = coefficient.Coefficient(config.beta_hidden_sizes, config.beta_init)
@@ -89,7 +91,7 @@ def make(config: Any, spec: EnvSpec) -> WeightLearner:
             state.net.params, observation, jax.lax.stop_gradient(slack)
         )
         # A batch without a trusted row meets nothing, as in the reference.
-        asked = (step > 0) & (step % config.n_period == 0)
+        asked = (step > 0) & (step % config.n_period < config.actor_period)
         settled = state.settled | (asked & (jnp.sum(slack) > 0.0))
         grown = jnp.minimum(state.n + increment, config.n_end)
         new_state = WeightState(

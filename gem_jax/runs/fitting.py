@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gem_jax import errors
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.runs import metric_lines, pacing, run_record
 from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
@@ -23,8 +24,9 @@ class Stage(NamedTuple):
       record: content of config.json.
       begin: what it starts from.
       chunks: trains on from there; the function says how many updates a dispatch.
-      grid: updates between the places where a dispatch may end; divides ``log_every``.
-      rest: shapes of what is kept beside the state; nothing for most.
+      block: that number, where it is not for the function to say.
+      rest: of the identity under which a step was saved, the shapes of what is kept
+        beside the state; nothing for most.
       verb: what it does, for the progress bar.
     """
 
@@ -33,8 +35,8 @@ class Stage(NamedTuple):
     record: dict[str, Any]
     begin: Callable[[], checkpoint.Restored]
     chunks: Callable[[checkpoint.Restored, Callable[[], int]], Iterator[loop.Chunk]]
-    grid: int
-    rest: Any = None
+    block: int | None = None
+    rest: Callable[[checkpoint.Meta], Any] | None = None
     verb: str = "training"
 
 
@@ -63,27 +65,28 @@ def fit(
 
     Raises:
       Interrupted: all is saved.
+      UserError: an environment failed; all before is saved.
       FloatingPointError: training diverged.
     """
-    run, algorithm = stage.run, stage.algorithm
-
-    def evaluate_all(state: loop.State, step: int) -> None:
-        _evaluate(run, algorithm, evaluate, state, step, stop, log)
-
-    step, schedule = restored.step, run.schedule
+    run, algorithm, schedule = stage.run, stage.algorithm, stage.run.schedule
+    step = begin = restored.step
     bar = progress.Progress(
         stage.verb, algorithm.num_steps - step, "updates", show_progress
     )
     line = metric_lines.Line(restored.notes)
-    pace = pacing.Pace(stage.grid)
+    pace = pacing.Pace(schedule.log_every, stage.block)
     phases = {phase.name: phase for phase in algorithm.phases}
-    evaluated = _last_evaluation(run, algorithm)
-    if _evaluation_due(run, algorithm, step, evaluated):  # an interrupt fell into it
-        evaluate_all(restored.state, step)
-        evaluated = step
+    evaluations = _Evaluations(run, algorithm, evaluate, stop, log)
+    if evaluations.due(step):  # an interrupt fell into it
+        evaluations.add(restored.state, step)
+
+    def save(chunk: loop.Chunk) -> None:
+        notes = {**line.notes(), "seconds": time.perf_counter() - began}
+        checkpoint.save(store, chunk.step, chunk.state, notes, chunk.rest)
+        stop.expendable = True
+
     lap = lap_of_line = time.perf_counter()
-    begin = step
-    for chunk in stage.chunks(restored, pace.size):
+    for chunk in _saved_before_errors(stage.chunks(restored, pace.size), save):
         metrics = jax.device_get(chunk.metrics)  # waits for the device
         stop.expendable = False
         now = time.perf_counter()
@@ -96,7 +99,7 @@ def fit(
         if _ends_line(phase, chunk.phase_step, schedule.log_every):
             rate = (step - begin) / (now - lap_of_line)
             _write_metrics(run, chunk, line, rate, now - began)
-            due = _evaluation_due(run, algorithm, step, evaluated)
+            due = evaluations.due(step)
             saving = chunk.phase_done or _crossed(
                 chunk.phase_step, line.updates, schedule.checkpoint_every
             )
@@ -104,17 +107,28 @@ def fit(
         slow = pace.may_last(phase, chunk.phase_step)
         stopping = stop()  # asked once: a signal may come at any moment
         if saving or due or slow or stopping:
-            notes = {**line.notes(), "seconds": time.perf_counter() - began}
-            checkpoint.save(store, step, chunk.state, notes, chunk.rest)
-            stop.expendable = True
+            save(chunk)
         if stopping:
             stop.check()
         if due:
-            evaluate_all(chunk.state, step)
-            evaluated = step
+            evaluations.add(chunk.state, step)
         lap = time.perf_counter()
         if not line.updates:
             begin, lap_of_line = step, lap
+
+
+def _saved_before_errors(
+    chunks: Iterator[loop.Chunk], save: Callable[[loop.Chunk], None]
+) -> Iterator[loop.Chunk]:
+    """The chunks; where an environment fails in one, the one before is saved first."""
+    last = None
+    try:
+        for last in chunks:
+            yield last
+    except errors.UserError:
+        if last is not None:
+            save(last)
+        raise
 
 
 def _ends_line(phase: Phase, phase_step: int, log_every: int) -> bool:
@@ -128,52 +142,52 @@ def _crossed(step: int, length: int, every: int) -> bool:
     return step // every > (step - length) // every
 
 
-def _last_evaluation(run: run_record.Run, algorithm: Algorithm) -> int:
-    """The step of the last one written, or where the last phase begins."""
-    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
-    written = rundir.read_lines(run.workdir / rundir.EVAL)
-    return max((row["step"] for row in written), default=begin)
+class _Evaluations:
+    """The evaluations of a run: at steps of its last phase, each once."""
 
+    def __init__(
+        self,
+        run: run_record.Run,
+        algorithm: Algorithm,
+        evaluate: Callable[..., list[evaluation.EvalResult]],
+        stop: interrupt.Watch,
+        log: Callable[[str], None],
+    ) -> None:
+        """Goes on after those that are written."""
+        self._run, self._algorithm, self._evaluate = run, algorithm, evaluate
+        self._stop, self._log = stop, log
+        self._begin = algorithm.num_steps - algorithm.phases[-1].num_steps
+        written = rundir.read_lines(run.workdir / rundir.EVAL)
+        self._last = max((row["step"] for row in written), default=self._begin)
 
-def _evaluation_due(
-    run: run_record.Run, algorithm: Algorithm, step: int, evaluated: int
-) -> bool:
-    """Whether the last phase has reached an evaluation after the ``evaluated`` step."""
-    if evaluated >= step or run.task.env_id is None:
-        return False
-    begin = algorithm.num_steps - algorithm.phases[-1].num_steps
-    crossed = _crossed(step - begin, step - evaluated, run.schedule.eval_every)
-    return crossed or step == algorithm.num_steps
+    def due(self, step: int) -> bool:
+        """Whether the last phase has reached one that is not there."""
+        if self._last >= step or self._run.task.env_id is None:
+            return False
+        every = self._run.schedule.eval_every
+        crossed = _crossed(step - self._begin, step - self._last, every)
+        return crossed or step == self._algorithm.num_steps
 
-
-def _evaluate(
-    run: run_record.Run,
-    algorithm: Algorithm,
-    evaluate: Callable[..., list[evaluation.EvalResult]],
-    state: loop.State,
-    step: int,
-    stop: interrupt.Watch,
-    log: Callable[[str], None],
-) -> None:
-    """Evaluates every seed, then writes all their rows at once."""
-    schedule = run.schedule
-    last = step == algorithm.num_steps
-    episodes = schedule.final_episodes if last else schedule.eval_episodes
-    rows = []
-    for index, seed in enumerate(run.seeds):
-        params = loop.policy_params(algorithm, loop.select_seed(state, index))
-        try:
-            [result] = evaluate(
-                params, evaluation.seed_key(seed), [algorithm.knobs], episodes, stop
-            )
-        except evaluation.Cancelled:
-            stop.check()
-            raise
-        row = evaluation.to_row(result, run.task, algorithm.knobs)
-        rows.append({"step": step, "seed": seed, **row})
-    rundir.append_lines(run.workdir / rundir.EVAL, rows)
-    found = evaluation.headline_of_rows(rows)
-    log(f"update {step}: {found} ({episodes} episodes a seed)")
+    def add(self, state: loop.State, step: int) -> None:
+        """Evaluates every seed, then writes all their rows at once."""
+        run, algorithm, schedule = self._run, self._algorithm, self._run.schedule
+        last = step == algorithm.num_steps
+        episodes = schedule.final_episodes if last else schedule.eval_episodes
+        rows = []
+        for index, seed in enumerate(run.seeds):
+            params = loop.policy_params(algorithm, loop.select_seed(state, index))
+            key, knobs = evaluation.seed_key(seed), algorithm.knobs
+            try:
+                [result] = self._evaluate(params, key, [knobs], episodes, self._stop)
+            except evaluation.Cancelled:
+                self._stop.check()
+                raise
+            row = evaluation.to_row(result, run.task, knobs)
+            rows.append({"step": step, "seed": seed, **row})
+        rundir.append_lines(run.workdir / rundir.EVAL, rows)
+        found = evaluation.headline_of_rows(rows)
+        self._log(f"update {step}: {found} ({episodes} episodes a seed)")
+        self._last = step
 
 
 def _write_metrics(

@@ -7,8 +7,10 @@ Its folder, ``online`` inside that of the run, is a run folder like any other, s
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterator
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -16,11 +18,11 @@ import jax
 from gem_jax import algorithms, data, errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.runs import candidate_memory, fitting, run_record
-from gem_jax.training import checkpoint, collecting, loop, online
+from gem_jax.training import checkpoint, collecting, loop, online, rundir
 from gem_jax.types import EnvSpec, Transition
 
 FOLDER = "online"
-_MOST = 20  # environment steps by one policy
+BLOCK = 20  # environment steps by one policy
 
 
 def require(run: run_record.Run, algorithm: Algorithm) -> None:
@@ -81,51 +83,78 @@ def make_stage(
     options, rewards = run.online, provenance.rewards
     assert options is not None and rewards is not None
     extended = online.with_phase(algorithm, options.num_steps)
-    grid = block_size(options.num_steps, run.schedule.log_every)
+    folder, line = run.workdir / FOLDER, run.schedule.log_every
+    block = block_size(folder, line)
     settings = online.Settings(
-        options.num_steps, options.share, grid, rewards.scale, rewards.shift
+        *(options.num_steps, options.share, block),
+        *(rewards.scale, rewards.shift, line),
     )
-    seeds, keys = run.seeds, loop.seed_keys(run.seeds)
-    nothing = jax.eval_shape(lambda: online.init(algorithm, settings, len(seeds)))
 
-    def begin() -> checkpoint.Restored:
-        like = jax.eval_shape(lambda: loop.init(algorithm, keys))
-        said = record["identity"]
-        with checkpoint.open_store(run.workdir, said, read_only=True) as store:
-            last = checkpoint.restore(store, like, algorithm.num_steps)
-        assert last is not None  # the stage before is complete
-        progress = online.init(algorithm, settings, len(seeds))
-        return checkpoint.Restored(last.step, last.state, progress)
-
-    def chunks(
-        restored: checkpoint.Restored, size: Callable[[], int]
-    ) -> Iterator[loop.Chunk]:
-        del size  # blocks are what they are, so that interruptions change nothing
-        with collecting.make_collector(run.task, seeds, algorithm.spec) as collector:
-            collector.go_to(restored.rest.place, log)
-            state, rest = restored.state, restored.rest
-            yield from online.run(
-                extended, keys, transitions, state, rest, collector, settings
-            )
+    def rest(saved: checkpoint.Meta) -> online.Progress:
+        then = settings._replace(num_steps=saved["online"]["num_steps"])
+        return jax.eval_shape(lambda: online.init(algorithm, then, len(run.seeds)))
 
     own = dataclasses.asdict(options)
     identity = {**record["identity"], "online": own}
     return fitting.Stage(
-        dataclasses.replace(run, workdir=run.workdir / FOLDER),
+        dataclasses.replace(run, workdir=folder),
         extended,
-        {**record, "online": own, "identity": identity},
-        begin,
-        chunks,
-        grid,
-        nothing,
+        {**record, "online": {**own, "block": block}, "identity": identity},
+        functools.partial(_begin, run, algorithm, record["identity"], settings),
+        functools.partial(_chunks, run, extended, transitions, settings, log),
+        block,
+        rest,
         verb="going online",
     )
 
 
-def block_size(num_steps: int, log_every: int) -> int:
-    """Environment steps between updates: a divisor of both numbers."""
-    common = math.gcd(num_steps, log_every)
-    return max(n for n in range(1, _MOST + 1) if common % n == 0)
+def _begin(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    identity: Mapping[str, Any],
+    settings: online.Settings,
+) -> checkpoint.Restored:
+    """What the data have led to, and nothing new yet."""
+    keys = loop.seed_keys(run.seeds)
+    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
+    with checkpoint.open_store(run.workdir, identity, read_only=True) as store:
+        last = checkpoint.restore(store, like, algorithm.num_steps)
+    assert last is not None  # the stage before is complete
+    progress = online.init(algorithm, settings, len(run.seeds))
+    return checkpoint.Restored(last.step, last.state, progress)
+
+
+def _chunks(
+    run: run_record.Run,
+    algorithm: Algorithm,
+    transitions: Transition,
+    settings: online.Settings,
+    log: Callable[[str], None],
+    restored: checkpoint.Restored,
+    size: Callable[[], int],
+) -> Iterator[loop.Chunk]:
+    """Trains on, in environments that are as they were."""
+    del size  # blocks are what they are, so that interruptions change nothing
+    keys = loop.seed_keys(run.seeds)
+    with collecting.make_collector(run.task, run.seeds, algorithm.spec) as collector:
+        collector.go_to(restored.rest.place, log)
+        state, rest = restored.state, restored.rest
+        rest = online.make_room(algorithm, settings, rest)
+        yield from online.run(
+            algorithm, keys, transitions, state, rest, collector, settings
+        )
+
+
+def block_size(folder: pathlib.Path, log_every: int) -> int:
+    """Environment steps between updates: those that the folder has begun with."""
+    if not (folder / rundir.CONFIG).exists():
+        return BLOCK
+    begun = rundir.read_json(folder / rundir.CONFIG)["online"]
+    if "block" in begun:
+        return begun["block"]
+    # Earlier versions left it unsaid: a divisor of both numbers.
+    common = math.gcd(begun["num_steps"], log_every)
+    return max(n for n in range(1, BLOCK + 1) if common % n == 0)
 
 
 def _require_memory(like: online.Progress, num_steps: int) -> None:

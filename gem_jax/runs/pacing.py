@@ -17,11 +17,16 @@ ENOUGH = 200  # updates a dispatch; more would gain no speed that one could noti
 class Pace:
     """Chooses the size of dispatches, always a divisor of ``log_every``."""
 
-    def __init__(self, log_every: int) -> None:
-        """Begins with the smallest divisor that is enough."""
+    def __init__(self, log_every: int, block: int | None = None) -> None:
+        """Begins with the smallest divisor that is enough.
+
+        With a ``block`` there is nothing to choose: dispatches are of that size, but
+        for what is left before a line ends.
+        """
         enough = min(ENOUGH, log_every)
         first = min(n for n in _divisors(log_every) if n >= enough)
-        self._sizes = _divisors(first)
+        self._sizes = [block] if block else _divisors(first)
+        self._line = log_every
         self._begin_phase()
 
     def _begin_phase(self) -> None:
@@ -52,7 +57,7 @@ class Pace:
         before, self._each = self._each, seconds / length
         # One of a new length was compiled first, and those after a refresh say nothing
         # of an update. Two in a row are needed: one may have stood still for a while.
-        if compiled and not refreshed:
+        if compiled and not refreshed and len(self._sizes) > 1:
             since = phase_step % phase.refresh_every if phase.refresh else phase_step
             self._fit(min(before, self._each), since)
 
@@ -71,7 +76,7 @@ class Pace:
 
     def may_last(self, phase: Phase, phase_step: int) -> bool:
         """Whether the dispatch that follows may take long; unknown ones may."""
-        length = loop.chunk_length(phase, phase_step, self._size)
+        length = loop.chunk_length(phase, phase_step, self._size, self._line)
         kind = _refreshes(phase, phase_step), length
         return self._seconds.get(kind, LONG_SECONDS) >= LONG_SECONDS
 

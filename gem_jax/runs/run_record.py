@@ -227,6 +227,18 @@ def complete(workdir: pathlib.Path, step: int, num_steps: int) -> bool:
     return step == num_steps and (workdir / rundir.SUMMARY).exists()
 
 
+def lengthen(workdir: pathlib.Path, record: Mapping[str, Any]) -> None:
+    """Has the folder tell of the steps online that it is asked for, if these are more.
+
+    Its summary, of fewer, makes way for the one to come.
+    """
+    path = workdir / rundir.CONFIG
+    begun = rundir.read_json(path)["identity"] if path.exists() else {}
+    if begun.get("online") != record["identity"].get("online"):
+        (workdir / rundir.SUMMARY).unlink(missing_ok=True)
+        rundir.write_json(path, record)
+
+
 def _version(package: str) -> str:
     if package == "gem_jax":  # what runs, whatever was installed
         return __version__

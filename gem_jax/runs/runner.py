@@ -106,7 +106,6 @@ def _train(
         loaded.record,
         lambda: checkpoint.Restored(0, loop.init(algorithm, keys)),
         chunks,
-        run.schedule.log_every,
     )
     run_stage = functools.partial(_run_stage, loaded.dataset, log, show_progress)
     run_stage(stage, began)
@@ -183,6 +182,7 @@ def _run_stage(
             return
         else:
             log(f"continuing from update {restored.step}")
+            run_record.lengthen(run.workdir, stage.record)
         for name in (rundir.METRICS, rundir.EVAL):
             rundir.forget_after(run.workdir / name, restored.step)
         began -= restored.notes.get("seconds", _seconds_so_far(run.workdir))

@@ -170,7 +170,8 @@ def restore(
       store: open store.
       like: a pytree of arrays or shapes to restore into.
       step: exactly this one, without fallback.
-      rest: like ``like``, of the rest; not read when ``None``.
+      rest: like ``like``, of the rest, or a function to that of the description under
+        which a step was saved; not read when ``None``.
 
     Raises:
       UserError: the checkpoint belongs to another configuration, the asked step does
@@ -243,11 +244,24 @@ def _read_verified(store: Store, like: Any, step: int, rest: Any) -> Restored:
     claimed = meta.pop("sha256", None) if isinstance(meta, dict) else None
     if claimed is None or checkpoint_leaves.digest(meta) != claimed:
         raise checkpoint_faults.Mismatch("the description does not match its hash")
-    check_config(meta["config"], store.config, store.workdir)
+    saved = meta["config"]
+    check_config(_lengthened(saved, store.config), store.config, store.workdir)
     state = _read_item(store, step, "state", like, meta)
     if rest is not None:
+        rest = rest(saved) if callable(rest) else rest
         rest = _read_item(store, step, "rest", rest, meta)
     return Restored(step, state, rest, meta.get("notes", {}))
+
+
+def _lengthened(saved: Meta, wanted: Meta) -> Meta:
+    """What was saved, with the steps online for which the run was asked since, if more.
+
+    They decide nothing but where it ends.
+    """
+    there, here = saved.get("online"), wanted.get("online")
+    if there and here and there["num_steps"] < here["num_steps"]:
+        return {**saved, "online": {**there, "num_steps": here["num_steps"]}}
+    return saved
 
 
 def _read_item(store: Store, step: int, item: str, like: Any, meta: Meta) -> Any:

@@ -84,27 +84,16 @@ def make_evaluator(
         start = time.perf_counter()
         reset_key, action_key = jax.random.split(key)
         reset_seed = int(jax.random.bits(reset_key, dtype=jnp.uint32))
-        knobs = jax.tree.map(lambda *leaves: np.stack(leaves), *variants)
-
-        def knobs_of(numbers: np.ndarray) -> Any:
-            return jax.tree.map(lambda leaf: leaf[numbers // num_episodes], knobs)
-
-        def begin_wave(numbers: np.ndarray) -> Memory:
-            return begin(params, knobs_of(np.resize(numbers, MAX_ENVS)))
-
-        def decide_rows(numbers: np.ndarray, **inputs: Any) -> Any:
-            episodes = numbers % num_episodes
-            mine = knobs_of(numbers)
-            return decide(params, action_key, episodes, knobs=mine, **inputs)
-
+        functions = _of_variants(
+            begin, decide, params, action_key, variants, num_episodes
+        )
         waves = [
             _run_wave(
                 environments,
                 np.arange(first, min(first + at_once, total), dtype=np.int32),
                 num_episodes,
                 at_rest,
-                begin_wave,
-                decide_rows,
+                *functions,
                 reset_seed,
                 step_slices,
                 should_stop,
@@ -119,6 +108,30 @@ def make_evaluator(
         pool.shutdown()
         for environment in environments:
             environment.close()
+
+
+def _of_variants(
+    begin: Callable[..., Memory],
+    decide: Callable[..., Any],
+    params: PolicyParams,
+    key: PRNGKey,
+    variants: Sequence[Any],
+    num_episodes: int,
+) -> tuple[Callable[[np.ndarray], Memory], Callable[..., Any]]:
+    """``begin`` and ``decide`` of episodes by their numbers over all variants."""
+    knobs = jax.tree.map(lambda *leaves: np.stack(leaves), *variants)
+
+    def knobs_of(numbers: np.ndarray) -> Any:
+        return jax.tree.map(lambda leaf: leaf[numbers // num_episodes], knobs)
+
+    def begin_wave(numbers: np.ndarray) -> Memory:
+        return begin(params, knobs_of(np.resize(numbers, MAX_ENVS)))
+
+    def decide_rows(numbers: np.ndarray, **inputs: Any) -> Any:
+        episodes, mine = numbers % num_episodes, knobs_of(numbers)
+        return decide(params, key, episodes, knobs=mine, **inputs)
+
+    return begin_wave, decide_rows
 
 
 def _begin_fn(algorithm: Algorithm) -> Callable[..., Memory]:

@@ -158,14 +158,20 @@ def _run_phases(
         phase_start += phase.num_steps
 
 
-def chunk_length(phase: Phase, done: int, size: int) -> int:
-    """Updates of the chunk that follows ``done`` ones of a phase, ``size`` at most."""
+def chunk_length(phase: Phase, done: int, size: int, line: int | None = None) -> int:
+    """Updates of the chunk that follows ``done`` ones of a phase, ``size`` at most.
+
+    Chunks begin anew at every refresh, and after each ``line`` updates since.
+    """
     refresh_every = phase.refresh_every if phase.refresh else phase.num_steps
     since_refresh = done % refresh_every
+    line = line or refresh_every
+    since_line = since_refresh % line
     # A resumed run first returns to the grid, so that its chunks are those of a run
     # that was never interrupted.
     return min(
-        size - since_refresh % size,
+        size - since_line % size,
+        line - since_line,
         refresh_every - since_refresh,
         phase.num_steps - done,
     )

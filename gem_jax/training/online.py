@@ -32,9 +32,10 @@ class Settings(NamedTuple):
     """Attributes:
     num_steps: environment steps of each seed, and updates.
     share: of a batch that is new, above 0 and up to 1.
-    block: environment steps between updates; divides ``num_steps``.
+    block: environment steps between updates; fewer before a line and at the end.
     scale: of the rewards, as training saw the recorded ones.
     shift: added to them.
+    line: updates a line of metrics, which ends with a block; ``None`` for no lines.
     """
 
     num_steps: int
@@ -42,6 +43,7 @@ class Settings(NamedTuple):
     block: int
     scale: float = 1.0
     shift: float = 0.0
+    line: int | None = None
 
 
 class Progress(NamedTuple):
@@ -86,6 +88,25 @@ def init(algorithm: Algorithm, settings: Settings, num_seeds: int) -> Progress:
     return jax.tree.map(lambda leaf: jnp.stack([leaf] * num_seeds), one)
 
 
+def make_room(algorithm: Algorithm, settings: Settings, progress: Progress) -> Progress:
+    """The progress with room for all steps, if it was made for fewer of them."""
+    assert algorithm.online is not None
+    old = progress.replay
+    rows = jax.tree.leaves(old.experience)[0].shape[2]  # of [S, 1, rows, ...]
+    if rows == _room(algorithm.online.phase, settings):
+        return progress
+    new = init(algorithm, settings, old.is_full.shape[0]).replay
+    replay = new.replace(
+        experience=jax.tree.map(
+            lambda empty, leaf: empty.at[:, :, :rows].set(leaf),
+            *(new.experience, old.experience),
+        ),
+        # One that is full would write over its first rows next.
+        current_index=jnp.where(old.is_full, rows, old.current_index),
+    )
+    return progress._replace(replay=replay)
+
+
 def run(
     algorithm: Algorithm,
     keys: PRNGKey,
@@ -120,11 +141,12 @@ def run(
         last = _only(collector.collect(act, 1, 0))
     while done < settings.num_steps:
         act = functools.partial(explore, state, keys)
-        block = collector.collect(act, settings.block, done + 1)
+        length = loop.chunk_length(phase, done, settings.block, settings.line)
+        block = collector.collect(act, length, done + 1)
         state, replay, last, metrics = learn(
             state, keys, replay, last, block, dataset, extras
         )
-        done += settings.block
+        done += length
         yield loop.Chunk(
             phase=phase.name,
             step=start + done,
@@ -179,13 +201,17 @@ def _new_rows(phase: Phase, settings: Settings) -> int:
     return min(max(round(settings.share * phase.batch_size), 1), phase.batch_size)
 
 
+def _room(phase: Phase, settings: Settings) -> int:
+    """How many transitions there is room for; no fewer than are drawn at a time."""
+    return max(settings.num_steps, _new_rows(phase, settings))
+
+
 def _make_replay(phase: Phase, settings: Settings) -> Any:
     """Keeps every new transition and draws some with replacement."""
-    size, count = settings.num_steps, _new_rows(phase, settings)
     return flashbax.make_item_buffer(
-        max_length=max(size, count),
+        max_length=_room(phase, settings),
         min_length=1,
-        sample_batch_size=count,
+        sample_batch_size=_new_rows(phase, settings),
         add_sequences=True,
     )
 
@@ -235,7 +261,7 @@ def _make_learn(phase: Phase, start: int, settings: Settings) -> Callable[..., A
             new, metrics = phase.update(state.algorithm, update_key, batch, done)
             return state._replace(step=state.step + 1, algorithm=new), metrics
 
-        steps = state.step + jnp.arange(settings.block, dtype=jnp.int32)
+        steps = state.step + jnp.arange(block.reward.shape[0], dtype=jnp.int32)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, steps)
         state, metrics = jax.lax.scan(step, state, keys)
         return state, replay, jax.tree.map(lambda leaf: leaf[-1], block), metrics

@@ -290,6 +290,15 @@ def test_refined_candidates_seek_no_support_beyond_its_cap():
     assert np.abs(free.action - act([0.0], **knobs).action).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    ("option", "unit"),
+    [("data", (5.0, 0.5)), ("raw", (0.0, 1.0)), ("reward", (0.0, 1.0))],
+)
+def test_scores_and_refining_share_the_units_that_are_not_of_the_set(option, unit):
+    found = acting._unit(option, jnp.arange(3.0), spread_of(5.0, 0.5))
+    np.testing.assert_allclose(found, unit, rtol=1e-4)
+
+
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_a_candidate_without_support_leaves_the_unit_of_the_others(bad):
     values = jnp.array([1.0, bad, 3.0])

@@ -186,8 +186,9 @@ def test_pretrained_values_decide_what_is_trusted():
 
 @functools.cache
 def weight_learner(**changes):
-    """With functions under jit, and 64 states."""
-    config = dataclasses.replace(CONFIG, beta_hidden_sizes=(16,), **changes)
+    """With functions under jit, updated at every step, and 64 states."""
+    small = dict(beta_hidden_sizes=(16,), actor_period=1)
+    config = dataclasses.replace(CONFIG, **small | changes)
     learner = adaptive_weight.WeightLearner(
         *map(jax.jit, adaptive_weight.make(config, fakes.SPEC))
     )
@@ -258,6 +259,24 @@ def test_n_grows_in_tenths_until_trusted_rows_meet_it():
         seen.append((round(float(state.n), 5), bool(state.settled)))
     n = [1.0] * 4 + [1.2] * 4 + [1.4] * 13
     assert seen == list(zip(n, [False] * 12 + [True] * 9, strict=True))
+
+
+@pytest.mark.parametrize("actor_period", [1, 2, 3])
+@pytest.mark.parametrize("n_period", [4, 5, 7])
+def test_n_grows_once_a_period_whatever_the_steps_between_updates(
+    n_period, actor_period
+):
+    learner, observation = weight_learner(
+        sigma=0.3, n_end=3.0, n_period=n_period, actor_period=actor_period
+    )
+    state, far, trusted = (
+        learner.init(jax.random.key(0)),
+        jnp.ones((64, 2)),
+        jnp.ones(64),
+    )
+    for step in range(0, 36, actor_period):
+        state, _ = learner.update(state, observation, far, trusted, step)
+        np.testing.assert_allclose(state.n, 1.0 + 0.2 * (step // n_period), rtol=1e-6)
 
 
 def test_n_ends_where_it_is_told_also_without_trusted_rows():

@@ -7,7 +7,8 @@ import d4rl_files
 import numpy as np
 import pytest
 
-from experiments.benchmark import five_tasks, groups, tables
+from experiments.benchmark import five_tasks, groups, status, tables
+from gem_jax.training import rundir
 
 
 def summary(env, method, scores):
@@ -111,6 +112,45 @@ def test_a_grid_is_trained_once(run, tmp_path):
     assert "navigation-v0, iql: not begun" in more
 
 
+def test_what_is_said_of_a_run_that_is_not_complete(tmp_path):
+    assert status.of(tmp_path / "nowhere") == status.of(tmp_path) == "not begun"
+    rundir.write_json(tmp_path / rundir.CONFIG, {})
+    assert status.of(tmp_path) == "begun"
+    rows = [{"step": step, "phase": "policy"} for step in (1_000, 2_000)]
+    rundir.append_lines(tmp_path / rundir.METRICS, rows)
+    rundir.append_text(tmp_path / rundir.METRICS, '{"step": 3000, "ph')  # killed here
+    interrupted = "at step 2,000, phase policy"
+    assert status.of(tmp_path) == interrupted
+    status.note_failure(tmp_path, RuntimeError("out of memory:\n  3 GB"))
+    assert status.of(tmp_path) == f"{interrupted}; failed: out of memory: 3 GB"
+    status.forget_failure(tmp_path)
+    assert status.of(tmp_path) == interrupted
+
+
+def test_a_folder_of_its_former_name_is_percent_bc_s(run, tmp_path):
+    settings = ("--preset=smoke", "--steps=3", "--num_seeds=1")
+    former = tmp_path / "navigation-v0" / "10_percent_bc"
+    run(
+        "train",
+        *("--algo=bc", "--env=navigation-v0", "--best_share=0.1", *settings),
+        f"--workdir={former}",
+    )
+    scores = tmp_path / "scores.csv"
+    scores.write_text(
+        "env,method,seed,steps,normalized_score,return_mean\n"
+        "navigation-v0,10%bc,0,3,1.0,1.0\nnavigation-v0,bc,0,3,1.0,1.0\n"
+    )
+    result = run(
+        "benchmark",
+        *("--methods=percent_bc", "--envs=navigation-v0", *settings),
+        f"--output={tmp_path}",
+    )
+    assert f"{former} is complete; nothing to do" in result.stdout, result.stderr
+    assert not former.with_name("percent_bc").exists()
+    methods = [row["method"] for row in csv.DictReader(scores.open())]
+    assert methods == ["percent_bc", "bc"]  # one row, not one a name
+
+
 def test_names_of_several_tasks():
     assert groups.expand(["maze2d", "maze2d-large-v1"]) == [
         *("maze2d-umaze-v1", "maze2d-medium-v1", "maze2d-large-v1")
@@ -161,6 +201,8 @@ def test_what_cannot_be_trained_is_named_and_the_others_go_on(run, tmp_path):
     assert "not trained: maze2d-umaze-v1, bc:" in result.stderr
     (row,) = csv.DictReader((tmp_path / "scores.csv").open())
     assert (row["env"], row["seed"], row["steps"]) == ("navigation-v0", "5", "3")
+    said = status.of(tmp_path / "maze2d-umaze-v1" / "bc")
+    assert said.startswith("not begun; failed: ") and said[19:] in result.stderr
     # Another method's rows join those that are there.
     more = run(
         "benchmark",

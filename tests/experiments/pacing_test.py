@@ -84,6 +84,18 @@ def test_a_length_is_unknown_until_it_has_been_compiled():
     assert pace.may_last(ODD, 1_000)  # thirty are left
 
 
+def test_blocks_that_are_given_stay_and_are_cut_where_a_line_ends():
+    pace = pacing.Pace(50, block=20)
+    for step, length in ((20, 20), (40, 20), (50, 10), (70, 20), (90, 20)):
+        pace.took(PLAIN, step, length, 1.0)
+        assert pace.may_last(PLAIN, step) == (step == 40)  # ten are unknown until then
+    pace.took(PLAIN, 100, 10, 900.0)
+    pace.took(PLAIN, 120, 20, 900.0)
+    assert pace.may_last(PLAIN, 120) and pace.may_last(PLAIN, 140)
+    pace.took(PLAIN, 140, 20, 0.1)
+    assert pace.size() == 20 and not pace.may_last(PLAIN, 150)
+
+
 def test_a_new_phase_begins_anew():
     pace = pacing.Pace(1_000)
     for step in (200, 400, 600):

@@ -13,7 +13,7 @@ import pytest
 from gem_jax import configs, errors, policy
 from gem_jax.data import task_file, tasks
 from gem_jax.runs import pacing, presets, run_record, runner
-from gem_jax.training import interrupt, loop, rundir
+from gem_jax.training import collecting, interrupt, loop, rundir
 from gem_jax.utils import progress
 
 TASK = tasks.get("maze2d-umaze-v1")
@@ -115,22 +115,64 @@ def test_a_line_is_the_mean_over_its_updates(make_run, monkeypatch):
         np.testing.assert_allclose(row[name], lines.mean(dtype=float), rtol=1e-7)
 
 
-def test_an_interrupt_online_changes_neither_lines_nor_state(make_run, monkeypatch):
+def fail_once(patch, at):
+    """The environment fails while steps from ``at`` on are collected."""
+    collect = collecting.Collector.collect
+
+    def failing(self, act, length, step):
+        seen = collect(self, act, length, step)
+        if step == at:
+            raise errors.UserError("environment Broken-v0: step failed; mend it")
+        return seen
+
+    patch.setattr(collecting.Collector, "collect", failing)
+    patch.setattr(pacing.Pace, "may_last", lambda *_: False)  # nothing else is saved
+
+
+def test_what_ends_a_run_online_changes_neither_lines_nor_state(make_run, monkeypatch):
     train(make_run("whole", "rebrac"), monkeypatch, 40)
-    options = run_record.OnlineOptions(num_steps=80)
+    options = run_record.OnlineOptions(num_steps=70)
     whole, cut = (make_run(name, "rebrac", online=options) for name in ("whole", "cut"))
     shutil.copytree(whole.workdir, cut.workdir)
-    assert train(whole, monkeypatch, 40) == [20, 20, 20, 20]
+    assert train(whole, monkeypatch, 40) == [20, 20, 20, 10]
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(errors.UserError, match="Broken"),
+    ):
+        fail_once(patch, 21)
+        train(cut, monkeypatch, 40)
     with pytest.raises(interrupt.Interrupted):
-        train(cut, monkeypatch, 40, stop_at=40)
-    assert train(cut, monkeypatch, 40) == [20, 20]
+        train(cut, monkeypatch, 40, stop_at=20)
+    assert train(cut, monkeypatch, 40) == [20, 10]
     for folder in (whole.workdir, cut.workdir):
-        assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 160
-    expected = outcome(whole.workdir / "online", 160)
-    assert outcome(cut.workdir / "online", 160) == expected
+        assert rundir.read_json(folder / "online" / rundir.SUMMARY)["steps"] == 150
+    expected = outcome(whole.workdir / "online", 150)
+    assert outcome(cut.workdir / "online", 150) == expected
     assert expected[2] and {row["phase"] for row in expected[0]} == {"online"}
     trained = policy.load(cut.workdir / "online")
-    assert trained.step == 160 and policy.load(cut.workdir).step == 80
+    assert trained.step == 150 and policy.load(cut.workdir).step == 80
+
+
+def test_more_steps_online_go_on_as_if_asked_for_at_once(make_run, monkeypatch):
+    train(make_run("once", "rebrac"), monkeypatch, 40)
+    few, many = (run_record.OnlineOptions(num_steps=n) for n in (40, 120))
+    once = make_run("once", "rebrac", online=many)
+    twice = make_run("twice", "rebrac", online=few)
+    shutil.copytree(once.workdir, twice.workdir)
+    assert train(once, monkeypatch, 40) == [20] * 6
+    assert train(twice, monkeypatch, 40) == [20] * 2
+    more = dataclasses.replace(twice, online=many)
+    with pytest.raises(interrupt.Interrupted):
+        train(more, monkeypatch, 40, stop_at=20)
+    folder = twice.workdir / "online"
+    assert not (folder / rundir.SUMMARY).exists()
+    # Also what was saved when they were to be fewer.
+    assert [policy.load(folder, step).step for step in (None, 120)] == [140, 120]
+    assert train(more, monkeypatch, 40) == [20] * 3
+    assert outcome(folder, 200) == outcome(once.workdir / "online", 200)
+    assert rundir.read_json(folder / rundir.SUMMARY)["online_steps"] == 120
+    with pytest.raises(errors.UserError, match="online.num_steps=120, not 40"):
+        train(twice, monkeypatch, 40)
 
 
 def test_what_cannot_go_online_is_said_before_training(make_run):

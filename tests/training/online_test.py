@@ -9,7 +9,7 @@ from gem_jax import algorithms, errors
 from gem_jax.algorithm import Algorithm, Online, Phase, act_by
 from gem_jax.runs import going_online
 from gem_jax.testing import fakes
-from gem_jax.training import collecting, loop, online
+from gem_jax.training import collecting, loop, online, rundir
 from gem_jax.types import EnvSpec
 
 SPEC = EnvSpec(observation_size=2, action_size=1, horizon=5)
@@ -270,8 +270,9 @@ def test_what_is_kept_is_float32_where_jax_would_have_more():
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_taking_up_a_run_is_bit_exact(seeds):
-    settings = online.Settings(12, share=0.5, block=3)
+@pytest.mark.parametrize(("num_steps", "line"), [(12, None), (13, 7)])
+def test_taking_up_a_run_is_bit_exact(seeds, num_steps, line):
+    settings = online.Settings(num_steps, share=0.5, block=3, line=line)
     algorithm = tells_its_batches()
     whole = go_online(algorithm, settings, seeds)
     again = go_online(algorithm, settings, seeds, begin=whole[1])
@@ -296,8 +297,29 @@ def test_who_goes_online():
     assert not {"bc", "empo", "lom", "ssar"} & set(going_online.able(fakes.SPEC))
 
 
-def test_blocks_divide_the_steps_and_the_lines():
-    assert going_online.block_size(50_000, 1_000) == 20
-    assert going_online.block_size(300, 100) == 20
-    assert going_online.block_size(90, 30) == 15
-    assert going_online.block_size(7, 5) == 1
+def test_blocks_are_cut_where_a_line_or_all_ends():
+    settings = online.Settings(23, share=0.5, block=4, line=10)
+    chunks = go_online(tells_its_batches(), settings, seeds=(0,))
+    ends = [chunk.phase_step for chunk in chunks]
+    assert ends == [4, 8, 10, 14, 18, 20, 23] and chunks[-1].phase_done
+    steps = np.concatenate([chunk.metrics["net/step"][0] for chunk in chunks])
+    np.testing.assert_array_equal(steps, np.arange(23.0))
+
+
+@pytest.mark.parametrize(
+    ("begun", "log_every", "block"),
+    [
+        (None, 997, 20),
+        ({"num_steps": 997, "block": 20}, 1_000, 20),
+        # Of versions that did not write it down.
+        ({"num_steps": 50_000}, 1_000, 20),
+        ({"num_steps": 90}, 30, 15),
+        ({"num_steps": 7}, 5, 1),
+    ],
+)
+def test_a_folder_keeps_the_blocks_that_it_has_begun_with(
+    tmp_path, begun, log_every, block
+):
+    if begun:
+        rundir.write_json(tmp_path / rundir.CONFIG, {"online": begun})
+    assert going_online.block_size(tmp_path, log_every) == block
