@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from gem_jax import errors
@@ -134,10 +134,12 @@ def save(
     if step in store.manager.all_steps():
         return
     trees = {"state": state} if rest is None else {"state": state, "rest": rest}
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(trees)):
+    host = jax.device_get(trees)
+    # On the host, where hashes need them too: no program for every shape of a leaf.
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(host)):
         raise FloatingPointError(f"the state of update {step} is not finite; not saved")
     meta: dict[str, Any] = {"config": store.config}
-    for item, tree in trees.items():
+    for item, tree in host.items():
         meta[_LEAVES[item]] = checkpoint_leaves.describe(tree)
     if notes:
         meta["notes"] = notes
@@ -270,9 +272,8 @@ def _read_item(store: Store, step: int, item: str, like: Any, meta: Meta) -> Any
     wanted = checkpoint_leaves.by_name(like)
     target = checkpoint_leaves.on_this_device(wanted)
     _check_leaves(said, target, store.workdir)
-    leaves = store.manager.restore(
-        step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
-    )[item]
+    asked = ocp.args.Composite(**{item: ocp.args.StandardRestore(target)})
+    leaves = jax.device_get(store.manager.restore(step, args=asked)[item])
     # In the order of the tree: that of a dictionary's leaves is alphabetical.
     ordered = [leaves[name] for name in wanted]
     tree = jax.tree.unflatten(jax.tree.structure(like), ordered)
@@ -280,7 +281,8 @@ def _read_item(store: Store, step: int, item: str, like: Any, meta: Meta) -> Any
     for name, leaf in said.items():
         if present[name] != leaf:
             raise checkpoint_faults.Mismatch(f"leaf {name} does not match its hash")
-    return tree
+    # Orbax binds them to a device, which compiles anew what a fresh state has compiled.
+    return jax.device_put(tree)
 
 
 def check_config(saved: Meta, wanted: Meta, workdir: pathlib.Path) -> None:

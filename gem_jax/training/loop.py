@@ -84,6 +84,7 @@ def policy_params(algorithm: Algorithm, state: State) -> PolicyParams:
     return PolicyParams(state.normalizer, algorithm.actor_params(state.algorithm))
 
 
+@jax.jit  # one program, and not one for every shape of a leaf
 def select_seed(state: State, index: int) -> State:
     """The state of one seed, without the axis `S`."""
     return jax.tree.map(lambda leaf: leaf[index], state)

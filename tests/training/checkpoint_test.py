@@ -57,6 +57,11 @@ def test_newest_is_restored_exactly(run):
     jax.tree.map(np.testing.assert_array_equal, restored.state, make_state(3))
 
 
+def test_what_is_restored_is_bound_to_no_device(run):
+    """Programs compiled for a fresh state serve it too."""
+    assert not any(leaf.committed for leaf in jax.tree.leaves(restore(run)[0].state))
+
+
 def test_what_is_kept_beside_the_state_is_checked_too(tmp_path):
     rest = {"replay": jnp.arange(5000.0)}
     with checkpoint.open_store(tmp_path, CONFIG) as store:

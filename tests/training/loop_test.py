@@ -124,6 +124,16 @@ def test_every_step_of_every_seed_draws_anew(metric):
     assert len(np.unique(draws)) == 2 * 8
 
 
+def test_a_seed_starts_as_it_would_without_others():
+    def init(key):
+        return Counter(jax.random.uniform(key), jnp.zeros(()))
+
+    algorithm = make_counting_algorithm([])._replace(init=init)
+    beside, alone = (loop.init(algorithm, loop.seed_keys(s)) for s in ([3, 0], [0]))
+    np.testing.assert_array_equal(beside.algorithm.total[1:], alone.algorithm.total)
+    assert beside.algorithm.total[0] != alone.algorithm.total[0]
+
+
 def test_prepared_arrays_reach_the_batches_of_their_phase_only():
     chunks, _ = run(100)
     np.testing.assert_allclose(chunks[0].state.algorithm.extra, [0.0, 0.0])
