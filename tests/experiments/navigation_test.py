@@ -18,7 +18,7 @@ from experiments.navigation import table as navigation_table
 from gem_jax import configs, data
 from gem_jax.data import tasks
 from gem_jax.envs import navigation_rollout
-from gem_jax.runs import presets, run_record, runner
+from gem_jax.runs import presets, resolve, run_record, runner
 from gem_jax.training import rundir
 
 TASK = tasks.get("navigation-v0")
@@ -26,14 +26,9 @@ TITLES = tuple(navigation_table.METHODS)
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture(scope="module")
-def dataset(cache):
+def dataset(environment):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MINARI_DATASETS_PATH", cache)
+        patch.setenv("MINARI_DATASETS_PATH", environment["MINARI_DATASETS_PATH"])
         return data.load(TASK.name, num_transitions=20_000, log=lambda line: None)
 
 
@@ -130,16 +125,19 @@ def test_clustering_is_measured_once_and_drawn(dataset, outcomes, tmp_path):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.parametrize("algo", ["bc", "empo"])
-def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
-    monkeypatch.setenv("MINARI_DATASETS_PATH", cache)
+def test_clusters_of_every_seed_are_compared_with_the_policies_that_acted(dataset):
+    truth = labeled_trajectories.labels(dataset)
+    found = navigation_rollouts.rand_indices(np.stack([truth, 0 * truth]), dataset)
+    assert found.shape == (2,) and found[0] == 1.0 > found[1]
+
+
+def test_finished_runs_are_played(dataset, environment, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", environment["MINARI_DATASETS_PATH"])
     small = dict(hidden_sizes=(8,), num_steps=20, batch_size=2048)
-    if algo == "empo":
-        small |= dict(critic_steps=20)
     run = run_record.Run(
         task=TASK,
-        algo=algo,
-        config=dataclasses.replace(configs.get_config(algo, TASK, "smoke"), **small),
+        algo="bc",
+        config=dataclasses.replace(configs.get_config("bc", TASK, "smoke"), **small),
         source="local",
         preset="smoke",
         schedule=presets.Schedule(20, 20, 1, 1, 20),
@@ -154,21 +152,15 @@ def test_finished_runs_are_played(algo, dataset, cache, tmp_path, monkeypatch):
     starts = outcome.rollouts.positions[:, :, 0].reshape(6, 2)
     assert len(np.unique(starts, axis=0)) == 6 and (starts <= 0.1).all()
     assert outcome.updates == rundir.read_json(run.workdir / rundir.SUMMARY)["steps"]
-    if algo == "bc":
-        assert outcome.rand is None
-    else:
-        assert outcome.rand.shape == (2,) and set(outcome.rollouts.records) == {
-            "cluster"
-        }
-        assert ((0.0 <= outcome.rand) & (outcome.rand <= 1.0)).all()
+    assert outcome.rand is None and not outcome.rollouts.records
 
 
 def test_an_interrupted_experiment_continues_to_its_table_and_figures(
-    run, spawn, tmp_path
+    run, spawn, dataset, tmp_path
 ):
     chosen = ["BC", "EMPO, K = 2"]
     flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=1"]
-    flags += [f"--method={title}" for title in chosen]
+    flags += ["--episodes=3", *(f"--method={title}" for title in chosen)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = spawn("navigation", *flags, **pipes)
     for line in process.stdout:
@@ -185,5 +177,12 @@ def test_an_interrupted_experiment_continues_to_its_table_and_figures(
     ((clusters,), none) = (methods[t]["rand_index"] for t in ("EMPO, K = 2", "BC"))
     assert 0.0 <= clusters <= 1.0 and none is None
     assert all(f"| {title} " in result.stdout for title in chosen)
+    empo = resolve.resolve(
+        TASK.name, "empo", "smoke", seeds=(0,), workdir=tmp_path / "empo-num_clusters2"
+    )
+    outcome = navigation_rollouts.roll_out(empo, dataset, 3)
+    assert set(outcome.rollouts.records) == {"cluster"}
+    (row,) = navigation_table.summarize({"again": outcome}).values()
+    assert row == methods["EMPO, K = 2"]
     for name in ("trajectories", "clustering", "choice"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
