@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from gem_jax.algorithm import Algorithm, Memory
+from gem_jax import errors
+from gem_jax.algorithm import Algorithm, Judged, Memory
 from gem_jax.inference import chunks
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 
@@ -78,6 +79,30 @@ def make_step(algorithm: Algorithm) -> StepFn:
         return raw(output), memory
 
     return step
+
+
+def make_judge(algorithm: Algorithm) -> Callable[..., Judged]:
+    """What an action is chosen from, in the environment's units.
+
+    Takes policy parameters, key, observation `[O]`, step and knobs.
+
+    Raises:
+      UserError: the algorithm scores no candidates.
+    """
+    judge, box = algorithm.judge, algorithm.spec.action_box
+    if judge is None:
+        raise errors.UserError(
+            "this algorithm scores no candidates; take a run of one that does, as gem"
+        )
+
+    def raw_judge(
+        params: PolicyParams, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> Judged:
+        seen = params.normalizer(observation)
+        judged = judge(params.params, key, seen, t, knobs)
+        return judged._replace(actions=box.to_raw(judged.actions))
+
+    return raw_judge
 
 
 def init_memory(algorithm: Algorithm, params: PolicyParams, knobs: Any) -> Memory:

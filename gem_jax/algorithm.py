@@ -120,6 +120,29 @@ class ProposeFn(Protocol):
     ) -> Array: ...
 
 
+class Judged(NamedTuple):
+    """What one action is chosen from.
+
+    Attributes:
+      actions: `[C, A]` in [-1, 1] from an algorithm, the deterministic one first; in
+        the environment's units from whatever acts in it.
+      score: `[C]`, whose highest is executed.
+      terms: `[C]` by name, what the score is made of.
+    """
+
+    actions: Array
+    score: Array
+    terms: Mapping[str, Array]
+
+
+class JudgeFn(Protocol):
+    """Candidates for one state and their scores, as ``act`` draws and sees them."""
+
+    def __call__(
+        self, params: Params, key: PRNGKey, observation: Array, t: Array, knobs: Any
+    ) -> Judged: ...
+
+
 class Joint(NamedTuple):
     """Parameters of a policy that chooses among another's actions.
 
@@ -265,6 +288,8 @@ class Algorithm(NamedTuple):
       observe: see ``init_memory``.
       propose: gives samples to another algorithm's scorer; ``None`` for a policy of one
         action. Who replaces ``act`` replaces it too.
+      judge: shows what ``act`` chooses from; ``None`` for what scores no candidates.
+        Who replaces ``act`` replaces it too.
       online: ``None`` for what learns from recorded data only.
     """
 
@@ -281,6 +306,7 @@ class Algorithm(NamedTuple):
     init_memory: InitMemoryFn | None = None
     observe: ObserveFn | None = None
     propose: ProposeFn | None = None
+    judge: JudgeFn | None = None
     online: Online | None = None
 
     @property

@@ -199,7 +199,7 @@ def evaluate(
       UserError: a run's candidates do not fit in memory, its task names no environment,
         or that fails.
     """
-    _require_memory(runs)
+    require_memory(runs)
     _announce_time(runs, episodes)
     size = max(1, _EPISODES_AT_A_TIME // max(1, episodes))
     for _, group in itertools.groupby(runs, _programs):
@@ -211,7 +211,12 @@ def evaluate(
                 yield from _evaluate_batch(run_episodes, batch, task, episodes)
 
 
-def _require_memory(runs: Sequence[TrainedRun]) -> None:
+def require_memory(runs: Sequence[TrainedRun]) -> None:
+    """Refuses candidates that do not fit.
+
+    Raises:
+      UserError: says how much they take, and how much is free.
+    """
     on_cpu, free = jax.default_backend() == "cpu", candidate_memory.free_bytes()
     for run in runs:
         config, spec = run_settings.settings(run.record)

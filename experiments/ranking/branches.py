@@ -7,17 +7,20 @@ same state again. So any state of an episode can be returned to, whatever simula
 from __future__ import annotations
 
 import concurrent.futures
-import functools
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from gem_jax import envs
+from gem_jax.data.task import Task
 from gem_jax.envs.checked import CheckedEnv
+from gem_jax.training import evaluation
 
-# Observations `[B, O]` and steps `[B]` to raw actions `[B, A]`.
-Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# Observations `[B, O]` and their common step to raw actions `[B, A]`.
+Act = Callable[[np.ndarray, int], np.ndarray]
 
 
 class Episode(NamedTuple):
@@ -31,46 +34,77 @@ class Episode(NamedTuple):
     actions: np.ndarray
     rewards: np.ndarray
 
+    def return_from(self, t: int, discount: float) -> float:
+        """Discounted rewards from step t to the end."""
+        rewards = self.rewards[t:]
+        return float(np.sum(rewards * discount ** np.arange(len(rewards))))
 
-def play(
+
+# Reset seeds, `[k, A]` raw actions that each episode begins with, and what chooses the
+# others, to whole episodes. That is asked with a row for every episode of a wave; what
+# it answers to one that follows its script, or has ended, is not used.
+Play = Callable[[Sequence[int], Sequence[np.ndarray], Act], list[Episode]]
+
+
+@contextlib.contextmanager
+def make_player(task: Task) -> Iterator[Play]:
+    """Yields ``play``; environments are made as they are needed, and closed at the end.
+
+    Raises:
+      UserError: the task names no environment, or it fails.
+    """
+    environments = [CheckedEnv(task)]
+    most = envs.most_alive(environments[0].name, evaluation.MAX_ENVS)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def play(
+            seeds: Sequence[int], scripts: Sequence[np.ndarray], act: Act
+        ) -> list[Episode]:
+            while len(environments) < min(len(seeds), most):
+                environments.append(CheckedEnv(task))
+            episodes: list[Episode] = []
+            for first in range(0, len(seeds), most):
+                wave = slice(first, first + most)
+                episodes += _play_wave(
+                    pool, environments, seeds[wave], scripts[wave], act
+                )
+            return episodes
+
+        try:
+            yield play
+        finally:
+            for environment in environments:
+                environment.close()
+
+
+def _play_wave(
+    pool: concurrent.futures.Executor,
     environments: Sequence[CheckedEnv],
     seeds: Sequence[int],
     scripts: Sequence[np.ndarray],
     act: Act,
 ) -> list[Episode]:
-    """Plays whole episodes, one in each of the first ``len(seeds)`` environments.
+    """One episode in each of the first ``len(seeds)`` environments."""
 
-    Args:
-      environments: as many, or more.
-      seeds: of their resets.
-      scripts: `[k, A]` raw actions that each begins with; k may be 0.
-      act: chooses the others; always called with a row for every episode, whatever it
-        answers to one that follows its script or has ended.
-    """
-    count = len(seeds)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        each = functools.partial(pool.map, chunksize=1)
-        shown = [one[0] for one in each(_reset, environments[:count], seeds)]
-        steps: list[list[tuple[np.ndarray, np.ndarray, float]]] = [[] for _ in seeds]
-        running, t = list(range(count)), 0
-        while running:
-            chosen = _choose(np.stack(shown), t, running, scripts, act)
-            results = each(_step, [environments[i] for i in running], chosen)
-            alive = []
-            for i, action, result in zip(running, chosen, results, strict=True):
-                observation, reward, ended, cut, _ = result
-                steps[i].append((shown[i], action, reward))
-                shown[i] = observation
-                if not (ended or cut):
-                    alive.append(i)
-            running, t = alive, t + 1
-    return [Episode(*map(np.array, zip(*taken, strict=True))) for taken in steps]
+    def reset(row: int) -> np.ndarray:
+        return environments[row].reset(seed=int(seeds[row]))[0].copy()
 
+    def step(row: int, action: np.ndarray) -> tuple[np.ndarray, float, bool]:
+        observation, reward, ended, cut, _ = environments[row].step(action)
+        return observation.copy(), reward, ended or cut
 
-def return_from(episode: Episode, t: int, discount: float) -> float:
-    """Discounted rewards from step t to the end."""
-    rewards = episode.rewards[t:]
-    return float(np.sum(rewards * discount ** np.arange(len(rewards))))
+    running, t = list(range(len(seeds))), 0
+    shown = list(pool.map(reset, running))
+    taken: list[list[tuple[np.ndarray, np.ndarray, float]]] = [[] for _ in running]
+    while running:
+        actions = _choose(np.stack(shown), t, running, scripts, act)
+        results = list(pool.map(step, running, actions))
+        for row, action, (observation, reward, _) in zip(running, actions, results):
+            taken[row].append((shown[row], action, reward))
+            shown[row] = observation
+        running = [row for row, (_, _, ended) in zip(running, results) if not ended]
+        t += 1
+    return [Episode(*map(np.array, zip(*steps))) for steps in taken]
 
 
 def _choose(
@@ -81,14 +115,6 @@ def _choose(
     act: Act,
 ) -> list[np.ndarray]:
     """The actions of the running episodes: by script while it lasts."""
-    free = any(t >= len(scripts[i]) for i in running)
-    chosen = act(observations, np.full(len(observations), t)) if free else ()
-    return [scripts[i][t] if t < len(scripts[i]) else chosen[i] for i in running]
-
-
-def _reset(environment: CheckedEnv, seed: int):
-    return environment.reset(seed=int(seed))
-
-
-def _step(environment: CheckedEnv, action: np.ndarray):
-    return environment.step(action)
+    scripted = {row for row in running if t < len(scripts[row])}
+    chosen = act(observations, t) if len(scripted) < len(running) else ()
+    return [scripts[row][t] if row in scripted else chosen[row] for row in running]

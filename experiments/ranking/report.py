@@ -9,52 +9,60 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-SCORES = ("score", "lcb", "support", "q_std")  # columns beside the return
+Row = Mapping[str, Any]
+_OTHERS = ("env", "algo", "source", "settings", "step", "seed")  # where a row is from
+_PLACE = ("state", "reset_seed", "t", "candidate", "return")
 
 
 class Ranked(NamedTuple):
-    """One number a state, `[S]`.
+    """A number for each state, `[S]`.
 
     Attributes:
-      correlations: of each column of `SCORES` with the return (Spearman), NaN where
-        all candidates return the same or score the same.
+      correlations: of the score, and of each of its terms, with the return (Spearman);
+        NaN where all candidates return the same or score the same.
       chosen: return of the highest score less the anchor's.
-      best: highest return less the anchor's.
       average: mean return of the candidates less the anchor's.
+      best: highest return less the anchor's.
     """
 
     correlations: Mapping[str, np.ndarray]
     chosen: np.ndarray
-    best: np.ndarray
     average: np.ndarray
+    best: np.ndarray
 
 
-def ranked(rows: Sequence[Mapping[str, Any]]) -> Ranked:
-    """Sums up each state; its rows are neighbors, the anchor's first."""
+def ranked(rows: Sequence[Row]) -> Ranked:
+    """Sums up each state, whose rows are neighbors, the anchor's first."""
     states = [
-        {name: np.array([float(row[name]) for row in group]) for name in _COLUMNS}
-        for _, group in (
-            (key, list(group))
-            for key, group in itertools.groupby(
-                rows, lambda row: (row["seed"], row["state"])
-            )
-        )
+        list(group)
+        for _, group in itertools.groupby(rows, lambda row: (row["seed"], row["state"]))
     ]
-    gains = [state["return"] - state["return"][0] for state in states]
-    chosen = [int(np.argmax(state["score"])) for state in states]
+    scores = [name for name in rows[0] if name not in (*_OTHERS, *_PLACE)]
+    returns = [_column(state, "return") for state in states]
+    correlations = {
+        name: np.array(
+            [
+                _spearman(_column(s, name), r)
+                for s, r in zip(states, returns, strict=True)
+            ]
+        )
+        for name in scores
+    }
+    gains = [r - r[0] for r in returns]
+    chosen = [int(np.argmax(_column(state, "score"))) for state in states]
     return Ranked(
-        {name: _correlations(states, name) for name in SCORES},
+        correlations,
         np.array([gain[i] for gain, i in zip(gains, chosen, strict=True)]),
-        np.array([gain.max() for gain in gains]),
-        np.array([gain.mean() for gain in gains]),
+        np.array([np.mean(gain) for gain in gains]),
+        np.array([np.max(gain) for gain in gains]),
     )
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+def summary(rows: Sequence[Row]) -> str:
     """Lines for the terminal: mean and standard error over states."""
     found = ranked(rows)
     lines = [
-        f"rank correlation of {name} with the return: {_mean(values)}"
+        f"rank correlation of {name} with the discounted return: {_mean(values)}"
         for name, values in found.correlations.items()
     ]
     for what, gains in (
@@ -62,15 +70,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
         ("the average candidate", found.average),
         ("the best candidate", found.best),
     ):
-        lines.append(f"return of {what}, less the anchor's: {_mean(gains)}")
+        lines.append(f"discounted return of {what}, less the anchor's: {_mean(gains)}")
     return "\n".join(lines)
 
 
-_COLUMNS = ("return", *SCORES)
-
-
-def _correlations(states: Sequence[Mapping[str, np.ndarray]], name: str) -> np.ndarray:
-    return np.array([_spearman(state[name], state["return"]) for state in states])
+def _column(state: Sequence[Row], name: str) -> np.ndarray:
+    return np.array([row[name] for row in state])
 
 
 def _spearman(scores: np.ndarray, returns: np.ndarray) -> float:
@@ -82,6 +87,6 @@ def _spearman(scores: np.ndarray, returns: np.ndarray) -> float:
 def _mean(values: np.ndarray) -> str:
     values = values[np.isfinite(values)]
     if not values.size:
-        return "undefined: nowhere do the candidates differ"
+        return "undefined, nowhere do the candidates differ"
     error = np.std(values, ddof=1) / np.sqrt(values.size) if values.size > 1 else 0.0
     return f"{np.mean(values):.3g} +- {error:.2g} ({values.size} states)"

@@ -16,9 +16,9 @@ import jax
 
 from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Joint, Online, Phase, Proposer, accept
-from gem_jax.algorithms.gem import acting
-from gem_jax.algorithms.gem.acting import make_act, make_decide, make_propose
+from gem_jax.algorithms.gem.acting import make_act, make_decide, make_judge
 from gem_jax.algorithms.gem.config import Config as Config
+from gem_jax.algorithms.gem.judging import make_propose
 from gem_jax.algorithms.gem.state import ActorParams as ActorParams
 from gem_jax.algorithms.gem.state import Parts, State, make_parts
 from gem_jax.algorithms.gem.state import Scales as Scales
@@ -105,6 +105,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         n_step_discount=config.discount,
         online=Online(explore, online_phase),
         propose=make_propose(parts),
+        judge=make_judge(parts),
     )
 
 
@@ -131,12 +132,7 @@ def with_proposer(config: Config, spec: EnvSpec, proposer: Proposer) -> Algorith
             *(own.params, key, own.normalizer(observation), t, knobs, sampler)
         )
 
-    return make(config, spec)._replace(act=act, propose=None)
-
-
-def make_judge(config: Config, spec: EnvSpec) -> acting.JudgeFn:
-    """GEM's candidates of a state, and their scores."""
-    return acting.make_judge(make_parts(config, spec))
+    return make(config, spec)._replace(act=act, propose=None, judge=None)
 
 
 def _make_phases(
