@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.lib import markdown
+from experiments.table import published
 from gem_jax.data import ogbench, tasks
 from gem_jax.data.ogbench import rows
 from gem_jax.runs import statistics
@@ -21,17 +22,24 @@ def format_table(
     """A line a set that is there with all its tasks; empty where there is none.
 
     A cell is the mean over seeds, and their standard deviation, of a seed's mean over
-    the five tasks; "-" where a method lacks one of them.
+    the five tasks; "-" where a method lacks one of them. What papers list of a set
+    stands to the right.
     """
     own = [t for t in map(tasks.get, names) if t.suite == ogbench.SUITE]
-    lines = []
-    for name in dict.fromkeys(map(ogbench.dataset, own)):
-        five = rows.tasks_of(name)
-        if set(five) <= set(names):
-            lines.append([name, *(_cell(summaries, five, m) for m in methods)])
-    if not lines:
+    sets = list(dict.fromkeys(map(ogbench.dataset, own)))
+    whole = [name for name in sets if set(rows.tasks_of(name)) <= set(names)]
+    if not whole:
         return ""
-    return markdown.table(["success (%), mean of five tasks", *methods], lines)
+    elsewhere = published.everything()
+    listed = set().union(*(elsewhere.get(name, {}) for name in whole))
+    compared = [method for method in methods if method in listed]
+    lines = []
+    for name in whole:
+        found = [_cell(summaries, rows.tasks_of(name), method) for method in methods]
+        others = [elsewhere.get(name, {}).get(method, "-") for method in compared]
+        lines.append([name, *found, *others])
+    header = ["success (%), mean of five tasks", *methods]
+    return markdown.table([*header, *(f"{m}, published" for m in compared)], lines)
 
 
 def _cell(

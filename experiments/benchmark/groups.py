@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.table import scores as score_table
+from experiments.table import published
 from gem_jax.data import tasks
 from gem_jax.data.ogbench import rows as ogbench
 
@@ -23,4 +23,4 @@ def _members(name: str) -> list[str]:
     suites = _SUITES if name == _ALL else (name,)
     if not set(suites) <= set(_SUITES):
         return ogbench.tasks_of(name)
-    return [env for env in score_table.published() if tasks.get(env).suite in suites]
+    return [env for env in published.scores() if tasks.get(env).suite in suites]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.lib import csv_rows, intervals, markdown, measures
+from experiments.table import published
 from experiments.table import scores as score_table
 from gem_jax.data import tasks
 
@@ -28,9 +29,7 @@ def format_tables(
     summaries: Summaries, names: Sequence[str], methods: Sequence[str]
 ) -> str:
     """Means by task, then interquartile means of the suites that a method has whole."""
-    by_task = score_table.format_table(
-        list(summaries.values()), score_table.published()
-    )
+    by_task = score_table.format_table(list(summaries.values()), published.everything())
     groups = {name: measures.group(tasks.get(name)) for name in names}
     suites = list(dict.fromkeys(groups.values()))
     lines = []

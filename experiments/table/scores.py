@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import pathlib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ Summary = Mapping[str, Any]
 _ANCHOR_ALONE = ", N = 0"
 _ONLINE = ", online"
 _PERCENT = "percent_bc"
-_CLONING = ("bc", _PERCENT)  # have no published column
+_CLONING = ("bc", _PERCENT)
 
 
 def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
@@ -80,13 +78,6 @@ def _anchor_scores(
     return [by_seed[s] for s in seeds] if by_seed.keys() >= set(seeds) else []
 
 
-def published() -> dict[str, Mapping[str, str]]:
-    """By task what arXiv 2603.23232 lists for each method; EMPO's are its paper's."""
-    path = resources.files("experiments.table").joinpath("published_scores.csv")
-    with path.open() as file:
-        return {row["dataset"]: row for row in csv.DictReader(file)}
-
-
 def format_table(
     summaries: Sequence[Summary], elsewhere: Mapping[str, Mapping[str, str]]
 ) -> str:
@@ -101,13 +92,15 @@ def format_table(
         of a row have other data.
     """
     algos = sorted({summary["algo"] for summary in summaries})
+    rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
+    listed = set().union(*(elsewhere.get(env, {}) for env, _ in rows))
     unpublished = (_ANCHOR_ALONE, _ONLINE, "%bc")  # ends of names
-    compared = [a for a in algos if a not in _CLONING and not a.endswith(unpublished)]
+    compared = [a for a in algos if not a.endswith(unpublished)]
+    compared = [a for a in compared if a in listed or a not in _CLONING]
     header = ["task", "data", "behavior", *algos]
     header += [f"{a}, published" for a in compared]
     lines: list[list[str]] = []
     columns: list[list[float | None]] = [[] for _ in range(1 + len(algos))]
-    rows = sorted({(summary["env"], summary["source"]) for summary in summaries})
     for env, source in rows:
         runs = [s for s in summaries if (s["env"], s["source"]) == (env, source)]
         _require_one_dataset(runs)

@@ -71,11 +71,14 @@ def test_five_tasks_by_hand():
     summaries = {(x, "bc"): summary(x, "bc", values) for x, values in scores.items()}
     summaries |= {(five[0], "iql"): summary(five[0], "iql", [90.0, 90.0])}
     found = five_tasks.format_table(summaries, [*five, "navigation-v0"], ["bc", "iql"])
-    (_, _, line) = found.splitlines()
+    (head, _, line) = found.splitlines()
     cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert "| bc, published" in head and cells[3:] == ["5 ± 1", "83 ± 3"]
     assert cells[0] == name and cells[2] == "-"  # means of 20 and 40
     assert cells[1].startswith("30.0 ± 14.1")
     assert five_tasks.format_table(summaries, five[1:], ["bc"]) == ""
+    noisy = groups.expand(["cube-single-noisy-v0"])  # of which nothing is published
+    assert "published" not in five_tasks.format_table(summaries, noisy, ["bc"])
 
 
 def test_a_grid_is_trained_once(run, tmp_path):

@@ -5,8 +5,11 @@ import json
 import pytest
 
 from experiments.lib import csv_rows, evaluations
+from experiments.table import published
 from experiments.table import scores as score_table
 from gem_jax import errors
+from gem_jax.data import ogbench, tasks
+from gem_jax.data.ogbench import rows
 from gem_jax.training import rundir
 
 
@@ -35,7 +38,7 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
         summary("iql", [0], [40.0], env="maze2d-large-v1"),
     ]
     head, _, large, umaze, mean = score_table.format_table(
-        runs, score_table.published()
+        runs, published.everything()
     ).splitlines()
     assert cells(head) == ["task", "data", "behavior", "bc", "iql", "iql, published"]
     assert cells(large) == [
@@ -46,6 +49,30 @@ def test_seeds_of_several_runs_are_pooled_beside_the_published_scores():
         *("1.0 ± 0.0 (1)", "20.0 ± 10.0 (3)", "42.11"),
     ]
     assert cells(mean) == ["mean", "", "5.0", "-", "30.0", ""]
+
+
+def test_success_on_ogbench_stands_beside_what_its_paper_lists():
+    env = "puzzle-3x3-play-singletask-v0"  # whose task 4 it is
+    runs = [summary(algo, [0], [9.0], env=env) for algo in ("bc", "fql", "percent_bc")]
+    head, _, row = score_table.format_table(runs, published.everything()).splitlines()
+    assert cells(head)[6:] == ["bc, published", "fql, published"]
+    assert cells(row)[6:] == ["1 ± 1", "16 ± 5"]
+
+
+def test_success_listed_of_a_set_is_the_mean_of_its_five_tasks():
+    listed, scores = published.everything(), published.scores()
+    success = {name: row for name, row in listed.items() if name not in scores}
+    sets = {ogbench.dataset(tasks.get(n)) for n in success if "singletask" in n}
+    assert sets <= set(success) and len(success) == 7 * len(sets) == 35
+    for name in sets:
+        default, *five = [t.name for t in rows.rows() if ogbench.dataset(t) == name]
+        same = [n for n in five if tasks.get(n).env_id == tasks.get(default).env_id]
+        assert success[same[0]] | {"dataset": default} == success[default]
+        for method in set(success[name]) - {"dataset"}:
+            means = [float(success[task][method].split()[0]) for task in five]
+            mean = float(success[name][method].split()[0])
+            # All are rounded to whole percents.
+            assert abs(sum(means) / 5 - mean) <= 1.0, (name, method)
 
 
 @pytest.mark.parametrize(
