@@ -60,7 +60,7 @@ def init_is_a_function_of_the_key(case: Case, folder: pathlib.Path) -> None:
         return state
 
     again = case.algorithm._replace(init=init)
-    both = _fresh_of_both(case.name)
+    both = _fresh_of_both(case)
     _assert_equal(both, loop.init(again, loop.seed_keys(_BOTH)))
     assert not _equal(_row(both, 0), _row(both, 1))
 
@@ -68,7 +68,7 @@ def init_is_a_function_of_the_key(case: Case, folder: pathlib.Path) -> None:
 def updates_keep_the_structure(case: Case, folder: pathlib.Path) -> None:
     """Types too, weak ones included: an update that is jitted is traced once."""
     del folder
-    state, dataset = _row(_fresh(case.name), 0).algorithm, _dataset()
+    state, dataset = _row(_fresh(case), 0).algorithm, _dataset()
     shapes = jax.eval_shape(lambda: state)
     for phase in case.algorithm.phases:
         after = jax.eval_shape(functools.partial(_update, phase), state, dataset)
@@ -77,7 +77,7 @@ def updates_keep_the_structure(case: Case, folder: pathlib.Path) -> None:
 
 def metrics_are_finite_scalars_with_names(case: Case, folder: pathlib.Path) -> None:
     del folder
-    for chunk in _whole_run(case.name):
+    for chunk in _whole_run(case):
         for name, value in chunk.metrics.items():
             assert name.count("/") == 1, f"{name} is not component/quantity"
             assert value.shape == (1, 1) and np.isfinite(value).all(), name
@@ -104,6 +104,8 @@ def arguments_are_named_as_in_the_protocol(case: Case, folder: pathlib.Path) -> 
         ]
     if algorithm.propose:
         pairs.append((algorithm.propose, protocol.ProposeFn))
+    if algorithm.judge:
+        pairs.append((algorithm.judge, protocol.JudgeFn))
     for function, kind in pairs:
         assert _names(function) == _names(kind.__call__)[1:]
     acts: Any = protocol.ActByMemoryFn if algorithm.observe else protocol.ActFn
@@ -115,7 +117,7 @@ def acting_is_bounded_repeatable_and_blind_to_neighbours(
 ) -> None:
     del folder
     algorithm, key = case.algorithm, jax.random.key(0)
-    state = _row(_fresh(case.name), 0)
+    state = _row(_fresh(case), 0)
     params = fakes.policy_params(algorithm.actor_params(state.algorithm))
     step = acting.make_step(algorithm)
     act = jax.jit(jax.vmap(step, in_axes=(None, 0, 0, 0, None)))
@@ -151,7 +153,7 @@ def proposals_are_actions(case: Case, folder: pathlib.Path) -> None:
     if algorithm.propose is None:
         return
     propose = jax.jit(algorithm.propose, static_argnums=3)
-    params = algorithm.actor_params(_row(_fresh(case.name), 0).algorithm)
+    params = algorithm.actor_params(_row(_fresh(case), 0).algorithm)
     observation = jnp.zeros(algorithm.spec.observation_size)
     knobs = algorithm.knobs
     samples = propose(params, key, observation, 32, knobs)
@@ -175,7 +177,7 @@ def acting_reads_neither_optimizers_nor_state_values(
 ) -> None:
     del folder
     algorithm, unread = case.algorithm, {"opt_state", "value"}
-    state = _row(_fresh(case.name), 0).algorithm
+    state = _row(_fresh(case), 0).algorithm
     leaves = [leaf + 1 if names & unread else leaf for _, names, leaf in _places(state)]
     other = jax.tree.unflatten(jax.tree.structure(state), leaves)
     _assert_equal(algorithm.actor_params(other), algorithm.actor_params(state))
@@ -187,7 +189,7 @@ def a_phase_changes_the_components_its_metrics_name(
     case: Case, folder: pathlib.Path
 ) -> None:
     del folder
-    before = {path: leaf for path, _, leaf in _places(_fresh(case.name).algorithm)}
+    before = {path: leaf for path, _, leaf in _places(_fresh(case).algorithm)}
     for phase, start in _phases(case):
         after, metrics = _first_update(case, phase, start)
         claimed = {metric.split("/")[0] for metric in metrics}
@@ -201,14 +203,14 @@ def a_phase_changes_the_components_its_metrics_name(
 
 
 def resuming_inside_each_phase_is_bit_exact(case: Case, folder: pathlib.Path) -> None:
-    algorithm, whole = case.algorithm, _whole_run(case.name)
+    algorithm, whole = case.algorithm, _whole_run(case)
     inside = [chunk for chunk in whole if chunk.phase_step == 2]
     assert len(inside) == len(algorithm.phases), "TINY needs 3 steps in every phase"
     for chunk in inside:
         assert not chunk.phase_done
         with checkpoint.open_store(folder, {"config": 1}) as store:
             checkpoint.save(store, chunk.step, chunk.state)
-            restored = checkpoint.restore(store, _fresh(case.name))
+            restored = checkpoint.restore(store, _fresh(case))
         assert restored is not None and restored.step == chunk.step
         _assert_equal(restored.state, chunk.state)
         # To the end of the phase; from there on both are the same run.
@@ -222,10 +224,10 @@ def neither_other_seeds_nor_steps_per_dispatch_matter(
     case: Case, folder: pathlib.Path
 ) -> None:
     del folder
-    fresh = _fresh_of_both(case.name)
+    fresh = _fresh_of_both(case)
     chunks = _train(case.algorithm, _BOTH, fresh, steps_per_dispatch=100)
     beside = jax.tree.map(lambda leaf: leaf[1:], chunks[-1].state)
-    _assert_close(beside, _whole_run(case.name)[-1].state)
+    _assert_close(beside, _whole_run(case)[-1].state)
 
 
 def bad_settings_name_the_field(case: Case, folder: pathlib.Path) -> None:
@@ -293,14 +295,14 @@ def _dataset() -> Transition:
 
 
 @functools.cache
-def _fresh_of_both(name: str) -> loop.State:
+def _fresh_of_both(case: Case) -> loop.State:
     """The states before training; on the host, for updates donate theirs."""
-    return jax.device_get(loop.init(case(name).algorithm, loop.seed_keys(_BOTH)))
+    return jax.device_get(loop.init(case.algorithm, loop.seed_keys(_BOTH)))
 
 
-def _fresh(name: str) -> loop.State:
+def _fresh(case: Case) -> loop.State:
     """That of seed 0 alone."""
-    return jax.tree.map(lambda leaf: leaf[1:], _fresh_of_both(name))
+    return jax.tree.map(lambda leaf: leaf[1:], _fresh_of_both(case))
 
 
 def _row(tree: Any, index: int) -> Any:
@@ -308,9 +310,9 @@ def _row(tree: Any, index: int) -> Any:
 
 
 @functools.cache
-def _whole_run(name: str) -> list[loop.Chunk]:
+def _whole_run(case: Case) -> list[loop.Chunk]:
     """The chunks of seed 0, an update each, never interrupted."""
-    return _train(case(name).algorithm, (0,), _fresh(name))
+    return _train(case.algorithm, (0,), _fresh(case))
 
 
 def _phases(case: Case) -> Iterator[tuple[Phase, int]]:
@@ -323,7 +325,7 @@ def _phases(case: Case) -> Iterator[tuple[Phase, int]]:
 
 def _first_update(case: Case, phase: Phase, start: int) -> tuple[loop.State, Metrics]:
     """That of a fresh state in a phase, by the programs that the whole run compiled."""
-    keys, fresh = loop.seed_keys([0]), _fresh(case.name)
+    keys, fresh = loop.seed_keys([0]), _fresh(case)
     state = fresh._replace(step=jnp.full_like(fresh.step, start))
     dataset, _ = loop.normalized(admission.admit(_dataset()))
     _, extras = loop.make_prepare(phase)(state, keys, dataset)

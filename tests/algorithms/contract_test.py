@@ -59,6 +59,20 @@ def test_a_diagnostic_named_like_a_field_of_an_evaluation_is_refused(tmp_path):
         check(hiding, tmp_path)
 
 
+def test_checks_look_at_the_case_and_not_at_what_is_registered(tmp_path):
+    case = contract.case("bc")
+    (phase,) = case.algorithm.phases
+
+    def update(state, key, batch, step):
+        state, metrics = phase.update(state, key, batch, step)
+        return state, {**metrics, "policy/loss": jnp.float32(jnp.nan)}
+
+    broken = (phase._replace(update=update),)
+    bad = case._replace(algorithm=case.algorithm._replace(phases=broken))
+    with pytest.raises(AssertionError, match="policy/loss"):
+        contract.metrics_are_finite_scalars_with_names(bad, tmp_path)
+
+
 def test_a_knob_without_a_default_is_refused(tmp_path):
     @dataclasses.dataclass(frozen=True)
     class Knobs:
