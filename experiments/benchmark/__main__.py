@@ -85,12 +85,11 @@ def main(argv: list[str]) -> None:
     for (name, method), run in runs.items():
         print(f"{name}, {method}, preset {preset}", flush=True)
         try:
-            status.forget_failure(run.workdir)
             runner.train(run, log=lambda line: print(line, flush=True))
         except _FAILURES as error:
             if not isinstance(error, errors.UserError):
                 traceback.print_exc()
-            failures.append(f"{name}, {method}: {error}")
+            failures.append(f"{name}, {method}: {status.said(error)}")
             status.note_failure(run.workdir, error)
             continue
         (summary, *_) = score_table.read_summaries([run.workdir])
@@ -113,8 +112,7 @@ def main(argv: list[str]) -> None:
         csv_rows.write(output / CELLS, tables.CELL_COLUMNS, cells)
         print(text)
     if failures:
-        listed = "; ".join(failures).replace("--workdir", "--output")
-        raise errors.UserError(f"not trained: {listed}")
+        raise errors.UserError(f"not trained: {'; '.join(failures)}")
 
 
 def _asked(flag: str, values: Sequence[str] | None) -> list[str]:

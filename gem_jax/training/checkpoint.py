@@ -236,7 +236,7 @@ def _read(store: Store, like: Any, step: int, rest: Any) -> Restored:
             raise errors.UserError(
                 f"checkpoint {place} went away while it was read; try again"
             ) from error
-        raise _Damaged(checkpoint_faults.one_line(error)) from error
+        raise _Damaged(errors.one_line(error)) from error
 
 
 def _read_verified(store: Store, like: Any, step: int, rest: Any) -> Restored:

@@ -17,6 +17,7 @@ DATASET = "dataset.json"
 METRICS = "metrics.jsonl"
 EVAL = "eval.jsonl"
 SUMMARY = "summary.json"
+FAILURE = "failure.txt"  # why the last attempt ended, from whoever trains many
 # Of the folder: of what a checkpoint holds, and what config.json says of it.
 FORMAT = 3
 # Keys of a task of one's own that the first folders lack, with their defaults.
