@@ -171,6 +171,7 @@ def test_a_folder_of_its_former_name_is_percent_bc_s(run, tmp_path):
     )
     assert f"{former} is complete; nothing to do" in result.stdout, result.stderr
     assert not former.with_name("percent_bc").exists()
+    assert "best_share" not in (tmp_path / "table.md").read_text()
     methods = [row["method"] for row in csv.DictReader(scores.open())]
     assert methods == ["percent_bc", "bc"]  # one row, not one a name
 
