@@ -14,7 +14,7 @@ import functools
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from absl import flags
@@ -86,44 +86,30 @@ _MIXTURE_STEPS = flags.DEFINE_integer(
     "For a data card: updates of each mixture that tells the modes; 0 for none.",
     lower_bound=0,
 )
-# What each command takes; others are refused, since it would pass over them.
-_TAKES = {
-    "generate": ("env", "num_transitions", "seed", "output"),
-    "inspect": ("env", "source", "num_transitions", "seed", "output", "mixture_steps"),
-    "download": ("env", "source", "output"),
-    "describe": (
-        *("source", "num_transitions", "output", "overwrite", "name", "env_id"),
-        "bounds",
-    ),
-}
 _DOWNLOADED = ("auto", "d4rl", "ogbench", "minari")  # sources of download
 
 
 def main(argv: list[str]) -> None:
     """Runs the command that is the one positional argument."""
-    commands = {
-        "generate": _generate,
-        "inspect": _inspect,
-        "download": _download,
-        "describe": _describe,
-    }
     if _OUTPUT.value and pathlib.Path(_OUTPUT.value).suffix == ".png":
         raise errors.UserError(
             f"--output={_OUTPUT.value} is for JSON or a card, and the page of plots "
             "comes beside it as .png; choose another ending"
         )
-    if len(argv) != 2 or argv[1] not in commands:
+    if len(argv) != 2 or argv[1] not in _COMMANDS:
         raise errors.UserError(
-            f"expected one command of {', '.join(commands)}; got {argv[1:]}"
+            f"expected one command of {', '.join(_COMMANDS)}; got {argv[1:]}"
         )
     _refuse_others(argv[1])
-    commands[argv[1]]()
+    run, _ = _COMMANDS[argv[1]]
+    run()
 
 
 def _refuse_others(command: str) -> None:
     """Refuses flags that other commands take."""
-    takes = _TAKES[command]
-    others = {name for names in _TAKES.values() for name in names}.difference(takes)
+    _, takes = _COMMANDS[command]
+    others = {name for _, names in _COMMANDS.values() for name in names}
+    others -= set(takes)
     for name in sorted(others):
         if flags.FLAGS[name].present:
             raise errors.UserError(
@@ -270,6 +256,25 @@ def _format(value: Any) -> str:
         between = "\n    " if any(isinstance(item, Mapping) for item in value) else " "
         return between.join(map(_format, value))
     return str(value)
+
+
+# What does each, and the flags that it takes; others are refused, since it would pass
+# over them.
+_COMMANDS: Mapping[str, tuple[Callable[[], None], tuple[str, ...]]] = {
+    "generate": (_generate, ("env", "num_transitions", "seed", "output")),
+    "inspect": (
+        _inspect,
+        ("env", "source", "num_transitions", "seed", "output", "mixture_steps"),
+    ),
+    "download": (_download, ("env", "source", "output")),
+    "describe": (
+        _describe,
+        (
+            *("source", "num_transitions", "output", "overwrite", "name", "env_id"),
+            "bounds",
+        ),
+    ),
+}
 
 
 if __name__ == "__main__":

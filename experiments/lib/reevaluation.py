@@ -173,7 +173,8 @@ def require_one_task(runs: Sequence[TrainedRun]) -> None:
             raise errors.UserError(
                 f"the runs differ in {name}: {', '.join(values)}; sweep them one by one"
             )
-    if any(run.record.get("task") != runs[0].record.get("task") for run in runs):
+    task = rundir.own_task(runs[0].record)
+    if any(rundir.own_task(run.record) != task for run in runs):
         raise errors.UserError(
             f"the runs were made on different tasks named {runs[0].record['env']}; "
             "sweep them one by one"

@@ -32,7 +32,8 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     summaries: list[Summary] = []
     for folder in folders:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
-        known = {"settings": rundir.settings_hash(record), "task": record.get("task")}
+        known = {"settings": rundir.settings_hash(record)}
+        known |= {"task": rundir.own_task(record)}
         summary = rundir.read_json(folder / rundir.SUMMARY) | known
         share = record.get("data", {}).get("best_share", 1.0)
         if summary["algo"] in _CLONING and share < 1.0:

@@ -112,15 +112,13 @@ def skim(dataset_id: str) -> Iterator[tuple[int, np.ndarray]]:
     _check_metadata(metadata, None, path)
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        sizes = _first_sizes(file, path)
+        size = _observation_size(file, path)
         for index in range(len(file)):
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
                 _refuse_spaces(group, None, path)
                 actions = _read(group, b"actions", np.float32)
-                if sizes is None:
-                    raise ValueError("no array")
-            yield sizes[0], actions
+            yield size, actions
 
 
 def _find(dataset_id: str) -> tuple[pathlib.Path, Mapping[str, Any]]:
@@ -208,7 +206,7 @@ def _read_episodes(
         layouts.check_minari(file, path)
         sizes = _first_sizes(file, path)
         if sizes is not None:
-            room.require(str(path), _count_steps(file, path), *sizes, limit)
+            room.require(str(path), _count_steps(file, path, left), *sizes, limit)
         labeled = "episode_0/infos/policy" in file
         # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
@@ -242,10 +240,29 @@ def _first_sizes(file: h5py.File, path: pathlib.Path) -> tuple[int, int] | None:
     return sizes[0], sizes[1]
 
 
-def _count_steps(file: h5py.File, path: pathlib.Path) -> int:
-    """By the shapes of the arrays, whatever metadata say."""
+def _observation_size(file: h5py.File, path: pathlib.Path) -> int:
+    """Of the first episode; 0 where there is none.
+
+    Raises:
+      UserError: that is damaged, or what is not learned from.
+    """
+    sizes = _first_sizes(file, path)
+    if sizes is None and len(file):
+        with files.refusing_damage(f"{path}: episode_0 is damaged"):
+            _refuse_spaces(h5py.h5g.open(file.id, b"episode_0"), None, path)
+            raise ValueError("no array")
+    return sizes[0] if sizes else 0
+
+
+def _count_steps(file: h5py.File, path: pathlib.Path, enough: float) -> int:
+    """By the shapes of the arrays, whatever metadata say.
+
+    Counts no further than what is needed: episodes beyond may be damaged.
+    """
     steps = 0
     for index in range(len(file)):
+        if steps >= enough:
+            break
         with files.refusing_damage(f"{path}: episode_{index} is damaged"):
             (count, *_) = h5py.h5d.open(file.id, b"episode_%d/actions" % index).shape
             steps += count

@@ -95,7 +95,8 @@ def _with_own_name(task: Task) -> Task:
     if task.suite != OWN and task != table().get(task.name):
         raise errors.UserError(
             f"suite = {task.suite!r}: only tasks of the table have one, and this "
-            f"{task.name} is none of them; leave it out"
+            f"{task.name} is none of them; leave it out, or of a changed row give "
+            f"suite={OWN!r} and another name"
         )
     return task
 

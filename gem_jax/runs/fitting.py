@@ -36,7 +36,7 @@ class Stage(NamedTuple):
     begin: Callable[[], checkpoint.Restored]
     chunks: Callable[[checkpoint.Restored, Callable[[], int]], Iterator[loop.Chunk]]
     block: int | None = None
-    rest: Callable[[checkpoint.Meta], Any] | None = None
+    rest: checkpoint.Rest | None = None
     verb: str = "training"
 
 

@@ -30,7 +30,8 @@ def require(run: run_record.Run, algorithm: Algorithm) -> None:
 
     Raises:
       UserError: the algorithm learns from data alone; the task has no environment;
-        targets span several steps; or the transitions to come would not fit in memory.
+        targets span several steps; the folder to come holds another run; or the
+        transitions to come would not fit in memory.
     """
     if run.online is None:
         return
@@ -49,7 +50,8 @@ def require(run: run_record.Run, algorithm: Algorithm) -> None:
             f"--n_step={run.data.n_step} is not for --online_steps, whose targets take "
             "single transitions; leave it at 1"
         )
-    settings = online.Settings(run.online.num_steps, run.online.share, 1)
+    block = block_size(run.workdir / FOLDER, run.schedule.log_every)
+    settings = online.Settings(run.online.num_steps, run.online.share, block)
     count = len(run.seeds)
     like = jax.eval_shape(lambda: online.init(algorithm, settings, count))
     _require_memory(like, run.online.num_steps)
@@ -86,8 +88,12 @@ def make_stage(
     folder, line = run.workdir / FOLDER, run.schedule.log_every
     block = block_size(folder, line)
     settings = online.Settings(
-        *(options.num_steps, options.share, block),
-        *(rewards.scale, rewards.shift, line),
+        num_steps=options.num_steps,
+        share=options.share,
+        block=block,
+        scale=rewards.scale,
+        shift=rewards.shift,
+        line=line,
     )
 
     def rest(saved: checkpoint.Meta) -> online.Progress:
@@ -146,10 +152,19 @@ def _chunks(
 
 
 def block_size(folder: pathlib.Path, log_every: int) -> int:
-    """Environment steps between updates: those that the folder has begun with."""
+    """Environment steps between updates: those that the folder has begun with.
+
+    Raises:
+      UserError: it holds a run that has not gone online.
+    """
     if not (folder / rundir.CONFIG).exists():
         return BLOCK
-    begun = rundir.read_json(folder / rundir.CONFIG)["online"]
+    begun = rundir.read_json(folder / rundir.CONFIG).get("online")
+    if begun is None:
+        raise errors.UserError(
+            f"{folder} holds a run on data alone, where this one would go on online; "
+            "move it away or give another --workdir"
+        )
     if "block" in begun:
         return begun["block"]
     # Earlier versions left it unsaid: a divisor of both numbers.

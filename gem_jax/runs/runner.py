@@ -62,6 +62,8 @@ def train(
     """
     run_record.check_resume(run.workdir, resume)
     with locks.claim(run.workdir / ".lock", str(run.workdir), log):
+        # Whoever begins another attempt, and not whoever finds it under way.
+        (run.workdir / rundir.FAILURE).unlink(missing_ok=True)
         _train(run, log, show_progress)
 
 

@@ -24,6 +24,7 @@ from gem_jax import errors
 from gem_jax.training import checkpoint_faults, checkpoint_leaves
 
 Meta = Mapping[str, Any]
+Rest = Callable[[Meta], Any]
 
 FOLDER = "checkpoints"
 _ITEMS = ("state", "rest", "meta")
@@ -164,7 +165,7 @@ def steps(store: Store) -> list[int]:
 
 
 def restore(
-    store: Store, like: Any, step: int | None = None, rest: Any = None
+    store: Store, like: Any, step: int | None = None, rest: Rest | None = None
 ) -> Restored | None:
     """The newest good checkpoint, or ``None`` when there never was one.
 
@@ -172,8 +173,8 @@ def restore(
       store: open store.
       like: a pytree of arrays or shapes to restore into.
       step: exactly this one, without fallback.
-      rest: like ``like``, of the rest, or a function to that of the description under
-        which a step was saved; not read when ``None``.
+      rest: of the description under which a step was saved, the like of its rest; not
+        read when ``None``.
 
     Raises:
       UserError: the checkpoint belongs to another configuration, the asked step does
@@ -197,7 +198,7 @@ def restore(
     return None
 
 
-def _restore_exactly(store: Store, like: Any, step: int, rest: Any) -> Restored:
+def _restore_exactly(store: Store, like: Any, step: int, rest: Rest | None) -> Restored:
     known = steps(store)
     if step not in known:
         raise errors.UserError(
@@ -216,7 +217,7 @@ class _Damaged(Exception):
     """The files of a step are not what was saved; says why in a line."""
 
 
-def _read(store: Store, like: Any, step: int, rest: Any) -> Restored:
+def _read(store: Store, like: Any, step: int, rest: Rest | None) -> Restored:
     """Reads a step.
 
     Raises:
@@ -236,10 +237,10 @@ def _read(store: Store, like: Any, step: int, rest: Any) -> Restored:
             raise errors.UserError(
                 f"checkpoint {place} went away while it was read; try again"
             ) from error
-        raise _Damaged(checkpoint_faults.one_line(error)) from error
+        raise _Damaged(errors.one_line(error)) from error
 
 
-def _read_verified(store: Store, like: Any, step: int, rest: Any) -> Restored:
+def _read_verified(store: Store, like: Any, step: int, rest: Rest | None) -> Restored:
     meta = store.manager.restore(
         step, args=ocp.args.Composite(meta=ocp.args.JsonRestore())
     ).meta
@@ -249,10 +250,8 @@ def _read_verified(store: Store, like: Any, step: int, rest: Any) -> Restored:
     saved = meta["config"]
     check_config(_lengthened(saved, store.config), store.config, store.workdir)
     state = _read_item(store, step, "state", like, meta)
-    if rest is not None:
-        rest = rest(saved) if callable(rest) else rest
-        rest = _read_item(store, step, "rest", rest, meta)
-    return Restored(step, state, rest, meta.get("notes", {}))
+    kept = _read_item(store, step, "rest", rest(saved), meta) if rest else None
+    return Restored(step, state, kept, meta.get("notes", {}))
 
 
 def _lengthened(saved: Meta, wanted: Meta) -> Meta:

@@ -59,7 +59,7 @@ class Mismatch(ValueError):
 def transient_cause(error: BaseException) -> str | None:
     """What kept from reading and what to do, where it says nothing about the files."""
     for cause in _chain(error, handled=True):
-        text = one_line(cause)
+        text = errors.one_line(cause)
         number = _os_error(cause)
         if number is not None and number not in _ABSENT:
             return f"{os.strerror(number)}; {_REMEDIES.get(number, 'try again')}"
@@ -146,11 +146,6 @@ def _chain(error: BaseException, *, handled: bool) -> Iterator[BaseException]:
         following = following.__cause__ or context
 
 
-def one_line(error: BaseException) -> str:
-    """The beginning of what an error says."""
-    return " ".join(str(error).split())[:120] or type(error).__name__
-
-
 @contextlib.contextmanager
 def reading(path: pathlib.Path) -> Iterator[None]:
     """Turns what says nothing about the files into a ``UserError``."""
@@ -171,8 +166,8 @@ def writing(path: pathlib.Path) -> Iterator[None]:
         if not isinstance(error, OSError) and _os_error(error) is None:
             raise
         raise errors.UserError(
-            f"cannot write {path}: {one_line(error)}; free space or give another "
-            "--workdir"
+            f"cannot write {path}: {errors.one_line(error)}; free space or give "
+            "another --workdir"
         ) from error
 
 

@@ -17,8 +17,11 @@ DATASET = "dataset.json"
 METRICS = "metrics.jsonl"
 EVAL = "eval.jsonl"
 SUMMARY = "summary.json"
+FAILURE = "failure.txt"  # why the last attempt ended, from whoever trains many
 # Of the folder: of what a checkpoint holds, and what config.json says of it.
 FORMAT = 3
+# Keys of a task of one's own that the first folders lack, with their defaults.
+_LATER = (("scored_by", "return"),)
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
@@ -90,8 +93,24 @@ def settings_hash(record: Mapping[str, Any]) -> str:
       record: content of ``config.json``.
     """
     identity = {k: v for k, v in record["identity"].items() if k != "seeds"}
+    if "task" in identity:
+        identity["task"] = own_task(identity)
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def own_task(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What tells a run's own task from others; ``None`` for one of the table.
+
+    A key that came later and stands at its default is left out, since older folders
+    lack it: theirs are the same tasks, and their hashes stay as they are.
+
+    Args:
+      record: content of ``config.json``, or its ``identity``.
+    """
+    if "task" not in record:
+        return None
+    return {k: v for k, v in record["task"].items() if (k, v) not in _LATER}
 
 
 def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:

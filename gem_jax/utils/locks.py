@@ -15,6 +15,10 @@ from gem_jax import errors
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
+class Busy(errors.UserError):
+    """Another process holds the lock; nothing is wrong with what it guards."""
+
+
 @contextlib.contextmanager
 def hold(path: pathlib.Path, what: str, log: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock file ``path``; says so when it must wait for another process.
@@ -48,11 +52,12 @@ def claim(
     """Holds the lock file ``path`` as ``hold`` does, but never waits.
 
     Raises:
-      UserError: another process holds it, or it cannot be written.
+      Busy: another process holds it.
+      UserError: it cannot be written.
     """
     lock = _open(path)
     if not _locked(lock, path, what, log):
-        raise errors.UserError(f"another process is using {what}; wait for its end")
+        raise Busy(f"another process is using {what}; wait for its end")
     try:
         yield
     finally:

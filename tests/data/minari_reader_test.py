@@ -239,6 +239,26 @@ def test_no_array(stored):
             minari.read(ID, MAZE)
 
 
+def test_a_damaged_episode_leaves_the_part_before_it_readable():
+    folder = _write([_episode(5), _episode(6), _episode(7)])
+    (folder / minari.SEAL_FILE).unlink()
+    with h5py.File(folder / minari.DATA_FILE, "a") as file:
+        del file["episode_2/actions"]
+    assert len(minari.read(ID, MAZE, limit=11)[0]) == 2
+    with pytest.raises(errors.UserError, match="episode_2 is damaged; get it"):
+        minari.read(ID, MAZE, limit=12)
+
+
+@pytest.mark.parametrize("key", ["observations", "actions"])
+def test_skimming_names_a_first_episode_without_arrays(key):
+    folder = _write([_episode(5), _episode(6)])
+    with h5py.File(folder / minari.DATA_FILE, "a") as file:
+        del file[f"episode_0/{key}"]
+        file[f"episode_0/{key}"] = b"text"
+    with pytest.raises(errors.UserError, match="episode_0 is damaged; get it"):
+        next(minari.skim(ID))
+
+
 def test_published_ids():
     assert ports.published_id(tasks.get("hopper-expert-v2")) == (
         "mujoco/hopper/expert-v0"

@@ -226,8 +226,10 @@ def test_a_suite_is_the_tables_alone():
         data.Task(**LEAST, suite="mine"),
         dataclasses.replace(hopper, horizon=5),
     ):
-        with pytest.raises(errors.UserError, match="is none of them; leave it out"):
+        with pytest.raises(errors.UserError, match="is none of them; leave it out, or"):
             tasks.get(task)
+    changed = dataclasses.replace(hopper, horizon=5, suite="own", name="short-hopper")
+    assert tasks.get(changed) is changed  # as the message says
 
 
 def test_an_unknown_name_tells_of_files():

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from experiments.benchmark import five_tasks, groups, status, tables
+from gem_jax import errors
+from gem_jax.runs import resolve, runner
 from gem_jax.training import rundir
+from gem_jax.utils import locks
 
 
 def summary(env, method, scores):
@@ -126,8 +129,29 @@ def test_what_is_said_of_a_run_that_is_not_complete(tmp_path):
     assert status.of(tmp_path) == interrupted
     status.note_failure(tmp_path, RuntimeError("out of memory:\n  3 GB"))
     assert status.of(tmp_path) == f"{interrupted}; failed: out of memory: 3 GB"
-    status.forget_failure(tmp_path)
-    assert status.of(tmp_path) == interrupted
+    status.note_failure(tmp_path, errors.UserError("give another --workdir"))
+    assert status.of(tmp_path) == f"{interrupted}; failed: give another --output"
+    status.note_failure(tmp_path, RuntimeError("page " * 999))
+    assert len(status.of(tmp_path)) < 500
+
+
+def test_a_failure_is_forgotten_by_whoever_trains_next_and_noted_of_no_other(
+    tmp_path, monkeypatch
+):
+    run = resolve.resolve("navigation-v0", "bc", "smoke", workdir=tmp_path)
+    failure = tmp_path / rundir.FAILURE
+    status.note_failure(tmp_path, RuntimeError("before"))
+    with (
+        locks.claim(tmp_path / ".lock", "this test"),
+        pytest.raises(locks.Busy, match="another process") as caught,
+    ):
+        runner.train(run)
+    status.note_failure(tmp_path, caught.value)
+    assert failure.read_text() == "before\n"
+    seen = []
+    monkeypatch.setattr(runner, "_train", lambda *_: seen.append(failure.exists()))
+    runner.train(run)
+    assert seen == [False]
 
 
 def test_a_folder_of_its_former_name_is_percent_bc_s(run, tmp_path):
@@ -150,6 +174,7 @@ def test_a_folder_of_its_former_name_is_percent_bc_s(run, tmp_path):
     )
     assert f"{former} is complete; nothing to do" in result.stdout, result.stderr
     assert not former.with_name("percent_bc").exists()
+    assert "best_share" not in (tmp_path / "table.md").read_text()
     methods = [row["method"] for row in csv.DictReader(scores.open())]
     assert methods == ["percent_bc", "bc"]  # one row, not one a name
 

@@ -1,6 +1,8 @@
 """Tasks of one's own in tables: returns stand apart from scores."""
 
 import csv
+import hashlib
+import json
 
 import pytest
 from strange_envs import ENVIRONMENT
@@ -11,6 +13,8 @@ from experiments.study import report as study_report
 from experiments.sweep import report as sweep_report
 from experiments.table import scores as score_table
 from gem_jax import data, errors
+from gem_jax.data import task_file
+from gem_jax.training import rundir
 
 
 def test_a_grid_of_ones_own_task(run, place, tmp_path):
@@ -75,6 +79,36 @@ def test_tasks_of_one_name_and_other_contents_do_not_compare():
         lambda: score_table.format_table(summaries, {}),
     ):
         with pytest.raises(errors.UserError, match="different tasks named my-point"):
+            refuse()
+
+
+def test_a_folder_from_before_a_key_of_its_task_compares_with_newer_ones(tmp_path):
+    task = data.Task(name="mine", observation_size=3, action_size=2, horizon=5)
+    newer = task_file.fields(task)
+    older = {name: value for name, value in newer.items() if name != "scored_by"}
+    other = newer | {"scored_by": "success"}
+    records, folders = [], []
+    for seed, own in enumerate((older, newer, other)):
+        shared = {"env": "mine", "task": own, "algo": "bc", "seeds": [seed]}
+        record = {**shared, "source": "file", "format": rundir.FORMAT}
+        records.append({**record, "identity": shared})
+        folders.append(tmp_path / str(seed))
+        folders[-1].mkdir()
+        rundir.write_json(folders[-1] / rundir.CONFIG, records[-1])
+        summary = _summary("mine", "bc", returns=[float(seed)]) | {"seeds": [seed]}
+        rundir.write_json(folders[-1] / rundir.SUMMARY, summary | {"steps": 3})
+    runs = [reevaluation.TrainedRun(record, ()) for record in records]
+    reevaluation.require_one_task(runs[:2])
+    summaries = score_table.read_summaries(folders)
+    assert "0.5 ± 0.7 (2)" in score_table.format_table(summaries[:2], {})
+    # A hash of before the key names the same settings still.
+    text = json.dumps({"env": "mine", "task": older, "algo": "bc"}, sort_keys=True)
+    assert summaries[0]["settings"] == hashlib.sha256(text.encode()).hexdigest()[:12]
+    for refuse in (
+        lambda: reevaluation.require_one_task(runs[1:]),
+        lambda: score_table.format_table(summaries[1:], {}),
+    ):
+        with pytest.raises(errors.UserError, match="different tasks named mine"):
             refuse()
 
 

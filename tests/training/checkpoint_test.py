@@ -67,11 +67,17 @@ def test_what_is_kept_beside_the_state_is_checked_too(tmp_path):
     with checkpoint.open_store(tmp_path, CONFIG) as store:
         for step in (1, 2):
             checkpoint.save(store, step, make_state(step), rest=rest)
-        both = checkpoint.restore(store, make_state(0), rest=rest)
+        seen = []
+        both = checkpoint.restore(
+            store, make_state(0), rest=lambda saved: seen.append(saved) or rest
+        )
+        assert [saved["algo"] for saved in seen] == [CONFIG["algo"]]
         np.testing.assert_array_equal(both.rest["replay"], rest["replay"])
         flip_bit(array_files(tmp_path, "2/rest")[0])
         assert checkpoint.restore(store, make_state(0)).step == 2  # not read
-        assert checkpoint.restore(store, make_state(0), rest=rest).step == 1
+        assert (
+            checkpoint.restore(store, make_state(0), rest=lambda saved: rest).step == 1
+        )
     assert (tmp_path / "quarantine").exists()
 
 
@@ -83,7 +89,9 @@ def test_what_describes_the_rest_may_be_damaged_too(tmp_path):
         (tmp_path / "checkpoints" / "2" / "rest" / "_METADATA").write_text(
             '{"tree_metadata": {"x": {}}}'
         )
-        assert checkpoint.restore(store, make_state(0), rest=rest).step == 1
+        assert (
+            checkpoint.restore(store, make_state(0), rest=lambda saved: rest).step == 1
+        )
 
 
 def test_a_leaf_without_axes_comes_back(tmp_path):

@@ -291,6 +291,25 @@ def test_whoever_goes_online_explores_inside_the_box(name):
     assert np.std(actions, axis=0).min() > 0.01
 
 
+def test_room_for_more_steps_leaves_what_is_there():
+    algorithm = tells_its_batches()
+    few, many = (online.Settings(n, share=0.25, block=3) for n in (4, 6))
+    progress = go_online(algorithm, few)[-1].rest
+    assert online.make_room(algorithm, few, progress) is progress
+    old = progress.replay
+    assert list(old.is_full) == [True, True] and list(old.current_index) == [0, 0]
+    new = online.make_room(algorithm, many, progress).replay
+    assert list(new.is_full) == [False, False] and list(new.current_index) == [4, 4]
+    for there, leaf in zip(
+        *map(jax.tree.leaves, (old.experience, new.experience)), strict=True
+    ):
+        assert leaf.shape[2] == 6
+        np.testing.assert_array_equal(leaf[:, :, :4], there)
+        assert not leaf[:, :, 4:].any()
+    half = progress._replace(replay=old.replace(is_full=old.is_full & False))
+    assert list(online.make_room(algorithm, many, half).replay.current_index) == [0, 0]
+
+
 def test_who_goes_online():
     named = {"awac", "cql", "edac", "gem", "iql", "rebrac", "sac_n", "td3_bc"}
     assert named <= set(going_online.able(fakes.SPEC))
@@ -323,3 +342,9 @@ def test_a_folder_keeps_the_blocks_that_it_has_begun_with(
     if begun:
         rundir.write_json(tmp_path / rundir.CONFIG, {"online": begun})
     assert going_online.block_size(tmp_path, log_every) == block
+
+
+def test_a_folder_of_a_run_on_data_alone_is_refused(tmp_path):
+    rundir.write_json(tmp_path / rundir.CONFIG, {"env": "maze2d-umaze-v1"})
+    with pytest.raises(errors.UserError, match="holds a run on data alone"):
+        going_online.block_size(tmp_path, 1_000)
