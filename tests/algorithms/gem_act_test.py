@@ -10,7 +10,7 @@ import pytest
 
 from gem_jax import inference
 from gem_jax.algorithms import gem
-from gem_jax.algorithms.gem import acting
+from gem_jax.algorithms.gem import judging
 from gem_jax.learners import moments
 from gem_jax.types import EnvSpec
 
@@ -295,12 +295,12 @@ def test_refined_candidates_seek_no_support_beyond_its_cap():
     [("data", (5.0, 0.5)), ("raw", (0.0, 1.0)), ("reward", (0.0, 1.0))],
 )
 def test_scores_and_refining_share_the_units_that_are_not_of_the_set(option, unit):
-    found = acting._unit(option, jnp.arange(3.0), spread_of(5.0, 0.5))
+    found = judging._unit(option, jnp.arange(3.0), spread_of(5.0, 0.5))
     np.testing.assert_allclose(found, unit, rtol=1e-4)
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_a_candidate_without_support_leaves_the_unit_of_the_others(bad):
     values = jnp.array([1.0, bad, 3.0])
-    mean, std = acting._unit("zscore", values, moments.nothing())
+    mean, std = judging._unit("zscore", values, moments.nothing())
     assert (float(mean), float(std)) == (2.0, 1.0)

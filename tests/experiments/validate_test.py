@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import validate
+from experiments.validate import measuring
 from gem_jax import algorithms, data, errors
 from gem_jax.data import publishers, tasks
 from gem_jax.ops import normalize
@@ -54,7 +54,7 @@ def test_nothing_is_learned_and_observations_are_seen_as_in_training():
     repeated = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), fitted)
     state = state._replace(normalizer=repeated)
     other = fakes.random_transitions(jax.random.key(2))
-    ((name, metrics),) = validate.measure(algorithm, state, seeds, other, batches=5)
+    ((name, metrics),) = measuring.measure(algorithm, state, seeds, other, batches=5)
     assert name == "actor"
     for i in range(2):
         params = algorithm.actor_params(loop.select_seed(state, i).algorithm)
@@ -68,7 +68,7 @@ def test_rewards_are_changed_by_the_numbers_of_the_run():
     options = data.DataOptions(reward_transform="return_range", n_step=3)
     rewards = {"name": "return_range", "scale": 0.5, "shift": -1.0}
     record = {"data": dataclasses.asdict(options), "identity": {"rewards": rewards}}
-    again = validate.options(json.loads(json.dumps(record)), 7)
+    again = measuring.options(json.loads(json.dumps(record)), 7)
     assert (again.num_transitions, again.n_step, again.repair) == (7, 3, ())
     assert again.reward_transform(np.array([4.0])) == 1.0
 
@@ -80,7 +80,7 @@ def test_the_table_has_the_last_lines_of_training():
     ]
     both = {"actor/loss": np.array([3.0, 3.0]), "actor/nll": np.array([2.0, 6.0])}
     measured = {"actor": both, "critic": {"critic/loss": np.array([1.0, 1.0])}}
-    _, _, *rows = validate.format_table(lines, measured).splitlines()
+    _, _, *rows = measuring.format_table(lines, measured).splitlines()
     assert [cells(row)[1:] for row in rows] == [
         ["actor/loss", "2 ± 1.4", "3 ± 0"],
         ["actor/nll", "-", "4 ± 2.8"],
@@ -94,7 +94,7 @@ def test_what_keeps_its_own_transitions_is_refused(algo):
     rows = fakes.random_transitions(jax.random.key(0))
     dataset = data.OfflineDataset(rows, np.array([0, 64]), None, None, None)
     with pytest.raises(errors.UserError, match=f"{algo} keeps numbers of each"):
-        validate.rebuild(record, dataset)
+        measuring.rebuild(record, dataset)
 
 
 def test_the_validation_set_is_the_one_that_comes_with_the_data(tmp_path, monkeypatch):
@@ -103,15 +103,15 @@ def test_the_validation_set_is_the_one_that_comes_with_the_data(tmp_path, monkey
     monkeypatch.setattr(publishers.OGBENCH, "url", "http://127.0.0.1:9/")
     published = {"source": "ogbench", "id": "cube-single-play-v0.npz"}
     with pytest.raises(errors.UserError, match="cube-single-play-v0-val.npz"):
-        validate.default_source(task, published)
+        measuring.default_source(task, published)
     own = {"source": "file", "id": str(tmp_path / "a.npz")}
     with pytest.raises(errors.UserError, match="a-val.npz; give --source"):
-        validate.default_source(task, own)
+        measuring.default_source(task, own)
     np.savez(tmp_path / "a-val.npz", x=np.zeros(1))
     shutil.copy(tmp_path / "a-val.npz", tmp_path / "cube-single-play-v0-val.npz")
-    assert validate.default_source(task, own) == f"file:{tmp_path}/a-val.npz"
+    assert measuring.default_source(task, own) == f"file:{tmp_path}/a-val.npz"
     expected = f"file:{tmp_path}/cube-single-play-v0-val.npz"
-    assert validate.default_source(task, published) == expected
-    assert validate.default_source(task, {"source": "local", "id": "x"}) == "local"
+    assert measuring.default_source(task, published) == expected
+    assert measuring.default_source(task, {"source": "local", "id": "x"}) == "local"
     with pytest.raises(errors.UserError, match="give --source"):
-        validate.default_source(task, {"source": "minari", "id": "mujoco/x-v0"})
+        measuring.default_source(task, {"source": "minari", "id": "mujoco/x-v0"})

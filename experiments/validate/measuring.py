@@ -1,16 +1,4 @@
-"""What training measures, on data that a run was not trained on.
-
-python -m experiments.validate --workdir=runs/cube-single-play-singletask-v0/gem/seed0
-
-Each phase's metrics, such as losses and the behavior's NLL, on batches of a validation
-set and by the last checkpoint, beside those of the phase's last line in
-``metrics.jsonl``. What is made of the data, such as the rewards, is as in the run.
-Without ``--source`` the validation set is
-
-* of OGBench's original ``NAME.npz`` its ``NAME-val.npz``, downloaded if need be;
-* of a run on ``file:NAME.npz`` the ``NAME-val.npz`` beside it;
-* of a run on local data a set of another seed, a tenth as large, by the same recipe.
-"""
+"""The metrics of a run's phases on other data than it was trained on."""
 
 from __future__ import annotations
 
@@ -23,37 +11,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import flags
 
-from experiments.lib import cli, markdown
+from experiments.lib import markdown
 from gem_jax import algorithms, data, errors, run_settings
 from gem_jax.algorithm import Algorithm, Phase
-from gem_jax.data import download, tasks, transforms
+from gem_jax.data import download, transforms
 from gem_jax.data.task import Task
 from gem_jax.runs import statistics
-from gem_jax.training import admission, checkpoint, loop, n_step, rundir
+from gem_jax.training import admission, loop, n_step
 from gem_jax.types import Array, Metrics, PRNGKey, Transition
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
-_SOURCE = flags.DEFINE_string("source", None, "Of the validation set, as for training.")
-_SEED = flags.DEFINE_integer("seed", 1, "Of local data; runs use 0.", lower_bound=0)
-_NUM_TRANSITIONS = flags.DEFINE_integer(
-    "num_transitions", None, "Size of local data; of others the leading ones."
-)
-_BATCHES = flags.DEFINE_integer("batches", 200, "Of each phase.", lower_bound=1)
-
-
-def main(argv: list[str]) -> None:
-    """Measures and prints a table."""
-    cli.no_arguments(argv)
-    workdir = pathlib.Path(_WORKDIR.value)
-    record = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
-    dataset = _load(record, rundir.read_json(workdir / rundir.DATASET))
-    algorithm = rebuild(record, dataset)
-    transitions = _as_trained(record, algorithm, dataset)
-    state = _restore(workdir, record)
-    measured = measure(algorithm, state, record["seeds"], transitions, _BATCHES.value)
-    print(format_table(rundir.read_lines(workdir / rundir.METRICS), dict(measured)))
 
 
 def rebuild(record: Mapping[str, Any], dataset: data.OfflineDataset) -> Algorithm:
@@ -149,20 +115,6 @@ def _make_means(phase: Phase, batches: int) -> Any:
     return loop.over_seeds(one_seed, shared=(3,), donate=())
 
 
-def _load(record: Mapping[str, Any], origin: Mapping[str, Any]) -> data.OfflineDataset:
-    task, size = tasks.of_run(record), _NUM_TRANSITIONS.value
-    source = _SOURCE.value or default_source(task, origin)
-    if source == "local" and size is None:
-        size = max(1, origin["num_transitions"] // 10)
-    dataset = data.load(task, source, options(record, size), seed=_SEED.value)
-    if dataset.provenance.sha256 == origin["sha256"]:
-        raise errors.UserError(
-            f"{dataset.provenance.id} is what the run was trained on; give another "
-            "--source, or --seed"
-        )
-    return dataset
-
-
 def options(record: Mapping[str, Any], size: int | None) -> data.DataOptions:
     """A run's, for another set: its numbers for the rewards, not its rule for them."""
     rewards = transforms.RewardTransform(**record["identity"]["rewards"])
@@ -195,9 +147,10 @@ def _validation(name: str) -> str:
     return str(path.with_name(f"{path.stem}-val{path.suffix}"))
 
 
-def _as_trained(
+def as_trained(
     record: Mapping[str, Any], algorithm: Algorithm, dataset: data.OfflineDataset
 ) -> Transition:
+    """The transitions, with what the run adds to them before training."""
     episode: Any = dataset.episode_id.astype(np.int32)
     transitions = dataset.transitions._replace(extras={"episode": episode})
     if algorithm.n_step_discount is None:
@@ -206,22 +159,6 @@ def _as_trained(
     return n_step.span(transitions, n, algorithm.n_step_discount)
 
 
-def _restore(workdir: pathlib.Path, record: dict[str, Any]) -> loop.State:
-    algorithm, _ = run_settings.rebuild(record)
-    keys = loop.seed_keys(record["seeds"])
-    like = jax.eval_shape(lambda: loop.init(algorithm, keys))
-    with checkpoint.open_store(workdir, record["identity"], read_only=True) as store:
-        restored = checkpoint.restore(store, like)
-    if restored is None:
-        raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
-    state: loop.State = restored.state
-    return state
-
-
 def _shapes(algorithm: Algorithm) -> list[Any]:
     state = jax.eval_shape(algorithm.init, jax.random.key(0))
     return [leaf.shape for leaf in jax.tree.leaves(state)]
-
-
-if __name__ == "__main__":
-    cli.run(main)
