@@ -280,6 +280,7 @@ PAPER = {
         num_critics=10,
         critic_layer_norm=False,
         critic_targets="shared",
+        advantage_unit="reward",
         gradient_cloning=0.0,
         backup="expectile",
         backup_candidates=8,
