@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 
+import described
 import layout_files
 import numpy as np
 import pytest
 
 from gem_jax import data, errors
-from gem_jax.data import description, minari, task_text, tasks, telling, validate
+from gem_jax.data import description, minari, tasks, telling, validate
 from gem_jax.utils import memory
 
 ID = "my/robot-v0"
@@ -25,16 +25,6 @@ def nothing_told():
 
 def _quiet(line):
     del line
-
-
-def _describe(source, **options):
-    return description.of_source(source, log=lambda line: None, **options)
-
-
-def _toml(source, **options):
-    told, _, provenance = _describe(source, **options)
-    text = task_text.to_toml(told, provenance)
-    return tomllib.loads(text), text
 
 
 def _dataset(**metadata):
@@ -61,7 +51,7 @@ def test_a_minari_dataset(tmp_path):
         ref_max_score=7.5,
     )
     for source in (f"minari:{ID}", f"file:{folder / minari.DATA_FILE}"):
-        content, text = _toml(source, name="arm")
+        content, text = described.toml(source, name="arm")
         assert content == {
             "name": "arm",
             "env_id": "Pendulum-v1",
@@ -76,7 +66,9 @@ def test_a_minari_dataset(tmp_path):
             "max_score": 7.5,
         }
         assert "it was made with {'g': 9.81}" in text
-    told, _, provenance = _describe(f"minari:{ID}", bounds="data", num_transitions=3)
+    told, _, provenance = described.describe(
+        f"minari:{ID}", bounds="data", num_transitions=3
+    )
     assert told.name == "my-robot-v0" and max(told.action_high) < 1
     assert (provenance.num_transitions, provenance.env) == (3, "my-robot-v0")
 
@@ -110,7 +102,7 @@ def test_the_task_of_an_id_is_that_of_its_file_and_the_data_are_read_once(monkey
     part = data.load(source, num_transitions=3, log=_quiet)
     assert len(reads) == 1 and len(part.transitions.reward) == 3
     assert task.horizon == 5  # of all data, whatever part is asked for
-    assert task == description.to_task(_describe(source)[0])
+    assert task == description.to_task(described.describe(source)[0])
 
 
 def test_an_id_of_what_does_not_fit_still_names_a_task(monkeypatch):
@@ -136,10 +128,10 @@ def test_a_dataset_names_no_code(tmp_path, monkeypatch, spec):
     monkeypatch.syspath_prepend(tmp_path)
     _dataset(env_spec=json.dumps(spec))
     with pytest.raises(errors.UserError, match="not known and not run") as caught:
-        _describe(f"minari:{ID}")
+        described.describe(f"minari:{ID}")
     assert "--env_id=none" in str(caught.value) and "\n" not in str(caught.value)
-    assert _describe(f"minari:{ID}", env_id="none")[0].env_id is None
-    assert _describe(f"minari:{ID}", env_id="Mine-v1")[0].env_id == "Mine-v1"
+    assert described.describe(f"minari:{ID}", env_id="none")[0].env_id is None
+    assert described.describe(f"minari:{ID}", env_id="Mine-v1")[0].env_id == "Mine-v1"
     assert not trap.exists() and "evil_module" not in sys.modules
 
 
@@ -164,13 +156,13 @@ def test_a_dataset_names_no_code(tmp_path, monkeypatch, spec):
 def test_spaces_that_are_refused(metadata, message):
     _dataset(**metadata)
     with pytest.raises(errors.UserError, match=message) as caught:
-        _describe(f"minari:{ID}")
+        described.describe(f"minari:{ID}")
     assert "\n" not in str(caught.value)
 
 
 def test_the_datas_extremes_stand_in_for_infinite_bounds():
     _dataset(action_space=_box([-np.inf, -1], [1, 1]))
-    told, *_ = _describe(f"minari:{ID}", bounds="data")
+    told, *_ = described.describe(f"minari:{ID}", bounds="data")
     assert np.isfinite(told.action_low).all()
 
 
@@ -187,8 +179,8 @@ def test_ogbenchs_local_sets_have_no_rewards_of_their_own(dataset_id, env):
     own = tasks.Task(name="own", observation_size=4, action_size=2, horizon=5)
     for use in (
         lambda: tasks.get(f"minari:{ID}"),
-        lambda: _describe(f"minari:{ID}"),
-        lambda: _describe(f"file:{path}"),
+        lambda: described.describe(f"minari:{ID}"),
+        lambda: described.describe(f"file:{path}"),
         lambda: data.load(own, f"minari:{ID}", log=_quiet),
         lambda: data.load(own, f"file:{path}", log=_quiet),
     ):
@@ -203,7 +195,7 @@ LOUDER = _box([-0.1, -1.0], [0.1, 1.0])  # than that are the data's first action
 
 def test_a_space_that_the_data_exceed_is_widened_to_them():
     _dataset(action_space=LOUDER)
-    told, recorded, _ = _describe(f"minari:{ID}")
+    told, recorded, _ = described.describe(f"minari:{ID}")
     actions = np.concatenate([e.actions for e in recorded])
     low, high = actions.min(axis=0), actions.max(axis=0)
     assert told.action_low == (pytest.approx(low[0]), -1.0)
@@ -214,7 +206,7 @@ def test_a_space_that_the_data_exceed_is_widened_to_them():
 
 def test_an_environments_bounds_stay_its_own():
     _dataset(action_space=LOUDER, env_spec=json.dumps({"id": "Pendulum-v1"}))
-    told, *_ = _describe(f"minari:{ID}")
+    told, *_ = described.describe(f"minari:{ID}")
     assert (told.action_low, told.action_high) == ((-0.1, -1.0), (0.1, 1.0))
     note = told.notes["action_low"]
     assert "[0] of the data lie outside: train with --repair=clip_actions" in note
@@ -222,7 +214,7 @@ def test_an_environments_bounds_stay_its_own():
 
 def test_reference_scores_that_are_none_are_left_out():
     _dataset(ref_min_score=3.0, ref_max_score=3.0)
-    content, _ = _toml(f"minari:{ID}")
+    content, _ = described.toml(f"minari:{ID}")
     assert "min_score" not in content and "max_score" not in content
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 
+import described
 import h5py
 import layout_files
 import numpy as np
@@ -20,20 +21,10 @@ from gem_jax.data import (
 )
 
 
-def _describe(source, **options):
-    return description.of_source(source, log=lambda line: None, **options)
-
-
-def _toml(source, **options):
-    told, _, provenance = _describe(source, **options)
-    text = task_text.to_toml(told, provenance)
-    return tomllib.loads(text), text
-
-
 def test_a_log(tmp_path):
     path = tmp_path / 'my "Log" 3.csv'
     layout_files.log(path)
-    content, text = _toml(f"file:{path}")
+    content, text = described.toml(f"file:{path}")
     actions = np.concatenate([e.actions for e in layout_files.recorded()])
     np.testing.assert_allclose(content.pop("action_low"), actions.min(axis=0))
     np.testing.assert_allclose(content.pop("action_high"), actions.max(axis=0))
@@ -52,10 +43,10 @@ def test_a_log(tmp_path):
 @pytest.mark.parametrize("name", ["d4rl_hdf5", "ogbench", "robomimic"])
 def test_layouts_whose_actions_are_normalized(tmp_path, name):
     layout_files.ALL[name](tmp_path / "a")
-    content, text = _toml(f"file:{tmp_path / 'a'}")
+    content, text = described.toml(f"file:{tmp_path / 'a'}")
     assert content["action_low"] == [-1.0, -1.0] and content["action_high"] == [1, 1]
     assert "as the layout means them" in text
-    read = _describe(f"file:{tmp_path / 'a'}")[1]
+    read = described.describe(f"file:{tmp_path / 'a'}")[1]
     louder = [dataclasses.replace(e, actions=2 * e.actions) for e in read]
     told = description.of_episodes(louder, "a", "x", unit_actions=True)
     assert max(told.action_high) == pytest.approx(
@@ -79,10 +70,10 @@ def test_the_horizon_counts_the_steps_of_the_longest_episode(tmp_path, name):
             for demonstration in file["data"].values():
                 del demonstration["next_obs"]
     source = f"file:{tmp_path / 'a'}"
-    assert _describe(source)[0].horizon == HORIZONS[name]
+    assert described.describe(source)[0].horizon == HORIZONS[name]
     # Of the second episode, the longest, four steps are left; a fifth is seen by some.
     seen = name in ("d4rl_hdf5", "d4rl_numpy", "robomimic_bare")
-    assert _describe(source, num_transitions=8)[0].horizon == 4 + seen
+    assert described.describe(source, num_transitions=8)[0].horizon == 4 + seen
 
 
 def test_where_d4rls_successors_end_an_episode_no_step_is_left_out(tmp_path):
@@ -92,7 +83,7 @@ def test_where_d4rls_successors_end_an_episode_no_step_is_left_out(tmp_path):
         for name, part in zip(arrays, ("obs", "act", "rew", "term")):
             file[name] = found[part]
         file["next_observations"] = found["next"]
-    assert _describe(f"file:{tmp_path / 'a'}")[0].horizon == 5
+    assert described.describe(f"file:{tmp_path / 'a'}")[0].horizon == 5
 
 
 def test_a_component_that_never_changes_is_told():
@@ -152,9 +143,9 @@ def test_a_name_that_is_told_is_one_for_a_task(tmp_path):
         ("x" * 200, "x" * 90),
     ):
         layout_files.log(tmp_path / f"{stem}.csv")
-        assert _describe(f"file:{tmp_path / stem}.csv")[0].name == name
+        assert described.describe(f"file:{tmp_path / stem}.csv")[0].name == name
     with pytest.raises(errors.UserError, match="choose another name"):
-        _describe(f"file:{tmp_path / stem}.csv", name="hopper-medium-v2")
+        described.describe(f"file:{tmp_path / stem}.csv", name="hopper-medium-v2")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +167,7 @@ def test_a_name_that_is_told_is_one_for_a_task(tmp_path):
 )
 def test_sources_that_are_refused(source, message):
     with pytest.raises(errors.UserError, match=message) as caught:
-        _describe(source)
+        described.describe(source)
     assert "\n" not in str(caught.value)
 
 
@@ -192,7 +183,7 @@ def test_nothing_to_tell(tmp_path):
             file[key] = np.zeros((0, width))
         file["rewards"] = file["terminals"] = np.zeros(0)
     with pytest.raises(errors.UserError, match="holds no transitions"):
-        _describe(f"file:{tmp_path / 'a.hdf5'}")
+        described.describe(f"file:{tmp_path / 'a.hdf5'}")
 
 
 def test_episodes_of_several_sizes_are_of_no_task():

@@ -16,9 +16,9 @@ import jax
 
 from gem_jax import inference
 from gem_jax.algorithm import Algorithm, Joint, Online, Phase, Proposer, accept
-from gem_jax.algorithms.gem.acting import make_act, make_decide, make_judge
+from gem_jax.algorithms.gem.acting import make_act, make_judge, select
 from gem_jax.algorithms.gem.config import Config as Config
-from gem_jax.algorithms.gem.judging import make_propose
+from gem_jax.algorithms.gem.judging import make_propose, make_score_set
 from gem_jax.algorithms.gem.state import ActorParams as ActorParams
 from gem_jax.algorithms.gem.state import Parts, State, make_parts
 from gem_jax.algorithms.gem.state import Scales as Scales
@@ -115,7 +115,7 @@ def with_proposer(config: Config, spec: EnvSpec, proposer: Proposer) -> Algorith
     Anchor, critics and behavior stay GEM's. The knobs that shape the samples of its own
     mixtures, ``candidates``, ``temperature`` and ``denoise_steps``, have no effect.
     """
-    decide = make_decide(make_parts(config, spec))
+    score_set = make_score_set(make_parts(config, spec))
 
     def act(
         params: Joint,
@@ -128,9 +128,8 @@ def with_proposer(config: Config, spec: EnvSpec, proposer: Proposer) -> Algorith
             return proposer(params.proposer, sampler_key, observation, t, n)
 
         own = params.scorer
-        return decide(
-            *(own.params, key, own.normalizer(observation), t, knobs, sampler)
-        )
+        seen = own.normalizer(observation)
+        return select(score_set(own.params, key, seen, t, knobs, sampler), knobs)
 
     return make(config, spec)._replace(act=act, propose=None, judge=None)
 

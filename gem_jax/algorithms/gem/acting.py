@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import jax.numpy as jnp
 
 from gem_jax import inference
@@ -14,23 +12,9 @@ from gem_jax.ops import normalize
 from gem_jax.types import ActOutput, Array, PRNGKey
 
 
-class DecideFn(Protocol):
-    """``act`` with samples from elsewhere, or, without a sampler, GEM's own."""
-
-    def __call__(
-        self,
-        params: ActorParams,
-        key: PRNGKey,
-        observation: Array,
-        t: Array,
-        knobs: inference.Knobs,
-        sampler: inference.Sampler | None,
-    ) -> ActOutput: ...
-
-
 def make_act(parts: Parts) -> ActFn:
     """The anchor and N samples, the best of which is executed."""
-    decide = make_decide(parts)
+    score_set = make_score_set(parts)
 
     def act(
         params: ActorParams,
@@ -39,26 +23,9 @@ def make_act(parts: Parts) -> ActFn:
         t: Array,
         knobs: inference.Knobs,
     ) -> ActOutput:
-        return decide(params, key, observation, t, knobs, None)
+        return select(score_set(params, key, observation, t, knobs, None), knobs)
 
     return act
-
-
-def make_decide(parts: Parts) -> DecideFn:
-    """How GEM chooses, whoever proposes."""
-    score_set = make_score_set(parts)
-
-    def decide(
-        params: ActorParams,
-        key: PRNGKey,
-        observation: Array,
-        t: Array,
-        knobs: inference.Knobs,
-        sampler: inference.Sampler | None,
-    ) -> ActOutput:
-        return _select(score_set(params, key, observation, t, knobs, sampler), knobs)
-
-    return decide
 
 
 def make_judge(parts: Parts) -> JudgeFn:
@@ -80,7 +47,7 @@ def make_judge(parts: Parts) -> JudgeFn:
     return judge
 
 
-def _select(found: ScoredSet, knobs: inference.Knobs) -> ActOutput:
+def select(found: ScoredSet, knobs: inference.Knobs) -> ActOutput:
     """Selects from a candidate set, and audits the choice (Eq. 15)."""
     candidates, scores, behavior = found
     selection = inference.select(candidates.actions, scores.total, top_m=knobs.top_m)
