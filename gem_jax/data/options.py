@@ -8,6 +8,8 @@ from typing import Any
 from gem_jax import errors
 from gem_jax.data import repairs, transforms
 
+TOLD_BY_REWARDS = 0  # of ``n_step``
+
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions:
@@ -21,7 +23,8 @@ class DataOptions:
         is the task's.
       best_share: the episodes with the highest returns, as a share of all; 0.1 is what
         the field calls 10 % BC.
-      n_step: steps that a transition spans, so that its target has as many rewards.
+      n_step: steps that a transition spans, so that its target has as many rewards; 0
+        lets the rewards tell, see ``gem_jax.training.n_step.told_by``.
     """
 
     num_transitions: int | None = None
@@ -49,8 +52,8 @@ class DataOptions:
             raise errors.UserError(
                 f"best_share={self.best_share} must be above 0 and at most 1"
             )
-        if not 1 <= self.n_step < 2**31:
-            raise errors.UserError(f"n_step={self.n_step} must be at least 1")
+        if not TOLD_BY_REWARDS <= self.n_step < 2**31:
+            raise errors.UserError(f"n_step={self.n_step} must be at least 0")
         repairs.check_names(self.repair)
         if self.reward_transform is not None:
             transforms.check(self.reward_transform)

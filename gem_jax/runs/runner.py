@@ -22,16 +22,10 @@ from gem_jax.runs import (
     fitting,
     going_online,
     run_record,
+    steps_of_targets,
     training_memory,
 )
-from gem_jax.training import (
-    checkpoint,
-    evaluation,
-    interrupt,
-    loop,
-    n_step,
-    rundir,
-)
+from gem_jax.training import checkpoint, evaluation, interrupt, loop, rundir
 from gem_jax.types import EnvSpec, Transition
 from gem_jax.utils import locks
 
@@ -69,12 +63,14 @@ def train(
 
 class _Loaded(NamedTuple):
     """Attributes:
+    run: with what the data told.
     dataset: as it comes.
     transitions: as training sees it.
     algorithm: bound to its sizes.
     record: content of config.json.
     """
 
+    run: run_record.Run
     dataset: data.OfflineDataset
     transitions: Transition
     algorithm: Algorithm
@@ -87,6 +83,7 @@ def _train(
     began = time.perf_counter()
     departures.announce(run, log)
     loaded = _load(run, log, show_progress)
+    run = loaded.run
     keys = loop.seed_keys(run.seeds)
     algorithm, transitions = loaded.algorithm, loaded.transitions
 
@@ -141,16 +138,17 @@ def _load(
         action_high=run.task.action_high,
     )
     algorithm = algorithms.make(run.algo, run.config, spec)
-    going_online.require(run, algorithm)
     _require_recorded(run, algorithm, dataset.provenance)
     episode: Any = dataset.episode_id.astype(np.int32)
     transitions = dataset.transitions._replace(extras={"episode": episode})
-    transitions = _spanned(run, algorithm, transitions)
+    run = steps_of_targets.told(run, algorithm, transitions, log)
+    going_online.require(run, algorithm)
+    transitions = steps_of_targets.spanned(run, algorithm, transitions)
     algorithm.check(transitions, log)
     _require_candidates(run, algorithm, spec, log)
     record = run_record.describe(run, spec, dataset.provenance)
     record["identity"] = run_record.check_identity(run.workdir, record)
-    return _Loaded(dataset, transitions, algorithm, record)
+    return _Loaded(run, dataset, transitions, algorithm, record)
 
 
 def _run_stage(
@@ -201,21 +199,6 @@ def _evaluator(
     if run.task.env_id is None:  # and no evaluation will be due
         return contextlib.nullcontext(lambda *_: [])
     return evaluation.make_evaluator(run.task, algorithm)
-
-
-def _spanned(
-    run: run_record.Run, algorithm: Algorithm, transitions: Transition
-) -> Transition:
-    """The transitions with as many steps in each as the run asks for."""
-    if run.data.n_step == 1:
-        return transitions
-    discount = algorithm.n_step_discount
-    if discount is None:
-        raise errors.UserError(
-            f"n_step={run.data.n_step} is not for {run.algo}, whose targets take "
-            "single transitions; leave it at 1"
-        )
-    return n_step.span(transitions, run.data.n_step, discount)
 
 
 def _require_recorded(

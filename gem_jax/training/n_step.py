@@ -10,6 +10,24 @@ import numpy as np
 from gem_jax.ops import returns
 from gem_jax.types import DISCOUNT, Transition
 
+_SPARSE_STEPS = 10
+
+
+def told_by(dataset: Transition) -> int:
+    """How many steps a target should span: 10 where rewards mostly repeat, else 1.
+
+    Rewards that are the one before, as most of a goal that is reached or not, do not
+    tell actions apart; what ten steps lead to does, beside the critic's noise. Where
+    each step has a reward of its own, ten add more of the behavior's noise.
+
+    Args:
+      dataset: leaves `[D, ...]`, with ``extras["episode"]``.
+    """
+    reward, episode = np.asarray(dataset.reward), np.asarray(dataset.extras["episode"])
+    together = episode[1:] == episode[:-1]
+    repeated = (reward[1:] == reward[:-1])[together]
+    return _SPARSE_STEPS if 2 * repeated.sum() > len(repeated) else 1
+
 
 def span(dataset: Transition, n: int, discount: float) -> Transition:
     """Each step with the rewards of up to ``n``, and the state after the last of them.

@@ -18,7 +18,7 @@ from gem_jax.types import Transition
         ({"best_share": 0.0}, "best_share=0.0"),
         ({"best_share": 1.5}, "best_share=1.5"),
         ({"best_share": float("nan")}, "best_share=nan"),
-        ({"n_step": 0}, "n_step=0"),
+        ({"n_step": -1}, "n_step=-1"),
         ({"n_step": 1.5}, "n_step=1.5 must be a whole number"),
         ({"best_share": "0.1"}, "best_share='0.1' must be a number"),
         ({"repair": "until_terminal:2"}, "must be a tuple of names"),
@@ -142,3 +142,18 @@ def test_more_steps_than_any_trajectory_has_take_no_longer():
 def test_steps_of_one_stay_as_they_are():
     data = steps()
     assert n_step.span(data, 1, 0.5) is data
+
+
+@pytest.mark.parametrize(
+    ("rewards", "told"),
+    [
+        ([0, 0, 0, 1, 0, 0], 10),  # of five pairs one crosses episodes, three repeat
+        ([0, 0, 1, 2, 0, 0], 1),  # two of four are no more than half
+        ([0.5, 0.1, 0.2, 0.3, 0.9, 0.7], 1),
+        ([-1, -1, -1, -1, 0, 0], 10),  # that episodes begin alike counts for nothing
+    ],
+)
+def test_rewards_that_mostly_repeat_ask_for_longer_steps(rewards, told):
+    episodes = jnp.array([0, 0, 0, 0, 1, 1])
+    data = steps()._replace(reward=jnp.array(rewards), extras={"episode": episodes})
+    assert n_step.told_by(data) == told

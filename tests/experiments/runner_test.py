@@ -10,10 +10,11 @@ import jax
 import numpy as np
 import pytest
 
-from gem_jax import configs, errors, policy
+from gem_jax import algorithms, configs, errors, policy
 from gem_jax.data import task_file, tasks
-from gem_jax.runs import pacing, presets, run_record, runner
+from gem_jax.runs import pacing, presets, run_record, runner, steps_of_targets
 from gem_jax.training import collecting, interrupt, loop, rundir
+from gem_jax.types import EnvSpec, Transition
 from gem_jax.utils import progress
 
 TASK = tasks.get("maze2d-umaze-v1")
@@ -221,3 +222,28 @@ def test_a_key_that_a_task_of_ones_own_did_not_know_stands_at_its_default(tmp_pa
     fields["scored_by"] = "success"
     with pytest.raises(errors.UserError, match="task.scored_by='return', not 'succ"):
         run_record.check_identity(tmp_path, record)
+
+
+@pytest.mark.parametrize(
+    ("algo", "online", "told"),
+    [
+        ("iql", None, 10),
+        ("iql", run_record.OnlineOptions(num_steps=80), 1),
+        ("bc", None, 1),  # no targets
+    ],
+)
+def test_rewards_tell_how_many_steps_targets_span(make_run, algo, online, told):
+    rewards = np.repeat([0.0, 1.0], 20).astype(np.float32)
+    transitions = Transition(
+        *(rewards[:, None], rewards[:, None], rewards, rewards[:, None], rewards),
+        extras={"episode": np.zeros(40, np.int32)},
+    )
+    data = presets.DataOptions(n_step=0)
+    run = dataclasses.replace(make_run(algo, algo, online=online), data=data)
+    spec = EnvSpec(TASK.observation_size, TASK.action_size, TASK.horizon)
+    algorithm = algorithms.make(algo, run.config, spec)
+    said = []
+    run = steps_of_targets.told(run, algorithm, transitions, said.append)
+    assert run.data.n_step == told
+    assert said == [f"targets span {told} step(s), as the rewards tell"]
+    assert steps_of_targets.told(run, algorithm, transitions, said.append) is run
