@@ -35,7 +35,7 @@ _SOURCE = flags.DEFINE_string(
     "source", "auto", "auto, d4rl, ogbench, minari, minari:ID, local or file:PATH."
 )
 _PRESET = flags.DEFINE_string(
-    "preset", None, "paper, laptop or smoke; by default chosen by the device."
+    "preset", None, "paper, best, laptop or smoke; by default chosen by the device."
 )
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Updates of the last phase.", lower_bound=1

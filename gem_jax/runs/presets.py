@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from gem_jax import algorithms, errors
+from gem_jax import algorithms, configs, errors
 from gem_jax.data import transforms
 from gem_jax.data.options import DataOptions
 from gem_jax.data.task import OWN
@@ -37,7 +37,7 @@ _SMOKE_TRANSITIONS = 20_000
 # Of the last evaluation; a goal that is reached or not takes more.
 _FINAL_EPISODES = {"locomotion": 10, "navigation": 10, "antmaze": 100, "maze2d": 100}
 _FINAL_EPISODES_ELSEWHERE = 50
-PRESETS = ("paper", "laptop", "smoke")
+PRESETS = ("paper", "best", "laptop", "smoke")
 
 
 def default_preset() -> tuple[str, str]:
@@ -67,7 +67,7 @@ def schedule(preset: str, task: Task, num_steps: int) -> Schedule:
     check(preset)
     final = _FINAL_EPISODES.get(task.suite, _FINAL_EPISODES_ELSEWHERE)
     match preset:
-        case "paper":
+        case "paper" | "best":
             return Schedule(5_000, 100_000, final, final, 50_000)
         case "laptop":
             third = -(-num_steps // 3_000) * 1_000  # rounded up to the grid
@@ -87,11 +87,13 @@ def schedule(preset: str, task: Task, num_steps: int) -> Schedule:
 def data_options(preset: str, algo: str, config: Any, task: Task) -> DataOptions:
     """The data of a preset: whole and as recorded, but for the size of ``smoke``.
 
-    An algorithm's module may choose others, by ``data_options(config, task)``; but what
-    becomes of the rewards of a task of one's own is for that to say.
+    An algorithm's module may choose others, by ``data_options(config, task)``, and its
+    presets too; but what becomes of the rewards of a task of one's own is for that to
+    say.
     """
     own = getattr(algorithms.lookup(algo), "data_options", None)
     chosen = dict(own(config, task)) if own else {}
+    chosen |= configs.preset_data(algo, preset)
     if task.suite == OWN:
         chosen.pop("reward_transform", None)
     rewards = chosen.get("reward_transform")

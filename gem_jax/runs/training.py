@@ -41,7 +41,7 @@ def train(
       source: of the data, see ``gem_jax.data.load``; or a dataset, of
         ``gem_jax.data.from_arrays``.
       seed: of everything that is drawn.
-      preset: ``"laptop"``, ``"paper"`` or ``"smoke"``.
+      preset: ``"laptop"``, ``"best"``, ``"paper"`` or ``"smoke"``.
       workdir: the run folder; by default ``runs/ENV/ALGO/seedS``.
       resume: ``"auto"``, ``"never"`` or ``"must"``.
       data: fields of ``gem_jax.data.DataOptions``.

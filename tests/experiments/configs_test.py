@@ -34,18 +34,26 @@ def test_every_setting(algo, preset):
         assert found == wanted, task.name
 
 
-def test_iql_and_gem_learn_values_and_weights_alike():
-    """Under ``paper`` GEM has ten critics; a mixture has no deterministic form."""
+def test_in_the_paper_iql_and_gem_learn_values_and_weights_alike():
+    """But GEM has ten critics, and a mixture no deterministic form."""
     own = {"num_critics", "log_std_min", "log_std_max"}
-    for preset in presets.PRESETS:
+    for task in tasks.table().values():
+        iql, gem = (
+            dataclasses.asdict(configs.get_config(algo, task, "paper"))
+            for algo in ("iql", "gem")
+        )
+        for name in iql.keys() - own:
+            assert iql[name] == gem[name], (task.name, name)
+
+
+def test_one_setting_of_gem_for_all_tasks():
+    for preset in ("best", "laptop", "smoke"):
+        found = [configs.get_config("gem", t, preset) for t in tasks.table().values()]
+        assert len({dataclasses.replace(c, num_steps=1) for c in found}) == 1
         for task in tasks.table().values():
-            iql, gem = (
-                dataclasses.asdict(configs.get_config(algo, task, preset))
-                for algo in ("iql", "gem")
-            )
-            for name in iql.keys() - own:
-                assert iql[name] == gem[name], (preset, task.name, name)
-            assert preset == "paper" or iql["num_critics"] == gem["num_critics"]
+            options = presets.data_options(preset, "gem", found[0], task)
+            assert options.n_step == 0  # as the rewards tell
+    assert presets.data_options("paper", "gem", found[0], task).n_step == 1
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)

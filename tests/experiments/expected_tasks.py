@@ -11,6 +11,11 @@ CADENCE = {
     ("paper", "maze2d"): (5_000, 100_000, 100, 100, 50_000),
     ("paper", "navigation"): (5_000, 100_000, 10, 10, 50_000),
     ("paper", "ogbench"): (5_000, 100_000, 50, 50, 50_000),
+    ("best", "locomotion"): (5_000, 100_000, 10, 10, 50_000),
+    ("best", "antmaze"): (5_000, 100_000, 100, 100, 50_000),
+    ("best", "maze2d"): (5_000, 100_000, 100, 100, 50_000),
+    ("best", "navigation"): (5_000, 100_000, 10, 10, 50_000),
+    ("best", "ogbench"): (5_000, 100_000, 50, 50, 50_000),
     ("laptop", "locomotion"): (1_000, 34_000, 10, 10, 10_000),
     ("laptop", "antmaze"): (1_000, 20_000, 20, 100, 10_000),
     ("laptop", "maze2d"): (1_000, 14_000, 20, 100, 10_000),
@@ -22,7 +27,7 @@ CADENCE = {
     ("smoke", "navigation"): (200, 200, 2, 4, 200),
     ("smoke", "ogbench"): (200, 200, 2, 4, 200),
 }
-NUM_TRANSITIONS = {"paper": None, "laptop": None, "smoke": 20_000}
+NUM_TRANSITIONS = {"paper": None, "best": None, "laptop": None, "smoke": 20_000}
 
 # Environment, O, A, horizon, returns of D4RL's random and reference policies.
 _CHEETAH = ("HalfCheetah-v4", 17, 6, 1000, -280.178953, 12135.0)
