@@ -22,7 +22,7 @@ from gem_jax.training import rundir
         ),
         (["--env=maze2d-umaze-v1", "--config.kapa=1"], "--config.kapa; gem has"),
         (["--env=maze2d-umaze-v1", "--sede=1"], "sede"),
-        (["--env=maze2d-umaze-v1", "--preset=quick"], "paper, laptop, smoke"),
+        (["--env=maze2d-umaze-v1", "--preset=quick"], "paper, best, laptop, smoke"),
         (["--env=maze2d-umaze-v1", "--config.kappa=-1"], "kappa must be at least 0"),
         (["--env=maze2d-umaze-v1", "--config.num_candidates=-1"], "num_candidates"),
         (["--env=maze2d-umaze-v1", "--config.top_m=99999"], "top_m must be between"),
@@ -141,7 +141,7 @@ def test_another_config_in_the_same_folder_is_refused(run, tiny, finished):
     flags = [*tiny, f"--workdir={finished}", "--num_seeds=2"]
     result = run("train", *flags, "--config.beta=5")
     assert result.returncode == 2
-    assert "config.beta=3.0" in result.stderr
+    assert "config.beta=1.0" in result.stderr
     result = run("train", *flags, "--reward_scale=2")
     assert result.returncode == 2 and "rewards.name='identity'" in result.stderr
     result = run("train", *flags, "--resume=never")
