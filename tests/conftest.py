@@ -1,5 +1,6 @@
 """What all tests share: quickly compiled programs, cached; strict shapes; a key."""
 
+import gc
 import os
 import tempfile
 
@@ -13,8 +14,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # Most of a test's time is compilation, and its programs run for milliseconds. Without
-# optimization, and without the emitters of fused loops, it takes less.
-_quickly = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# optimization, without the emitters of fused loops, and with each program in one piece,
+# it takes less.
+_quickly = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1"
+)
 os.environ["XLA_FLAGS"] = f"{_quickly} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 import jax  # noqa: E402
@@ -22,6 +27,12 @@ import pytest  # noqa: E402
 
 # A silent [B] - [B, 1] -> [B, B] becomes an error.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_finish():
+    """Tracing makes objects by the million, hardly any in a cycle: look seldom."""
+    gc.freeze()  # what has been imported and collected stays
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture

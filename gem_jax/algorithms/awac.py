@@ -68,7 +68,7 @@ class Config:
 
 
 # Sizes for the contract test.
-TINY: Mapping[str, Any] = dict(num_steps=6, batch_size=8, hidden_sizes=(16, 16))
+TINY: Mapping[str, Any] = dict(num_steps=6, batch_size=8, hidden_sizes=(16,))
 
 
 @flax.struct.dataclass

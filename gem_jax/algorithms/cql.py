@@ -82,8 +82,8 @@ class Config:
 TINY: Mapping[str, Any] = dict(
     num_steps=6,
     batch_size=8,
-    hidden_sizes=(16, 16),
-    critic_hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
+    critic_hidden_sizes=(16,),
     num_actions=3,
     lagrange=True,
 )

@@ -37,7 +37,7 @@ class Config(_sac.Config):
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(
-    num_steps=6, batch_size=8, hidden_sizes=(16, 16), num_critics=3
+    num_steps=6, batch_size=8, hidden_sizes=(16,), num_critics=3
 )
 
 

@@ -78,7 +78,7 @@ class Config:
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(
-    num_steps=6, batch_size=8, hidden_sizes=(16, 16), flow_steps=3, num_candidates=2
+    num_steps=6, batch_size=8, hidden_sizes=(16,), flow_steps=3, num_candidates=2
 )
 
 

@@ -87,7 +87,7 @@ class Config:
 TINY: Mapping[str, Any] = dict(
     num_steps=6,
     batch_size=8,
-    hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
     behavior_width=8,
     behavior_blocks=2,
     num_candidates=5,

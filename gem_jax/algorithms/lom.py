@@ -110,12 +110,12 @@ TINY: Mapping[str, Any] = dict(
     num_steps=6,
     batch_size=4,
     modes_batch_size=8,
-    hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
     num_critics=2,
     num_components=3,
     behavior_steps=4,
     behavior_batch_size=8,
-    behavior_hidden_sizes=(16, 16),
+    behavior_hidden_sizes=(16,),
 )
 
 

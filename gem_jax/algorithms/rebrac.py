@@ -64,7 +64,7 @@ class Config:
 
 
 # Sizes for the contract test.
-TINY: Mapping[str, Any] = dict(hidden_sizes=(16, 16), batch_size=8, num_steps=6)
+TINY: Mapping[str, Any] = dict(hidden_sizes=(16,), batch_size=8, num_steps=6)
 
 
 def data_options(config: Config, task: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from gem_jax.types import EnvSpec
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(
-    num_steps=6, batch_size=8, hidden_sizes=(16, 16), num_critics=3
+    num_steps=6, batch_size=8, hidden_sizes=(16,), num_critics=3
 )
 
 

@@ -106,7 +106,7 @@ class Config:
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(
-    hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
     beta_hidden_sizes=(16,),
     batch_size=8,
     num_steps=6,

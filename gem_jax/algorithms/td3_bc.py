@@ -57,7 +57,7 @@ class Config:
 
 # Sizes for the contract test.
 TINY: Mapping[str, Any] = dict(
-    hidden_sizes=(16, 16), num_critics=2, batch_size=8, num_steps=6
+    hidden_sizes=(16,), num_critics=2, batch_size=8, num_steps=6
 )
 
 

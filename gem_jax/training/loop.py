@@ -67,16 +67,24 @@ def seed_keys(seeds: Sequence[int]) -> PRNGKey:
 
 def init(algorithm: Algorithm, keys: PRNGKey) -> State:
     """The states before training, leading axis `S`."""
+    init_algorithm: Callable[[PRNGKey], protocol.State] = algorithm.init
+    return _make_init(init_algorithm, algorithm.spec.observation_size)(keys)
+
+
+@functools.lru_cache(_KEPT)
+def _make_init(
+    init_algorithm: Callable[[PRNGKey], protocol.State], observation_size: int
+) -> Callable[[PRNGKey], State]:
+    """Whose shapes, when asked for beforehand, are of the same trace."""
 
     def one_seed(key: PRNGKey) -> State:
-        size = algorithm.spec.observation_size
         return State(
             step=jnp.zeros((), jnp.int32),
-            normalizer=normalize.identity_normalizer(size),
-            algorithm=algorithm.init(_named(key).init),
+            normalizer=normalize.identity_normalizer(observation_size),
+            algorithm=init_algorithm(_named(key).init),
         )
 
-    return jax.jit(jax.vmap(one_seed))(keys)
+    return jax.jit(jax.vmap(one_seed))
 
 
 def policy_params(algorithm: Algorithm, state: State) -> PolicyParams:

@@ -1,6 +1,7 @@
 """GEM's act on mixtures and critics made by hand, whose choice is known."""
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -20,6 +21,13 @@ TIGHT = math.log(1e-3)  # a sample tells its component
 ACTOR = {0.6: 0.7, -0.2: 0.3}  # mean to weight
 BEHAVIOR = {-0.8: 0.4, 0.4: 0.6}
 MODE, MEAN, BEHAVIOR_MODE = 0.6, 0.36, 0.4
+SIZES = dict(
+    hidden_sizes=(1,),
+    num_components=2,
+    behavior_components=2,
+    log_std_min=-9.0,
+    behavior_log_std_min=-9.0,
+)
 
 
 def policy_params(weights, log_std):
@@ -61,25 +69,23 @@ def act(
 ):
     """What a GEM with such critics does; the best value decides unless told else."""
     settings = dict(lambda_start=0.0, lambda_end=0.0, kappa=0.0, num_candidates=64)
-    config = gem.Config(
-        hidden_sizes=(1,),
-        num_critics=len(slopes),
-        num_components=2,
-        behavior_components=2,
-        log_std_min=-9.0,
-        behavior_log_std_min=-9.0,
-        **settings | knobs,
-    )
-    algorithm = gem.make(config, SPEC)
+    config = gem.Config(num_critics=len(slopes), **SIZES | settings | knobs)
     params = gem.ActorParams(
         actor=policy_params(ACTOR, TIGHT),
         behavior=policy_params(behavior, behavior_log_std),
         critic=critic_params(*slopes),
         scales=scales or gem.Scales(moments.nothing(), moments.nothing()),
     )
-    return algorithm.act(
-        params, jax.random.key(0), jnp.zeros(1), jnp.int32(t), algorithm.knobs
-    )
+    knobs = gem.make(config, SPEC).knobs
+    inputs = params, jax.random.key(0), jnp.zeros(1), jnp.int32(t), knobs
+    return _act_of(len(slopes))(*inputs)
+
+
+@functools.cache
+def _act_of(num_critics):
+    """Jitted: one program for all that differs in numbers alone."""
+    config = gem.Config(num_critics=num_critics, **SIZES)
+    return jax.jit(gem.make(config, SPEC).act)
 
 
 def assert_chosen(output, first, atol=1e-2):

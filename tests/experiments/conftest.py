@@ -1,8 +1,7 @@
 """The commands as a user runs them, with one dataset cache for all tests here."""
 
 import os
-import subprocess
-import sys
+import shutil
 
 import d4rl_files
 import forked
@@ -11,12 +10,20 @@ import pytest
 import strange_envs
 
 from gem_jax import data
+from gem_jax.utils import locks
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
+def shared(tmp_path_factory, worker_id):
+    """A folder of the whole session, whichever worker asks."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def environment(shared):
     """Variables of the commands: empty caches that the tests share, no network."""
-    cache = tmp_path_factory.mktemp("cache")
+    cache = shared / "cache"
     return os.environ | {
         "MINARI_DATASETS_PATH": str(cache),
         "D4RL_DATASET_DIR": str(cache / "d4rl"),
@@ -28,29 +35,20 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def spawn(environment):
-    """Starts a command: ``spawn(module, *flags)``, then options of Popen."""
+def fork(environment):
+    """Starts a command: ``fork(module, *flags)``, then changes of variables."""
 
-    def start(module, *flags, extra_environment=None, **options):
-        return subprocess.Popen(
-            [sys.executable, "-m", f"experiments.{module}", *flags],
-            env=environment | (extra_environment or {}),
-            cwd=forked.ROOT,
-            text=True,
-            **options,
-        )
+    def start(module, *flags, **changes):
+        name = f"experiments.{module}"
+        return forked.Command(name, *flags, environment=environment | changes)
 
     return start
 
 
 @pytest.fixture(scope="session")
-def run(environment):
+def run(fork):
     """Runs a command to its end: ``run(module, *flags)``."""
-
-    def finish(module, *flags):
-        return forked.run(f"experiments.{module}", *flags, environment=environment)
-
-    return finish
+    return lambda module, *flags: fork(module, *flags).finish()
 
 
 @pytest.fixture(scope="session")
@@ -69,12 +67,17 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def finished(run, tiny, tmp_path_factory):
-    """The folder of a run of two seeds that was never interrupted."""
-    workdir = tmp_path_factory.mktemp("whole")
-    result = run("train", *tiny, f"--workdir={workdir}", "--num_seeds=2")
-    assert result.returncode == 0, result.stderr
-    return workdir
+def finished(run, tiny, shared, tmp_path_factory):
+    """The folder of a run of two seeds that was never interrupted.
+
+    Each worker has a copy of the one that the first to ask has trained.
+    """
+    original = shared / "whole"
+    with locks.hold(shared / "whole.lock", "the run", log=print):
+        if not original.exists():
+            result = run("train", *tiny, f"--workdir={original}", "--num_seeds=2")
+            assert result.returncode == 0, result.stderr
+    return shutil.copytree(original, tmp_path_factory.mktemp("finished") / "run")
 
 
 @pytest.fixture

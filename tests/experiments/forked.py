@@ -3,6 +3,7 @@
 As ``python -m``, without the two seconds that imports take; for tests that start many.
 """
 
+import gc
 import multiprocessing
 import os
 import pathlib
@@ -10,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import time
 
 import jax
 
@@ -19,24 +21,50 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["gem_jax", "gem_jax.runs.runner", "minari", "h5py"])
 
 
-def run(module, *flags, environment, timeout=600):
-    """Runs ``python -m module flags`` from the checkout to its end."""
-    with tempfile.TemporaryDirectory() as folder:
-        process = _CONTEXT.Process(
-            target=_main, args=(folder, module, list(map(str, flags)), environment)
+class Command:
+    """``python -m module flags`` from the checkout, under way."""
+
+    def __init__(self, module, *flags, environment):
+        self.flags = [module, *map(str, flags)]
+        self._folder = tempfile.TemporaryDirectory()
+        folder = self._folder.name
+        self._process = _CONTEXT.Process(
+            target=_main, args=(folder, module, self.flags[1:], environment)
         )
-        process.start()
-        process.join(timeout)
-        ended = process.exitcode is not None
-        process.kill()
-        process.join()
-        out, err = (
-            path.read_text() if path.exists() else ""
-            for path in (pathlib.Path(folder, name) for name in ("out", "err"))
-        )
-    if not ended:
-        raise subprocess.TimeoutExpired(module, timeout, out, err)
-    return subprocess.CompletedProcess([module, *flags], process.exitcode, out, err)
+        self._process.start()
+
+    def wait_until(self, happened, timeout=300):
+        """Waits for what this command does, which must not end before."""
+        deadline = time.monotonic() + timeout
+        while not happened():
+            assert self._process.exitcode is None, self.finish()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)  # polls what another process does
+
+    def printed(self, name="out"):
+        """What it has written so far to ``out`` or ``err``."""
+        path = pathlib.Path(self._folder.name, name)
+        return path.read_text() if path.exists() else ""
+
+    def send_signal(self, how):
+        os.kill(self._process.pid, how)
+
+    def finish(self, timeout=600):
+        """Waits for its end, which comes at the latest with ``timeout``."""
+        self._process.join(timeout)
+        ended = self._process.exitcode is not None
+        self._process.kill()
+        self._process.join()
+        code, out, err = self._process.exitcode, self.printed(), self.printed("err")
+        self._folder.cleanup()
+        if not ended:
+            raise subprocess.TimeoutExpired(self.flags, timeout, out, err)
+        return subprocess.CompletedProcess(self.flags, code, out, err)
+
+
+def run(module, *flags, environment):
+    """Runs a command to its end."""
+    return Command(module, *flags, environment=environment).finish()
 
 
 def _main(folder, module, flags, environment):
@@ -47,5 +75,7 @@ def _main(folder, module, flags, environment):
     os.environ.update(environment)
     jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS"))
     os.chdir(ROOT)
+    gc.freeze()  # what was imported stays: collections need not look at it
+    gc.set_threshold(100_000, 50, 100)
     sys.argv = [module, *flags]  # whose first is set by what follows
     runpy.run_module(module, run_name="__main__", alter_sys=True)

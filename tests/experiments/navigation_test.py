@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import signal
-import subprocess
 
 import jax
 import jax.numpy as jnp
@@ -156,19 +155,17 @@ def test_finished_runs_are_played(dataset, environment, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_experiment_continues_to_its_table_and_figures(
-    run, spawn, dataset, tmp_path
+    run, fork, dataset, tmp_path
 ):
     chosen = ["BC", "EMPO, K = 2"]
     flags = [f"--workdir={tmp_path}", "--preset=smoke", "--num_seeds=1"]
     flags += ["--episodes=3", *(f"--method={title}" for title in chosen)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = spawn("navigation", *flags, **pipes)
-    for line in process.stdout:
-        if "training on" in line:
-            process.send_signal(signal.SIGTERM)
-            break
-    rest, _ = process.communicate(timeout=600)
-    assert process.returncode == 143 and "interrupted" in rest
+    command = fork("navigation", *flags)
+    command.wait_until(lambda: "training on" in command.printed())
+    command.send_signal(signal.SIGTERM)
+    result = command.finish()
+    assert result.returncode == 143
+    assert "interrupted" in result.stdout + result.stderr
     assert not (tmp_path / "table.json").exists()
     result = run("navigation", *flags)
     assert result.returncode == 0, result.stderr

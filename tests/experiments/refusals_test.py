@@ -3,8 +3,10 @@
 import json
 import resource
 import subprocess
+import sys
 import time
 
+import forked
 import h5py
 import numpy as np
 import pytest
@@ -205,19 +207,21 @@ def test_a_workdir_that_cannot_be_made_is_refused(run, tiny, tmp_path):
     assert blocked.read_text() == "kept"
 
 
-def test_a_full_disk_leaves_earlier_files_whole(spawn, tiny, finished, tmp_path):
+def test_a_full_disk_leaves_earlier_files_whole(environment, tiny, finished, tmp_path):
     del finished  # has made the data, which would not fit either
     workdir = tmp_path / "run"
     limit = 12_000  # bytes a file: settings fit, a checkpoint does not
-    process = spawn(
-        "train",
-        *tiny,
-        f"--workdir={workdir}",
+    command = [sys.executable, "-m", "experiments.train"]
+    result = subprocess.run(
+        [*command, *tiny, f"--workdir={workdir}"],
+        env=environment,
+        cwd=forked.ROOT,
         stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 2, errors
-    (line,) = [row for row in errors.splitlines() if "error:" in row]
+    assert result.returncode == 2, result.stderr
+    (line,) = [row for row in result.stderr.splitlines() if "error:" in row]
     assert "cannot write" in line and "free space" in line
     assert json.loads((workdir / "config.json").read_text())["algo"] == "gem"

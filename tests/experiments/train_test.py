@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import time
 
 import numpy as np
 
@@ -53,11 +51,10 @@ def test_a_run_leaves_its_files(finished):
 
 
 def test_killed_again_and_again_equals_never_killed(
-    run, spawn, tiny, finished, tmp_path
+    run, fork, tiny, finished, tmp_path
 ):
     workdir = tmp_path / "run"
     flags = [*tiny, f"--workdir={workdir}", "--num_seeds=2"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     killings = (
         (signal.SIGKILL, "metrics.jsonl"),  # with no checkpoint, or the first
         (signal.SIGTERM, "checkpoints/60"),  # in the middle of a phase
@@ -66,17 +63,17 @@ def test_killed_again_and_again_equals_never_killed(
     )
     for how, seen in killings:
         assert not (workdir / seen).exists()
-        process = spawn("train", *flags, **pipes)
-        wait_for(workdir / seen, process)
-        process.send_signal(how)
-        output, _ = process.communicate(timeout=300)
+        command = fork("train", *flags)
+        command.wait_until((workdir / seen).exists)
+        command.send_signal(how)
+        result = command.finish()
         if how == signal.SIGKILL:
-            assert process.returncode == -signal.SIGKILL
+            assert result.returncode == -signal.SIGKILL
         else:
-            assert process.returncode == 128 + how, output
-            assert "the same command continues" in output
+            assert result.returncode == 128 + how, result.stderr
+            assert "the same command continues" in result.stdout + result.stderr
         if how == signal.SIGINT:  # the last one, after those at 60 and at 90
-            assert "continuing from update 90" in output
+            assert "continuing from update 90" in result.stdout
         assert not (workdir / "summary.json").exists()
 
     result = run("train", *flags)
@@ -86,14 +83,6 @@ def test_killed_again_and_again_equals_never_killed(
     for name in ("metrics.jsonl", "eval.jsonl"):
         resumed, whole = (rundir.read_lines(d / name) for d in (workdir, finished))
         assert without_timing(resumed) == without_timing(whole)
-
-
-def wait_for(path, process):
-    deadline = time.monotonic() + 300
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.005)  # polls what another process writes
 
 
 def test_the_same_command_again_changes_nothing(run, tiny, finished):
@@ -132,18 +121,13 @@ def test_two_processes_do_not_share_a_run(run, tiny, tmp_path):
     assert [path.name for path in workdir.iterdir()] == [".lock"]
 
 
-def test_a_run_made_on_two_devices_continues_on_one(run, spawn, tiny, tmp_path):
-    two_devices = "--xla_force_host_platform_device_count=2"
+def test_a_run_made_on_two_devices_continues_on_one(run, fork, tiny, tmp_path):
+    xla = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     flags = [*tiny, f"--workdir={tmp_path / 'run'}", "--num_seeds=2"]
-    process = spawn(
-        "train",
-        *flags,
-        extra_environment={"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {two_devices}"},
-        stdout=subprocess.DEVNULL,
-    )
-    wait_for(tmp_path / "run" / "metrics.jsonl", process)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=300) == 143
+    command = fork("train", *flags, XLA_FLAGS=xla)
+    command.wait_until((tmp_path / "run" / "metrics.jsonl").exists)
+    command.send_signal(signal.SIGTERM)
+    assert command.finish().returncode == 143
     result = run("train", *flags)
     assert result.returncode == 0, result.stderr
     assert "continuing from update" in result.stdout

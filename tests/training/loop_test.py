@@ -1,6 +1,7 @@
 """The loop: chunks, phases, prepare, and the rate against a bare scan's work."""
 
 import dataclasses
+import functools
 
 import flax.struct
 import jax
@@ -62,18 +63,24 @@ def make_counting_algorithm(traces):
     return protocol.Algorithm(fakes.SPEC, init, phases, lambda state: (), act)
 
 
-def run(steps_per_dispatch, start_step=0, state=None):
-    traces = []
-    algorithm = make_counting_algorithm(traces)
+@functools.cache
+def counting_algorithm():
+    """That of all tests here which do not count its traces: they share its programs."""
+    return make_counting_algorithm([])
+
+
+def run(steps_per_dispatch, start_step=0, state=None, algorithm=None):
+    algorithm = algorithm or counting_algorithm()
     keys = loop.seed_keys([0, 1])
     dataset = fakes.random_transitions(jax.random.key(0))
     state = loop.init(algorithm, keys) if state is None else state
     place = dict(start_step=start_step, steps_per_dispatch=steps_per_dispatch)
-    return recording.keep(loop.run(algorithm, keys, dataset, state, **place)), traces
+    return recording.keep(loop.run(algorithm, keys, dataset, state, **place))
 
 
 def test_chunks_follow_the_phases():
-    chunks, traces = run(2)
+    traces = []
+    chunks = run(2, algorithm=make_counting_algorithm(traces))
     assert [(c.phase, c.step, c.phase_step) for c in chunks] == [
         ("one", 2, 2),
         ("one", 4, 4),
@@ -86,13 +93,13 @@ def test_chunks_follow_the_phases():
 
 
 def test_metrics_are_those_of_every_update_for_each_seed():
-    chunks, _ = run(5)
+    chunks = run(5)
     np.testing.assert_allclose(chunks[0].metrics["sum/total"], [[1, 2, 3, 4, 5]] * 2)
     np.testing.assert_allclose(chunks[1].metrics["sum/total"], [[15, 25, 35]] * 2)
 
 
 def test_steps_are_counted_by_phase_and_over_all():
-    chunks, _ = run(2)
+    chunks = run(2)
     counted = np.concatenate([chunk.metrics["phase/step"] for chunk in chunks], axis=1)
     np.testing.assert_array_equal(counted, [[0, 1, 2, 3, 4, 0, 1, 2]] * 2)
     assert [chunk.state.step.tolist() for chunk in chunks] == [
@@ -110,7 +117,7 @@ def test_observations_are_normalized_by_the_loop(enabled):
     for name in ("observation", "next_observation"):
         expected = (np.asarray(getattr(data, name), np.float64) - mean) / scale
         np.testing.assert_allclose(getattr(seen, name), expected, rtol=1e-5, atol=1e-6)
-    algorithm = make_counting_algorithm([])._replace(normalize_observations=enabled)
+    algorithm = counting_algorithm()._replace(normalize_observations=enabled)
     keys = loop.seed_keys([0, 1])
     *_, last = loop.run(algorithm, keys, data, loop.init(algorithm, keys))
     for found, one in zip(last.state.normalizer, fitted, strict=True):
@@ -119,7 +126,7 @@ def test_observations_are_normalized_by_the_loop(enabled):
 
 @pytest.mark.parametrize("metric", ["draw/key", "draw/batch"])
 def test_every_step_of_every_seed_draws_anew(metric):
-    chunks, _ = run(1)
+    chunks = run(1)
     draws = np.concatenate([chunk.metrics[metric] for chunk in chunks])
     assert len(np.unique(draws)) == 2 * 8
 
@@ -128,14 +135,14 @@ def test_a_seed_starts_as_it_would_without_others():
     def init(key):
         return Counter(jax.random.uniform(key), jnp.zeros(()))
 
-    algorithm = make_counting_algorithm([])._replace(init=init)
+    algorithm = counting_algorithm()._replace(init=init)
     beside, alone = (loop.init(algorithm, loop.seed_keys(s)) for s in ([3, 0], [0]))
     np.testing.assert_array_equal(beside.algorithm.total[1:], alone.algorithm.total)
     assert beside.algorithm.total[0] != alone.algorithm.total[0]
 
 
 def test_prepared_arrays_reach_the_batches_of_their_phase_only():
-    chunks, _ = run(100)
+    chunks = run(100)
     np.testing.assert_allclose(chunks[0].state.algorithm.extra, [0.0, 0.0])
     np.testing.assert_allclose(chunks[1].state.algorithm.extra, [6.0, 6.0])
     np.testing.assert_allclose(chunks[1].state.algorithm.total, [35.0, 35.0])
@@ -147,15 +154,15 @@ def test_prepared_arrays_reach_the_batches_of_their_phase_only():
     ids=["first phase", "boundary", "second phase"],
 )
 def test_a_resumed_run_returns_to_the_grid(start_step, steps_per_dispatch, steps):
-    every_step, _ = run(1)
+    every_step = run(1)
     middle = jax.tree.map(jnp.asarray, every_step[start_step - 1].state)
-    chunks, _ = run(steps_per_dispatch, start_step=start_step, state=middle)
+    chunks = run(steps_per_dispatch, start_step=start_step, state=middle)
     assert [c.step for c in chunks] == steps
     jax.tree.map(np.testing.assert_array_equal, chunks[-1].state, every_step[-1].state)
 
 
 def test_finished_runs_yield_nothing():
-    assert run(2, start_step=8)[0] == []
+    assert run(2, start_step=8) == []
 
 
 def run_refreshing(steps_per_dispatch, start_step=0, state=None):
@@ -180,6 +187,11 @@ def run_refreshing(steps_per_dispatch, start_step=0, state=None):
     return chunks, refreshed, traces
 
 
+@functools.cache
+def every_refreshing_step():
+    return run_refreshing(1)[0]
+
+
 @pytest.mark.parametrize(
     ("steps_per_dispatch", "ends"),
     [(3, [3, 4, 7, 8, 11, 12]), (4, [4, 8, 12]), (100, [4, 8, 12])],
@@ -198,7 +210,7 @@ def test_chunks_end_where_a_refresh_is_due(steps_per_dispatch, ends):
     ("start_step", "rest"), [(3, [4, 8]), (4, [4, 8]), (6, [8]), (12, [])]
 )
 def test_a_refresh_happens_once_however_often_one_resumes(start_step, rest):
-    whole, _, _ = run_refreshing(1)
+    whole = every_refreshing_step()
     middle = jax.tree.map(jnp.asarray, whole[start_step - 1].state)
     chunks, refreshed, _ = run_refreshing(3, start_step, middle)
     assert refreshed == rest

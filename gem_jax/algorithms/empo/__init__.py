@@ -33,7 +33,7 @@ from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 TINY: Mapping[str, Any] = dict(
     num_steps=6,
     batch_size=8,
-    hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
     biased_epochs=1,
     uniform_epochs=1,
     em_epochs=2,

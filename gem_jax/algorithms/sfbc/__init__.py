@@ -29,7 +29,7 @@ from gem_jax.types import ActOutput, Array, EnvSpec, PRNGKey, Transition
 TINY: Mapping[str, Any] = dict(
     num_steps=4,
     batch_size=8,
-    hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
     planning_samples=3,
     planning_batch_size=16,
     behavior_steps=4,
