@@ -6,7 +6,6 @@ import itertools
 import signal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -205,8 +204,11 @@ def test_each_number_of_candidates_is_compiled_once(loaded):
         dataclasses.replace(policy, algorithm=algorithm._replace(act=act))
         for policy in loaded.policies
     ]
+    short = dataclasses.replace(loaded.task, horizon=10)
     runs = [
-        reevaluation.TrainedRun(loaded.record | {"seeds": seeds}, tuple(counted))
+        reevaluation.TrainedRun(
+            loaded.record | {"seeds": seeds}, tuple(counted), other_task=short
+        )
         for seeds in ([0, 1], [7, 8])
     ]
     grid = [
