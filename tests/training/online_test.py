@@ -169,7 +169,7 @@ def go_online(algorithm, settings, seeds=(0, 1), begin=None, data=None, **option
         rest = online.init(algorithm, settings, len(seeds))
     else:
         state, rest = begin.state, begin.rest
-    state, rest = jax.tree.map(jnp.array, (state, rest))
+    state, rest = jax.tree.map(np.array, (state, rest))
     collector = make_collector(seeds, place=rest.place, **options)
     chunks = online.run(extended, keys, data, state, rest, collector, settings)
     return [jax.device_get(chunk) for chunk in chunks]
