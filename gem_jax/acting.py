@@ -134,6 +134,8 @@ def map_rows(
     if count is None and total <= size:
         return jax.vmap(function)(rows)
     size, count = min(size, total), total if count is None else count
+    # Inlined, so that it is traced once for its shapes and for the loop.
+    many = jax.jit(jax.vmap(function), inline=True)
 
     def block(i: Array, done: Any) -> Any:
         start = i * size  # the last block begins earlier if it would not fit
@@ -145,11 +147,14 @@ def map_rows(
                 whole, new, start, axis=0
             ),
             done,
-            jax.vmap(function)(part),
+            many(part),
         )
 
-    shapes = jax.eval_shape(jax.vmap(function), rows)
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    part = jax.tree.map(lambda leaf: leaf[:size], rows)
+    shapes = jax.eval_shape(many, part)
+    nothing = jax.tree.map(
+        lambda leaf: jnp.zeros((total, *leaf.shape[1:]), leaf.dtype), shapes
+    )
     return jax.lax.fori_loop(0, (count + size - 1) // size, block, nothing)
 
 

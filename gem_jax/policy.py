@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -135,7 +137,7 @@ class Policy:
             raise errors.UserError(f"observation must be [B, {size}], got {shape}{one}")
         return states, _shaped("t", t, shape[:1])
 
-    @property
+    @functools.cached_property  # traces a step
     def diagnostics(self) -> tuple[str, ...]:
         """Names of what the algorithm reports of every action, as in ``eval.jsonl``."""
         spec, step = self.spec, acting.make_step(self.algorithm)
@@ -194,21 +196,44 @@ def load(
     Raises:
       UserError: there is no such run, checkpoint or seed, or it is damaged.
     """
+    return load_seeds(workdir, step, [seed])[0]
+
+
+def load_seeds(
+    workdir: os.PathLike[str] | str,
+    step: int | None = None,
+    seeds: Sequence[int] | None = None,
+) -> tuple[Policy, ...]:
+    """Loads several seeds of a run, of one step; they share compiled programs.
+
+    Args:
+      workdir: the run folder.
+      step: a checkpoint's step; the newest good one when ``None``.
+      seeds: which of the run's, counted from 0; all when ``None``.
+
+    Raises:
+      UserError: as ``load``.
+    """
     workdir = pathlib.Path(workdir).expanduser()
     run = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
     algorithm, _ = run_settings.rebuild(run)
-    if not 0 <= seed < len(run["seeds"]):
-        raise errors.UserError(
-            f"{workdir} holds {len(run['seeds'])} seed(s); seed={seed} is not one"
-        )
+    count = len(run["seeds"])
+    seeds = range(count) if seeds is None else seeds
+    for seed in seeds:
+        if not 0 <= seed < count:
+            raise errors.UserError(
+                f"{workdir} holds {count} seed(s); seed={seed} is not one"
+            )
     keys = loop.seed_keys(run["seeds"])
     like = jax.eval_shape(lambda: loop.init(algorithm, keys))
     with checkpoint.open_store(workdir, run["identity"], read_only=True) as store:
         restored = checkpoint.restore(store, like, step)
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
-    params = loop.policy_params(algorithm, loop.select_seed(restored.state, seed))
-    return bind(algorithm, params, restored.step)
+    states = [loop.select_seed(restored.state, seed) for seed in seeds]
+    params = [loop.policy_params(algorithm, state) for state in states]
+    first = bind(algorithm, params[0], restored.step)
+    return tuple(dataclasses.replace(first, params=own) for own in params)
 
 
 def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:

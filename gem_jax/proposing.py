@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gem_jax import acting, algorithms, errors, policy, run_settings
@@ -44,6 +45,31 @@ def load(
     Raises:
       UserError: a run cannot be loaded, or the two do not fit.
     """
+    seeds, places = [seed], [proposer_seed]
+    return load_seeds(workdir, proposer, step, seeds, proposer_step, places)[0]
+
+
+def load_seeds(
+    workdir: os.PathLike[str] | str,
+    proposer: os.PathLike[str] | str,
+    step: int | None,
+    seeds: Sequence[int],
+    proposer_step: int | None,
+    proposer_seeds: Sequence[int],
+) -> tuple[Policy, ...]:
+    """Several seeds of a run, each choosing among the actions of its proposer.
+
+    Args:
+      workdir: as for ``load``.
+      proposer: the same.
+      step: the same.
+      seeds: of ``workdir``, counted from 0.
+      proposer_step: as for ``load``.
+      proposer_seeds: of ``proposer``, one for each of ``seeds``.
+
+    Raises:
+      UserError: as ``load``.
+    """
     record, of_other = _record(workdir), _record(proposer)
     module = algorithms.lookup(record["algo"])
     if not hasattr(module, "with_proposer"):
@@ -56,29 +82,33 @@ def load(
             f"the proposer {proposer} was trained on {of_other['env']}, and {workdir} "
             f"on {record['env']}; take runs of one task"
         )
-    scorer = policy.load(workdir, step, seed)
-    other = policy.load(proposer, proposer_step, proposer_seed)
+    scorers = policy.load_seeds(workdir, step, seeds)
+    others = policy.load_seeds(proposer, proposer_step, proposer_seeds)
+    scorer, other = scorers[0], others[0]
     if other.algorithm.observe is not None:
         raise errors.UserError(
             f"{of_other['algo']} cannot propose, since it acts by memory"
         )
     for name in ("observation_size", "action_size", "action_box"):
         # Tasks of one's own may have one name and other contents.
-        mine, others = getattr(scorer.spec, name), getattr(other.spec, name)
-        if mine != others:
+        mine, there = getattr(scorer.spec, name), getattr(other.spec, name)
+        if mine != there:
             raise errors.UserError(
-                f"the proposer {proposer} has {name} {others}, and {workdir} {mine}; "
+                f"the proposer {proposer} has {name} {there}, and {workdir} {mine}; "
                 "take runs of one task"
             )
     config, spec = run_settings.settings(record)
     sampler = _make_sampler(of_other["algo"], other)
     algorithm = module.with_proposer(config, spec, sampler)
     as_it_comes = normalize.identity_normalizer(spec.observation_size)
-    params = PolicyParams(as_it_comes, Joint(scorer.params, other.params))
-    joint = policy.bind(algorithm, params, scorer.step)
+    params = [
+        PolicyParams(as_it_comes, Joint(own.params, its.params))
+        for own, its in zip(scorers, others, strict=True)
+    ]
+    joint = policy.bind(algorithm, params[0], scorer.step)
     if other.algorithm.propose is None and joint.knobs.num_candidates > 1:
-        return joint.with_knobs(num_candidates=1)
-    return joint
+        joint = joint.with_knobs(num_candidates=1)
+    return tuple(dataclasses.replace(joint, params=own) for own in params)
 
 
 def _record(folder: os.PathLike[str] | str) -> dict[str, Any]:

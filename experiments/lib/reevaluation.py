@@ -11,8 +11,7 @@ from typing import Any
 
 import jax
 
-import gem_jax
-from gem_jax import errors, proposing, run_settings
+from gem_jax import errors, policy, proposing, run_settings
 from gem_jax.data import tasks
 from gem_jax.data.task import Task
 from gem_jax.policy import Policy
@@ -92,7 +91,7 @@ class TrainedRun:
                     f"{name} shapes a policy's own samples and has no effect on those "
                     "of --proposer; leave out one of them"
                 )
-        changed = tuple(policy.with_knobs(**changes) for policy in self.policies)
+        changed = tuple(one.with_knobs(**changes) for one in self.policies)
         return dataclasses.replace(self, policies=changed)
 
     def origins(self) -> list[dict[str, Any]]:
@@ -106,8 +105,8 @@ class TrainedRun:
             settings = [f"{own}-{other}" for own, other in pairs]
         places = zip(self.record["seeds"], self.policies, settings, strict=True)
         return [
-            shared | {"settings": name, "step": policy.step, "seed": seed}
-            for seed, policy, name in places
+            shared | {"settings": name, "step": one.step, "seed": seed}
+            for seed, one, name in places
         ]
 
 
@@ -128,22 +127,19 @@ def load(
       UserError: there is no such run or checkpoint, or it is damaged, or the two runs
         do not fit.
     """
-    first = gem_jax.load(workdir, checkpoint)
     record = rundir.read_json(workdir / rundir.CONFIG)
-    # The first one's step: a run that goes on meanwhile may write a newer one.
     if proposer is not None:
-        return _with_proposer(workdir, first.step, proposer, record)
-    rest = (
-        gem_jax.load(workdir, first.step, seed)
-        for seed in range(1, len(record["seeds"]))
-    )
-    return TrainedRun(record, (first, *rest))
+        return _with_proposer(workdir, checkpoint, proposer, record)
+    return TrainedRun(record, policy.load_seeds(workdir, checkpoint))
 
 
 def _with_proposer(
-    workdir: pathlib.Path, step: int, folder: pathlib.Path, record: dict[str, Any]
+    workdir: pathlib.Path,
+    checkpoint: int | None,
+    folder: pathlib.Path,
+    record: dict[str, Any],
 ) -> TrainedRun:
-    first = gem_jax.load(folder)
+    step = policy.load(folder).step
     other = rundir.read_json(folder / rundir.CONFIG)
     count, others = len(record["seeds"]), len(other["seeds"])
     if others not in (1, count):
@@ -154,11 +150,10 @@ def _with_proposer(
     if other["identity"].get("dataset") != record["identity"].get("dataset"):
         _print(f"note: {folder} and {workdir} were trained on different data")
     places = tuple(range(count)) if others > 1 else (0,) * count
-    joint = tuple(
-        proposing.load(workdir, folder, step, seed, first.step, place)
-        for seed, place in enumerate(places)
+    joint = proposing.load_seeds(
+        workdir, folder, checkpoint, range(count), step, places
     )
-    return TrainedRun(record, joint, Proposer(other, first.step, places))
+    return TrainedRun(record, joint, Proposer(other, step, places))
 
 
 def require_one_task(runs: Sequence[TrainedRun]) -> None:

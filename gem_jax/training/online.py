@@ -26,6 +26,7 @@ from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
 
 PHASE = "online"
 _ONLINE = 0x6F6E6C69  # sets its keys apart from those of the other phases
+_KEPT = 4  # compiled functions, so that the same training, taken up, compiles no more
 
 
 class Settings(NamedTuple):
@@ -71,21 +72,23 @@ def init(algorithm: Algorithm, settings: Settings, num_seeds: int) -> Progress:
     """Before the first step; all zeros."""
     assert algorithm.online is not None
     phase, spec = algorithm.online.phase, algorithm.spec
-    last = _nothing(spec, ())
-    key = jax.random.key(0)
-    two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), last)
-    state = jax.eval_shape(algorithm.init, key)
-    # The extras of a row, by their shapes alone.
-    more = jax.eval_shape(phase.prepare, state, key, two)[1]
-    row = last._replace(
-        extras={
-            **last.extras,
-            **{n: jnp.zeros(leaf.shape[1:], leaf.dtype) for n, leaf in more.items()},
-        }
-    )
-    replay = _make_replay(phase, settings).init(row)
-    one = Progress(replay, last, collecting.nowhere(spec))
-    return jax.tree.map(lambda leaf: jnp.stack([leaf] * num_seeds), one)
+    algorithm_init: Callable[[PRNGKey], protocol.State] = algorithm.init
+
+    @jax.jit  # one program, and not one for every shape of a leaf
+    def zeros() -> Progress:
+        last = _nothing(spec, ())
+        key = jax.random.key(0)
+        two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), last)
+        state = jax.eval_shape(algorithm_init, key)
+        # The extras of a row, by their shapes alone.
+        more = jax.eval_shape(phase.prepare, state, key, two)[1]
+        zero = {n: jnp.zeros(leaf.shape[1:], leaf.dtype) for n, leaf in more.items()}
+        row = last._replace(extras={**last.extras, **zero})
+        replay = _make_replay(phase, settings).init(row)
+        one = Progress(replay, last, collecting.nowhere(spec))
+        return jax.tree.map(lambda leaf: jnp.stack([leaf] * num_seeds), one)
+
+    return zeros()
 
 
 def make_room(algorithm: Algorithm, settings: Settings, progress: Progress) -> Progress:
@@ -132,7 +135,10 @@ def run(
     dataset = admission.admit(dataset)  # on the device, for all blocks
     dataset, _ = loop.normalized(dataset, enabled=algorithm.normalize_observations)
     state, extras = loop.make_prepare(phase)(state, keys, dataset)
-    explore = _make_explore(algorithm)
+    online, actor_params = algorithm.online, algorithm.actor_params
+    assert online is not None
+    explore_one: Callable[..., Array] = online.explore
+    explore = _make_explore(explore_one, actor_params)
     learn = _make_learn(phase, start, settings)
     done = int(state.step[0]) - start
     replay, last = progress.replay, progress.last
@@ -181,17 +187,18 @@ def _online_keys(key: PRNGKey) -> tuple[PRNGKey, PRNGKey]:
     return both[0], both[1]
 
 
-def _make_explore(algorithm: Algorithm) -> Callable[..., Array]:
+@functools.lru_cache(_KEPT)
+def _make_explore(
+    explore_one: Callable[..., Array], actor_params: Callable[..., Any]
+) -> Callable[..., Array]:
     """The jitted ``(state, keys, observations [S, O], step) -> actions [S, A]``."""
-    online = algorithm.online
-    assert online is not None
 
     def one_seed(
         state: loop.State, key: PRNGKey, observation: Array, step: Array
     ) -> Array:
         key = jax.random.fold_in(_online_keys(key)[0], step)
-        params = algorithm.actor_params(state.algorithm)
-        return online.explore(params, key, state.normalizer(observation))
+        params = actor_params(state.algorithm)
+        return explore_one(params, key, state.normalizer(observation))
 
     return jax.jit(jax.vmap(one_seed, in_axes=(0, 0, 0, None)))
 
@@ -216,6 +223,7 @@ def _make_replay(phase: Phase, settings: Settings) -> Any:
     )
 
 
+@functools.lru_cache(_KEPT)
 def _make_learn(phase: Phase, start: int, settings: Settings) -> Callable[..., Any]:
     """The jitted block of updates, over seeds; state and replay are donated."""
     replays = _make_replay(phase, settings)

@@ -13,7 +13,7 @@ from gem_jax.clustering import fitting, likelihood
 from gem_jax.testing import trajectories
 
 SMALL = clustering.Settings(
-    hidden_sizes=(16, 16),
+    hidden_sizes=(16,),
     learning_rate=1e-2,
     batch_size=64,
     biased_epochs=2,
@@ -24,6 +24,18 @@ SMALL = clustering.Settings(
 
 def silent(line):
     raise AssertionError(line)
+
+
+def jitted(settings, num_trajectories, num_transitions=100):
+    """A clusterer whose functions are each one program, and not one for every step."""
+    plain = clustering.make(settings, 3, 2, num_trajectories, num_transitions)
+    return clustering.Clusterer(*map(jax.jit, plain))
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The programs for six trajectories."""
+    return jitted(SMALL, 6)
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +74,13 @@ def test_epochs_may_be_shorter_than_a_pass():
 
 
 def test_e_steps_look_at_the_averaged_policies():
-    data, _ = trajectories.two_policies(6, 20)
+    data, _ = trajectories.two_policies(6, 8)  # few steps leave the posterior unsure
     settings = dataclasses.replace(SMALL, averaging_rate=0.25)
-    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    clusterer = jitted(settings, 6)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
     expected = jax.tree.map(np.asarray, state.target_policies)
-    m_step = jax.jit(clusterer.m_step)
     for _ in range(3):
-        state, _ = m_step(state, data)
+        state, _ = clusterer.m_step(state, data)
         expected = jax.tree.map(
             lambda old, new: 0.75 * old + 0.25 * np.asarray(new),
             *(expected, state.policies.params),
@@ -103,18 +114,17 @@ def test_without_averaging_they_are_the_trained_ones(fitted):
     chex.assert_trees_all_equal(state.target_policies, state.policies.params)
 
 
-def test_momentum_recursion_by_hand():
+def test_momentum_recursion_by_hand(small):
     data, _ = trajectories.two_policies(6, 20)
-    clusterer = clustering.make(SMALL, 3, 2, 6, 100)
-    state = clusterer.init(jax.random.key(1))
+    state = small.init(jax.random.key(1))
     params = state.policies.params
-    raw = np.asarray(clusterer.responsibilities(params, data), np.float64)
+    raw = np.asarray(small.responsibilities(params, data), np.float64)
     expected = np.full((6, 2), 0.5)
     for _ in range(2):  # errata 8: the posterior of the parameters before the epoch
         expected = 0.9 * expected + 0.1 * raw
-        state = clusterer.e_step(state, data)
+        state = small.e_step(state, data)
     np.testing.assert_allclose(state.posterior, expected, rtol=1e-5)
-    plain = clustering.make(dataclasses.replace(SMALL, momentum=0.0), 3, 2, 6, 100)
+    plain = jitted(dataclasses.replace(SMALL, momentum=0.0), 6)
     np.testing.assert_allclose(plain.e_step(state, data).posterior, raw, rtol=1e-5)
 
 
@@ -135,12 +145,11 @@ def numpy_posterior(clusterer, params, data, weight=1.0):
     return np.exp(sums) / np.exp(sums).sum(1, keepdims=True), density
 
 
-def test_e_step_equals_plain_sums():
-    data, _ = trajectories.two_policies(5, 30, seed=3)
-    clusterer = clustering.make(SMALL, 3, 2, 5, 100)
-    params = clusterer.init(jax.random.key(2)).policies.params
-    expected, _ = numpy_posterior(clusterer, params, data)
-    found = clusterer.responsibilities(params, data)
+def test_e_step_equals_plain_sums(small):
+    data, _ = trajectories.two_policies(6, 20, seed=3)
+    params = small.init(jax.random.key(2)).policies.params
+    expected, _ = numpy_posterior(small, params, data)
+    found = small.responsibilities(params, data)
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-6)
 
 
@@ -151,9 +160,12 @@ def test_chunks_do_not_change_the_sums(chunk):
     def density(observation, action):
         return jnp.stack([observation.sum(1), action.sum(1)])
 
-    sums = likelihood.log_likelihoods(density, data, 4, 2, chunk)
+    sums = jax.jit(lambda data: likelihood.log_likelihoods(density, data, 4, 2, chunk))(
+        data
+    )
+    data = jax.tree.map(np.asarray, data)
     for j in range(4):
-        mine = np.asarray(data.episode) == j
+        mine = data.episode == j
         by_hand = [data.observation[mine].sum(), data.action[mine].sum()]
         np.testing.assert_allclose(sums[j], by_hand, rtol=1e-4, atol=1e-4)
 
@@ -161,10 +173,9 @@ def test_chunks_do_not_change_the_sums(chunk):
 def test_an_e_step_may_look_at_a_window_that_moves():
     data, label = trajectories.two_policies(6, 21)
     settings = dataclasses.replace(SMALL, posterior_window=5, window_stop=10)
-    clusterer = clustering.make(settings, 3, 2, 6, len(data.episode))
+    clusterer = jitted(settings, 6, len(data.episode))
     state = clusterer.init(jax.random.key(1))
     params = state.policies.params
-    e_step = jax.jit(clusterer.e_step)
     lengths = np.bincount(data.episode)
     begin = np.cumsum(lengths) - lengths
     expected = np.full((6, 2), 0.5)
@@ -175,7 +186,7 @@ def test_an_e_step_may_look_at_a_window_that_moves():
         part = clustering.Trajectories(*(leaf[row] for leaf in data))
         fresh, _ = numpy_posterior(clusterer, params, part, lengths / 5)
         expected = 0.9 * expected + 0.1 * fresh
-        state = e_step(state, data)
+        state = clusterer.e_step(state, data)
         np.testing.assert_allclose(state.posterior, expected, rtol=1e-4)
     whole, _ = numpy_posterior(clusterer, params, data)
     found = clusterer.responsibilities(params, data)
@@ -189,10 +200,10 @@ def test_e_steps_spread_before_and_after_those_in_a_row():
     settings = dataclasses.replace(
         SMALL, posterior_window=5, window_start=1, window_stop=2
     )
-    clusterer = clustering.make(settings, 3, 2, 6, 100)
+    clusterer = jitted(settings, 6)
     state = clusterer.even(clusterer.init(jax.random.key(1)))
     for turn in (0, 1, 2):
-        begin = dataclasses.replace(state, num_e_steps=jnp.int32(turn))
+        begin = dataclasses.replace(state, num_e_steps=np.int32(turn))
         steps = likelihood.some_steps(data.episode, 6, 5, turn, spread=turn != 1)
         row, weight = (np.asarray(leaf).reshape(6, 5) for leaf in steps)
         part = clustering.Trajectories(*(leaf[row.ravel()] for leaf in data))
@@ -204,7 +215,7 @@ def test_e_steps_spread_before_and_after_those_in_a_row():
 def test_the_classifier_s_rate_may_fall_to_zero():
     data, _ = trajectories.two_policies(4, 20)
     settings = dataclasses.replace(SMALL, cosine_decay=True, em_epochs=2, epoch_steps=3)
-    clusterer = clustering.make(settings, 3, 2, 4, len(data.episode))
+    clusterer = jitted(settings, 4, len(data.episode))
     state = clusterer.init(jax.random.key(0))
     moved = []
 
@@ -223,57 +234,56 @@ def test_the_classifier_s_rate_may_fall_to_zero():
 
 def _moved(one, other):
     """The largest change of a parameter."""
-    changes = jax.tree.map(lambda x, y: jnp.max(jnp.abs(x - y)), one, other)
+    changes = jax.tree.map(lambda x, y: np.max(np.abs(np.subtract(x, y))), one, other)
     return max(map(float, jax.tree.leaves(changes)))
 
 
 def test_long_trajectories_have_finite_posteriors():
     data, label = trajectories.two_policies(4, 1000)
-    clusterer = clustering.make(SMALL, 3, 2, 4, 100)
+    clusterer = jitted(SMALL, 4)
     params = clusterer.init(jax.random.key(0)).policies.params
-    far = jax.tree.map(lambda leaf: 30.0 * leaf, params)  # densities of e^-100000
+    # Densities of e^-100000.
+    far = jax.tree.map(lambda leaf: 30.0 * np.asarray(leaf), params)
     posterior = np.asarray(clusterer.responsibilities(far, data))
     assert np.isfinite(posterior).all() and len(label) == 4
     np.testing.assert_allclose(posterior.sum(1), 1.0)
 
 
-def test_m_step_is_weighted_cloning():
-    data, _ = trajectories.two_policies(4, 16)
-    clusterer = clustering.make(SMALL, 3, 2, 4, 100)
-    state = clusterer.init(jax.random.key(0))
-    weight = jnp.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5], [0.0, 1.0]])
-    state = dataclasses.replace(state, posterior=weight)
-    _, density = numpy_posterior(clusterer, state.policies.params, data)
-    each = np.asarray(weight)[np.asarray(data.episode)]
-    m_step = jax.jit(clusterer.m_step)
-    new, metrics = m_step(state, data)
+# Of six trajectories.
+WEIGHT = np.float32([[1, 0], [0.25, 0.75], [0.5, 0.5], [0, 1], [0.2, 0.8], [1, 0]])
+
+
+def test_m_step_is_weighted_cloning(small):
+    data, _ = trajectories.two_policies(6, 20)
+    state = small.init(jax.random.key(0))
+    state = dataclasses.replace(state, posterior=WEIGHT)
+    _, density = numpy_posterior(small, state.policies.params, data)
+    each = WEIGHT[np.asarray(data.episode)]
+    new, metrics = small.m_step(state, data)
     expected = -(each * density.T).sum(1).mean()
     np.testing.assert_allclose(metrics["policies/nll"], expected, rtol=1e-4)
-    assert m_step(new, data)[1]["policies/nll"] < expected
+    assert small.m_step(new, data)[1]["policies/nll"] < expected
     jax.tree.map(np.testing.assert_array_equal, new.classifier, state.classifier)
 
 
-def test_classifier_loss_is_the_divergence():
-    data, _ = trajectories.two_policies(3, 10)
-    clusterer = clustering.make(SMALL, 3, 2, 3, 100)
-    weight = jnp.array([[1.0, 0.0], [0.2, 0.8], [0.5, 0.5]])
-    state = dataclasses.replace(clusterer.init(jax.random.key(0)), posterior=weight)
+def test_classifier_loss_is_the_divergence(small):
+    data, _ = trajectories.two_policies(6, 20)
+    state = dataclasses.replace(small.init(jax.random.key(0)), posterior=WEIGHT)
     log_q = np.asarray(
-        clusterer.classify(state.classifier.params, data.observation), np.float64
+        small.classify(state.classifier.params, data.observation), np.float64
     )
-    each = np.asarray(weight, np.float64)[np.asarray(data.episode)]
+    each = WEIGHT.astype(np.float64)[np.asarray(data.episode)]
     log_p = np.log(np.where(each > 0, each, 1.0))
-    _, metrics = jax.jit(clusterer.classify_step)(state, data)
+    _, metrics = small.classify_step(state, data)
     expected = (each * (log_p - log_q)).sum(1).mean()
     np.testing.assert_allclose(metrics["classifier/kl"], expected, rtol=1e-4)
 
 
-def test_members_differ_and_labels_may_be_permuted():
+def test_members_differ_and_labels_may_be_permuted(small):
     data, _ = trajectories.two_policies(6, 20)
-    clusterer = clustering.make(SMALL, 3, 2, 6, 100)
-    params = clusterer.init(jax.random.key(0)).policies.params
-    swapped = jax.tree.map(lambda leaf: leaf[::-1], params)
-    one, other = (clusterer.responsibilities(p, data) for p in (params, swapped))
+    params = small.init(jax.random.key(0)).policies.params
+    swapped = jax.tree.map(lambda leaf: np.asarray(leaf)[::-1], params)
+    one, other = (small.responsibilities(p, data) for p in (params, swapped))
     assert not np.allclose(one[:, 0], 0.5)
     np.testing.assert_allclose(one, other[:, ::-1], rtol=1e-4, atol=1e-6)
 

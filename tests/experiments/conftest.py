@@ -60,7 +60,7 @@ def tiny():
         "--preset=smoke",
         "--steps=90",
         "--config.behavior_steps=30",
-        "--config.hidden_sizes=(16,16)",
+        "--config.hidden_sizes=(16,)",
         "--config.num_components=2",
         "--config.num_candidates=4",
     )

@@ -2,9 +2,10 @@
 
 import csv
 import dataclasses
+import itertools
+import signal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,26 +18,45 @@ from gem_jax.data import tasks
 from gem_jax.training import rundir
 
 
+@pytest.fixture(scope="module")
+def policy(finished):
+    return gem_jax.load(finished)
+
+
+@pytest.fixture(scope="module")
+def loaded(finished):
+    return reevaluation.load(finished)
+
+
 def test_load_gives_a_policy_that_acts(finished):
     policy = gem_jax.load(finished, seed=1)
     assert policy.step == 120
-    observations = jnp.array([[1.0, 1.0, 0.0, 0.0], [3.0, 1.0, 0.5, 0.0]])
-    output = policy.act(jax.random.key(0), observations, jnp.zeros(2, jnp.int32))
+    observations = np.array([[1.0, 1.0, 0.0, 0.0], [3.0, 1.0, 0.5, 0.0]])
+    output = policy.act(jax.random.key(0), observations, np.zeros(2, int))
     assert output.action.shape == (2, 2)
     again = gem_jax.load(finished, step=120, seed=1)
     np.testing.assert_array_equal(
-        output.action, again.act(jax.random.key(0), observations, jnp.zeros(2)).action
+        output.action, again.act(jax.random.key(0), observations, np.zeros(2)).action
     )
     anchor = policy.with_knobs(num_candidates=0)
-    assert anchor.act(jax.random.key(0), observations, jnp.zeros(2)).action.shape == (
+    assert anchor.act(jax.random.key(0), observations, np.zeros(2)).action.shape == (
         2,
         2,
     )
 
 
-def test_other_numbers_in_the_knobs_do_not_recompile(finished):
-    policy = gem_jax.load(finished)
-    inputs = jax.random.key(0), jnp.ones((2, 4)), jnp.zeros(2)
+def test_all_seeds_of_a_run_share_their_programs(finished, loaded):
+    seen = jax.random.key(0), np.ones((2, 4)), np.zeros(2)
+    first, second = (np.asarray(one.act(*seen).action) for one in loaded.policies)
+    assert (first != second).any()
+    for place, action in enumerate((first, second)):
+        alone = gem_jax.load(finished, seed=place)
+        np.testing.assert_array_equal(action, alone.act(*seen).action)
+    assert loaded.policies[1].batched._cache_size() == 1
+
+
+def test_other_numbers_in_the_knobs_do_not_recompile(policy):
+    inputs = jax.random.key(0), np.ones((2, 4)), np.zeros(2)
     policy.act(*inputs)
     before = policy.batched._cache_size()
     policy.with_knobs(kappa=7.0, lambda_start=0.5, support_cap=0.0).act(*inputs)
@@ -54,13 +74,13 @@ def test_other_numbers_in_the_knobs_do_not_recompile(finished):
         ({"temprature": 1.0}, "no knob temprature"),
     ],
 )
-def test_bad_knobs_are_refused(finished, changes, named):
+def test_bad_knobs_are_refused(policy, changes, named):
     with pytest.raises(errors.UserError, match=named):
-        gem_jax.load(finished).with_knobs(**changes)
+        policy.with_knobs(**changes)
 
 
-def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
-    run = reevaluation.load(finished)  # whose lambda decays from 1
+def test_a_new_lambda_keeps_to_the_runs_schedule(loaded):
+    run = loaded  # whose lambda decays from 1
     constant = run.with_knobs({"lambda_schedule": "constant"})
 
     def ends(run=run, **changes):
@@ -75,7 +95,7 @@ def test_a_new_lambda_keeps_to_the_runs_schedule(finished):
         ends(lambda_schedule="up")
 
 
-def test_bad_loads_and_observations_are_refused(finished, tmp_path):
+def test_bad_loads_and_observations_are_refused(policy, finished, tmp_path):
     with pytest.raises(errors.UserError, match="is it a run folder"):
         gem_jax.load(tmp_path)
     (tmp_path / "config.json").write_text('{"algo": "gem", "format": 3}')
@@ -90,7 +110,7 @@ def test_bad_loads_and_observations_are_refused(finished, tmp_path):
     with pytest.raises(errors.UserError, match="no checkpoint of step 7"):
         gem_jax.load(finished, step=7)
     with pytest.raises(ValueError, match=r"observation must be \[B, 4\]"):
-        gem_jax.load(finished).act(jax.random.key(0), jnp.zeros((2, 5)), jnp.zeros(2))
+        policy.act(jax.random.key(0), np.zeros((2, 5)), np.zeros(2))
 
 
 def test_evaluate_repeats_the_runs_own_numbers(run, finished, tmp_path):
@@ -111,17 +131,31 @@ def test_evaluate_repeats_the_runs_own_numbers(run, finished, tmp_path):
 
 
 def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
-    run, finished, tmp_path
+    run, fork, finished, tmp_path
 ):
     table = tmp_path / "table.csv"
     grid = ["--num_candidates=0,4", "--kappa=1,2", "--ablations", "--episodes=4"]
-    common = [f"--workdir={finished}", f"--output={table}"]
-    whole = run("sweep", *common, *grid)
-    assert whole.returncode == 0, whole.stderr
+    flags = [f"--workdir={finished}", f"--output={table}", *grid]
+    begun = fork("sweep", *flags)
+    begun.wait_until(lambda: table.exists() and table.read_text().count("\n") > 2)
+    begun.send_signal(signal.SIGKILL)
+    begun.finish()
     lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:20])  # half-written
+
+    whole = run("sweep", *flags)
+    assert whole.returncode == 0, whole.stderr
+    kept = table.read_text().splitlines()
     # Header; the grid, with the run's own (N = 4, kappa = 1) in it, and the ablations,
     # each for both seeds.
-    assert len(lines) == 1 + (2 * 2 + 7) * 2
+    assert len(lines) < len(kept) == 1 + (2 * 2 + 7) * 2
+    last = len(lines) - 1
+    assert kept[:last] == lines[:last]
+
+    def but_the_rate(line):
+        return line.rsplit(",", 2)[::2]
+
+    assert but_the_rate(kept[last]) == but_the_rate(lines[last])
     assert whole.stdout.count("the run's own knobs: score") == 1
     assert "best by half of the episodes" in whole.stdout
     for name in ("num_candidates", "kappa", "ablations"):
@@ -130,20 +164,10 @@ def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(
         rows = list(csv.DictReader(file))
     own = rows[:2]
     assert [r["returns"].count(" ") for r in own] == [3, 3]
-    last = [r for r in rundir.read_lines(finished / "eval.jsonl") if r["step"] == 120]
+    rows = rundir.read_lines(finished / "eval.jsonl")
+    last = [row for row in rows if row["step"] == 120]
     scores = [float(row["normalized_score"]) for row in own]
     assert scores == [row["normalized_score"] for row in last]
-
-    table.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:20])  # interrupted
-    again = run("sweep", *common, *grid)
-    assert again.returncode == 0, again.stderr
-    kept = table.read_text().splitlines()
-    assert kept[:-1] == lines[:-1]
-
-    def but_the_rate(line):
-        return line.rsplit(",", 2)[::2]
-
-    assert [*map(but_the_rate, kept)] == [*map(but_the_rate, lines)]
 
 
 @pytest.mark.parametrize(
@@ -164,18 +188,15 @@ def test_sweep_refuses_bad_lists_before_playing(run, finished, flags, named):
     assert named in result.stderr
 
 
-def test_more_candidates_than_fit_are_refused_before_any_is_made(finished):
-    run = reevaluation.load(finished)
+def test_more_candidates_than_fit_are_refused_before_any_is_made(loaded):
     settings = {}, {"num_candidates": 10**12}
     with pytest.raises(errors.UserError, match="num_candidates=1000000000000 for 128"):
-        next(reevaluation.evaluate([run.with_knobs(each) for each in settings], 1))
+        next(reevaluation.evaluate([loaded.with_knobs(each) for each in settings], 1))
 
 
-@pytest.mark.parametrize("seeds", [[[0, 1]], [[0, 1], [7, 8]]])
-def test_each_number_of_candidates_is_compiled_once(finished, seeds):
+def test_each_number_of_candidates_is_compiled_once(loaded):
     traces = []
-    whole = reevaluation.load(finished)
-    algorithm = whole.policies[0].algorithm
+    algorithm = loaded.policies[0].algorithm
 
     def act(*inputs):
         traces.append(inputs)
@@ -183,11 +204,14 @@ def test_each_number_of_candidates_is_compiled_once(finished, seeds):
 
     counted = [
         dataclasses.replace(policy, algorithm=algorithm._replace(act=act))
-        for policy in whole.policies
+        for policy in loaded.policies
     ]
+    short = dataclasses.replace(loaded.task, horizon=10)
     runs = [
-        reevaluation.TrainedRun(whole.record | {"seeds": names}, tuple(counted))
-        for names in seeds
+        reevaluation.TrainedRun(
+            loaded.record | {"seeds": seeds}, tuple(counted), other_task=short
+        )
+        for seeds in ([0, 1], [7, 8])
     ]
     grid = [
         {"num_candidates": n, "kappa": kappa, "lambda_end": end}
@@ -195,12 +219,12 @@ def test_each_number_of_candidates_is_compiled_once(finished, seeds):
         for kappa in (0.0, 2.0)
         for end in (0.5, 3.0)
     ]
-    list(reevaluation.evaluate([runs[0].with_knobs(grid[0])], 1))
-    once = len(traces)
-    traces.clear()
     changed = [run.with_knobs(setting) for run in runs for setting in grid]
-    rows = list(reevaluation.evaluate(changed, 1))
-    assert len(rows) == len(runs) * len(grid) and len(traces) == 2 * once
+    rows = reevaluation.evaluate(changed, 1)
+    for _ in runs:  # the second needs nothing that the first has not
+        assert len(list(itertools.islice(rows, len(grid)))) == len(grid)
+        assert len(traces) == 2
+    assert next(rows, None) is None
 
 
 def _result(setting, returns, **cells):

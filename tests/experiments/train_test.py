@@ -44,7 +44,7 @@ def test_a_run_leaves_its_files(finished):
     unchanged = {"name": "identity", "scale": 1.0, "shift": 0.0}
     assert dataset["rewards"] == unchanged and dataset["repairs"] == []
     config = json.loads((finished / "config.json").read_text())
-    assert config["config"]["hidden_sizes"] == [16, 16]
+    assert config["config"]["hidden_sizes"] == [16]
     data = {"num_transitions": 20_000, "num_used": 20_000, "repair": []}
     assert config["identity"].items() >= {**data, "rewards": unchanged}.items()
     assert "experiments.train" in config["command"] and config["versions"]["jax"]

@@ -1,5 +1,7 @@
 """Going on in the environment: what is collected, what a batch holds, taking up."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,7 +109,8 @@ def test_an_environment_that_ends_before_its_place_begins_another_episode():
     assert len(lines) == 1 and again.place().episode == [1]
 
 
-def tells_its_batches(batch_size=8):
+@functools.cache  # with its programs
+def tells_its_batches():
     """An algorithm whose metrics say what a batch held, and that learns nothing."""
 
     def update(state, key, batch, step):
@@ -133,7 +136,7 @@ def tells_its_batches(batch_size=8):
         del key
         return {"net": jnp.zeros(())}
 
-    phase = Phase("policy", 4, batch_size, update, prepare)
+    phase = Phase("policy", 4, 8, update, prepare)
     return Algorithm(
         SPEC,
         init,
@@ -145,9 +148,11 @@ def tells_its_batches(batch_size=8):
     )
 
 
+@functools.cache
 def recorded():
     data = fakes.random_transitions(jax.random.key(7), 16, SPEC)
-    return data._replace(reward=jnp.full(16, RECORDED))
+    data = jax.tree.map(np.asarray, data)
+    return data._replace(reward=np.full(16, RECORDED, np.float32))
 
 
 def go_online(algorithm, settings, seeds=(0, 1), begin=None, data=None, **options):
@@ -157,14 +162,14 @@ def go_online(algorithm, settings, seeds=(0, 1), begin=None, data=None, **option
     keys = loop.seed_keys(seeds)
     if begin is None:
         state = loop.init(algorithm, keys)
-        start = jnp.full(len(seeds), algorithm.num_steps, jnp.int32)
+        start = np.full(len(seeds), algorithm.num_steps, np.int32)
         fitted = loop.normalized(data, enabled=algorithm.normalize_observations)[1]
-        repeated = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(seeds)), fitted)
+        repeated = jax.tree.map(lambda leaf: np.stack([leaf] * len(seeds)), fitted)
         state = state._replace(step=start, normalizer=repeated)
         rest = online.init(algorithm, settings, len(seeds))
     else:
         state, rest = begin.state, begin.rest
-    state, rest = jax.tree.map(jnp.array, (state, rest))
+    state, rest = jax.tree.map(np.array, (state, rest))
     collector = make_collector(seeds, place=rest.place, **options)
     chunks = online.run(extended, keys, data, state, rest, collector, settings)
     return [jax.device_get(chunk) for chunk in chunks]
@@ -232,15 +237,18 @@ def test_updates_see_normalized_states_and_environments_raw_actions():
 def test_a_decayed_rate_is_whole_again_online(name):
     """After as many updates as the cosine has, the actor moves online alone."""
     algorithm = algorithms.make(name, algorithms.tiny_config(name), fakes.SPEC)
-    state, batch = algorithm.init(jax.random.key(0)), recorded_like(fakes.SPEC)
+    state, batch = jax.jit(algorithm.init)(jax.random.key(0)), recorded_like(fakes.SPEC)
     late = jax.tree.map(
-        lambda leaf: leaf + 1000 if leaf.dtype == jnp.int32 else leaf, state
+        lambda leaf: np.int32(leaf + 1000) if leaf.dtype == np.int32 else leaf,
+        jax.tree.map(np.asarray, state),
     )
     for phase, moves in ((algorithm.phases[-1], False), (algorithm.online.phase, True)):
-        key, step = jax.random.key(1), jnp.int32(0)
+        key, step = jax.random.key(1), np.int32(0)
         new, _ = jax.jit(phase.update)(late, key, batch, step)
         before, after = (jax.tree.leaves(s.actor.params) for s in (late, new))
-        moved = any((a != b).any() for a, b in zip(before, after, strict=True))
+        moved = any(
+            np.any(a != np.asarray(b)) for a, b in zip(before, after, strict=True)
+        )
         assert moved == moves
 
 
@@ -283,10 +291,12 @@ def test_taking_up_a_run_is_bit_exact(seeds, num_steps, line):
 @pytest.mark.parametrize("name", going_online.able(fakes.SPEC))
 def test_whoever_goes_online_explores_inside_the_box(name):
     algorithm = algorithms.make(name, algorithms.tiny_config(name), fakes.SPEC)
-    params = algorithm.actor_params(algorithm.init(jax.random.key(0)))
+    params = jax.jit(lambda key: algorithm.actor_params(algorithm.init(key)))(
+        jax.random.key(0)
+    )
     keys = jax.random.split(jax.random.key(1), 32)
-    explore = jax.vmap(algorithm.online.explore, in_axes=(None, 0, None))
-    actions = explore(params, keys, jnp.ones(3))
+    explore = jax.jit(jax.vmap(algorithm.online.explore, in_axes=(None, 0, None)))
+    actions = np.asarray(explore(params, keys, np.ones(3, np.float32)))
     assert actions.shape == (32, 2) and np.abs(actions).max() <= 1.0
     assert np.std(actions, axis=0).min() > 0.01
 
