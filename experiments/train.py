@@ -52,7 +52,7 @@ _TRANSITIONS = flags.DEFINE_integer(
 _BEST_SHARE = flags.DEFINE_float(
     "best_share", None, "Of the episodes, those with the highest returns; 0.1 is 10%BC."
 )
-_N_STEP = flags.DEFINE_integer("n_step", None, "Steps that a target spans.")
+_N_STEP = flags.DEFINE_integer("n_step", None, "Steps that a target spans; 0: as told.")
 _REPAIR = flags.DEFINE_list(
     "repair",
     None,

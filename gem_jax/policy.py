@@ -209,7 +209,7 @@ def load_seeds(
     Args:
       workdir: the run folder.
       step: a checkpoint's step; the newest good one when ``None``.
-      seeds: which of the run's, counted from 0; all when ``None``.
+      seeds: which of the run's, counted from 0, at least one; all when ``None``.
 
     Raises:
       UserError: as ``load``.
@@ -230,8 +230,10 @@ def load_seeds(
         restored = checkpoint.restore(store, like, step)
     if restored is None:
         raise errors.UserError(f"{workdir} has no checkpoint yet; train first")
-    states = [loop.select_seed(restored.state, seed) for seed in seeds]
-    params = [loop.policy_params(algorithm, state) for state in states]
+    params = [
+        loop.policy_params(algorithm, loop.select_seed(restored.state, seed))
+        for seed in seeds
+    ]
     first = bind(algorithm, params[0], restored.step)
     return tuple(dataclasses.replace(first, params=own) for own in params)
 

@@ -29,12 +29,13 @@ from benchmarks.latency import plot as latency_plot
 from benchmarks.latency import settings as latency_settings
 from experiments.lib import cli
 from gem_jax import errors
+from gem_jax.runs import presets
 from gem_jax.training import rundir
 from gem_jax.utils import progress
 
 _METHODS = flags.DEFINE_list("methods", ["gem"], "Algorithms.")
 _ENV = flags.DEFINE_string("env", "antmaze-umaze-v2", "Task that gives the shapes.")
-_PRESET = flags.DEFINE_string("preset", "paper", "Preset of the settings.")
+_PRESET = flags.DEFINE_enum("preset", "paper", presets.PRESETS, "Of the settings.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder to take the weights from.")
 _BATCHES = flags.DEFINE_list("batch_size", ["1", "16", "256"], "States a call.")
 _CALLS = flags.DEFINE_integer("calls", 200, "Timed calls a setting, at most.", 2)

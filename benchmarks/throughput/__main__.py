@@ -20,14 +20,14 @@ from benchmarks.throughput import training as throughput_training
 from experiments.lib import cli
 from gem_jax import algorithms
 from gem_jax.data import tasks
-from gem_jax.runs import pacing
+from gem_jax.runs import pacing, presets
 from gem_jax.training import rundir
 
 _METHODS = flags.DEFINE_list("methods", algorithms.names(), "Algorithms.")
 _ENVS = flags.DEFINE_list(
     "envs", ["hopper-medium-v2", "antmaze-umaze-v2"], "Tasks that give the shapes."
 )
-_PRESET = flags.DEFINE_string("preset", "laptop", "Preset of the settings.")
+_PRESET = flags.DEFINE_enum("preset", "laptop", presets.PRESETS, "Of the settings.")
 _SEEDS = flags.DEFINE_list("num_seeds", ["1", "2", "4", "8"], "Seeds side by side.")
 _CANDIDATES = flags.DEFINE_list(
     "num_candidates", ["0", "64", "1024"], "N of GEM's evaluation; empty for none."

@@ -42,7 +42,7 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
 )
 _PRESET = flags.DEFINE_string(
-    "preset", None, "paper, laptop or smoke; by default chosen by the device."
+    "preset", None, "paper, best, laptop or smoke; by default chosen by the device."
 )
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Gradient steps of every method's last phase.", lower_bound=1

@@ -127,7 +127,8 @@ def load(
       UserError: there is no such run or checkpoint, or it is damaged, or the two runs
         do not fit.
     """
-    record = rundir.read_json(workdir / rundir.CONFIG)
+    record = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
+    run_settings.settings(record)
     if proposer is not None:
         return _with_proposer(workdir, checkpoint, proposer, record)
     return TrainedRun(record, policy.load_seeds(workdir, checkpoint))

@@ -2,7 +2,8 @@
 
 They are the references', the same for every source of data: the settings of the
 implementation whose IQL results are the published ones. A suite that is not named, as
-that of tasks of one's own, has the defaults of each method's ``Config``.
+that of tasks of one's own, has the defaults of each method's ``Config``. GEM has these
+under ``paper`` alone.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ NAVIGATION_HIDDEN_SIZES = (64, 64, 64)
 
 
 def value_learning(task: Task, preset: str) -> dict[str, Any]:
-    """How GEM and IQL learn values and weigh actions, and for how many steps."""
+    """How IQL, its kin and the paper's GEM learn values and weigh actions."""
     settings = _VALUE_LEARNING.get(task.suite, {})
     settings = settings | _VALUE_LEARNING_BY_TASK.get(task.name, {})
     if preset == "paper":
@@ -53,7 +54,7 @@ def value_learning(task: Task, preset: str) -> dict[str, Any]:
 
 
 def num_steps(task: Task, preset: str) -> int:
-    """Gradient steps of the presets that are not the paper's."""
+    """Gradient steps of ``laptop`` and ``smoke``."""
     if preset == "smoke":
         return _SMOKE_STEPS
     return _LAPTOP_STEPS.get(task.suite, _LAPTOP_STEPS_ELSEWHERE)

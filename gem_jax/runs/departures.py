@@ -8,6 +8,7 @@ from typing import Any
 
 from gem_jax import configs
 from gem_jax.data import transforms
+from gem_jax.data.options import TOLD_BY_REWARDS
 from gem_jax.runs import presets
 from gem_jax.runs.run_record import Run
 
@@ -25,6 +26,8 @@ def of(run: Run) -> dict[str, tuple[str, str]]:
             values = getattr(own, field.name), getattr(other, field.name)
             if values[0] != values[1]:
                 found[field.name] = _text(values[0]), _text(values[1])
+    if run.data.n_step == TOLD_BY_REWARDS:
+        found["n_step"] = "as the rewards tell", found["n_step"][1]
     return found
 
 

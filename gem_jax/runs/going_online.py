@@ -17,6 +17,7 @@ import jax
 
 from gem_jax import algorithms, data, errors
 from gem_jax.algorithm import Algorithm
+from gem_jax.data.options import TOLD_BY_REWARDS
 from gem_jax.runs import candidate_memory, fitting, run_record
 from gem_jax.training import checkpoint, collecting, loop, online, rundir
 from gem_jax.types import EnvSpec, Transition
@@ -45,10 +46,10 @@ def require(run: run_record.Run, algorithm: Algorithm) -> None:
             f"{run.task.name} names no environment to go on in; give env_id in its "
             "task file, or leave out --online_steps"
         )
-    if run.data.n_step != 1:
+    if run.data.n_step not in (1, TOLD_BY_REWARDS):
         raise errors.UserError(
             f"--n_step={run.data.n_step} is not for --online_steps, whose targets take "
-            "single transitions; leave it at 1"
+            "single transitions; give 1, or 0 for those of the data alone"
         )
     block = block_size(run.workdir / FOLDER, run.schedule.log_every)
     settings = online.Settings(run.online.num_steps, run.online.share, block)
@@ -78,7 +79,7 @@ def make_stage(
       run: with ``online`` options.
       algorithm: bound to its settings.
       record: content of the run's config.json.
-      transitions: as the run trained on them.
+      transitions: as recorded; targets span one of them here.
       provenance: whose rewards the environment's are made like.
       log: takes one line.
     """
@@ -103,7 +104,7 @@ def make_stage(
     own = dataclasses.asdict(options)
     identity = {**record["identity"], "online": own}
     return fitting.Stage(
-        dataclasses.replace(run, workdir=folder),
+        dataclasses.replace(run, workdir=folder, data=run.data.override(n_step=1)),
         extended,
         {**record, "online": {**own, "block": block}, "identity": identity},
         functools.partial(_begin, run, algorithm, record["identity"], settings),

@@ -65,13 +65,15 @@ class _Loaded(NamedTuple):
     """Attributes:
     run: with what the data told.
     dataset: as it comes.
-    transitions: as training sees it.
+    recorded: its transitions.
+    transitions: with the steps that targets span.
     algorithm: bound to its sizes.
     record: content of config.json.
     """
 
     run: run_record.Run
     dataset: data.OfflineDataset
+    recorded: Transition
     transitions: Transition
     algorithm: Algorithm
     record: dict[str, Any]
@@ -110,7 +112,12 @@ def _train(
     run_stage(stage, began)
     if run.online is not None:
         online_run = going_online.make_stage(
-            run, algorithm, loaded.record, transitions, loaded.dataset.provenance, log
+            run,
+            algorithm,
+            loaded.record,
+            loaded.recorded,
+            loaded.dataset.provenance,
+            log,
         )
         run_stage(online_run, time.perf_counter())
 
@@ -138,17 +145,17 @@ def _load(
         action_high=run.task.action_high,
     )
     algorithm = algorithms.make(run.algo, run.config, spec)
+    going_online.require(run, algorithm)
     _require_recorded(run, algorithm, dataset.provenance)
     episode: Any = dataset.episode_id.astype(np.int32)
-    transitions = dataset.transitions._replace(extras={"episode": episode})
-    run = steps_of_targets.told(run, algorithm, transitions, log)
-    going_online.require(run, algorithm)
-    transitions = steps_of_targets.spanned(run, algorithm, transitions)
+    recorded = dataset.transitions._replace(extras={"episode": episode})
+    run = steps_of_targets.told(run, algorithm, recorded, log)
+    transitions = steps_of_targets.spanned(run, algorithm, recorded)
     algorithm.check(transitions, log)
     _require_candidates(run, algorithm, spec, log)
     record = run_record.describe(run, spec, dataset.provenance)
     record["identity"] = run_record.check_identity(run.workdir, record)
-    return _Loaded(run, dataset, transitions, algorithm, record)
+    return _Loaded(run, dataset, recorded, transitions, algorithm, record)
 
 
 def _run_stage(

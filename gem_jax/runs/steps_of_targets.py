@@ -21,12 +21,11 @@ def told(
 ) -> Run:
     """The run with a number of steps, where that was left to the rewards.
 
-    It is 1 where no more are possible: for methods whose targets take single
-    transitions, and online.
+    It is 1 for methods whose targets take single transitions.
     """
     if run.data.n_step != TOLD_BY_REWARDS:
         return run
-    several = algorithm.n_step_discount is not None and run.online is None
+    several = algorithm.n_step_discount is not None
     steps = n_step.told_by(transitions) if several else 1
     log(f"targets span {steps} step(s), as the rewards tell")
     return dataclasses.replace(run, data=run.data.override(n_step=steps))

@@ -14,6 +14,7 @@ import gem_jax
 from gem_jax import algorithms, configs, errors
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.data import tasks
+from gem_jax.runs import presets
 from gem_jax.testing import contract
 from gem_jax.types import ActOutput
 
@@ -78,15 +79,22 @@ def test_it_passes_the_contract(average, check, tmp_path):
 def test_it_is_known_by_its_name_and_takes_its_defaults(average):
     assert "average" in algorithms.names()
     task = tasks.get("maze2d-umaze-v1")
-    assert configs.get_config("average", task, "paper") == Config()
+    for preset in ("paper", "best"):
+        assert configs.get_config("average", task, preset) == Config()
+    assert not configs.preset_data("average", "best")
     assert configs.get_config("average", task, "smoke") == Config(num_steps=600)
 
 
 def test_the_last_registration_of_a_name_counts(average):
-    chosen = Config(num_steps=7)
-    parts = dict(vars(MODULE), get_config=lambda task, preset: chosen)
+    chosen = {"paper": Config(num_steps=7), "best": Config(num_steps=8)}
+    parts = dict(vars(MODULE), get_config=lambda task, preset: chosen[preset])
+    task = tasks.get("maze2d-umaze-v1")
     algorithms.register("iql", types.SimpleNamespace(**parts))
-    assert configs.get_config("iql", tasks.get("maze2d-umaze-v1"), "paper") is chosen
+    assert configs.get_config("iql", task, "best") is chosen["paper"]
+    own = dict(parts, HAS_BEST=True, preset_data=lambda preset: {"n_step": 0})
+    algorithms.register("iql", types.SimpleNamespace(**own))
+    assert configs.get_config("iql", task, "best") is chosen["best"]
+    assert presets.data_options("best", "iql", chosen["best"], task).n_step == 0
 
 
 @pytest.mark.parametrize(

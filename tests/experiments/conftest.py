@@ -74,7 +74,7 @@ def finished(run, tiny, shared, tmp_path_factory):
     """
     original = shared / "whole"
     with locks.hold(shared / "whole.lock", "the run", log=print):
-        if not original.exists():
+        if not (original / "summary.json").exists():
             result = run("train", *tiny, f"--workdir={original}", "--num_seeds=2")
             assert result.returncode == 0, result.stderr
     return shutil.copytree(original, tmp_path_factory.mktemp("finished") / "run")

@@ -30,6 +30,7 @@ def test_smaller_ensembles_are_named():
     for algo, critics in (("edac", "10 (paper: 50)"), ("gem", "2 (paper: 10)")):
         (line,) = said(algo, "laptop")
         assert f"num_critics: {critics}" in line
+    assert "n_step: as the rewards tell (paper: 1)" in line  # of GEM
     (line,) = said("sac_n", "laptop", env="halfcheetah-medium-v2")
     assert "num_critics" not in line  # ten in both
 

@@ -176,6 +176,17 @@ def test_more_steps_online_go_on_as_if_asked_for_at_once(make_run, monkeypatch):
         train(twice, monkeypatch, 40)
 
 
+def test_a_run_whose_rewards_told_its_steps_goes_online(make_run, monkeypatch):
+    told = presets.DataOptions(num_transitions=20_000, n_step=0)
+    run = dataclasses.replace(make_run("told", "td3_bc"), data=told)
+    train(run, monkeypatch, 40)
+    online = run_record.OnlineOptions(num_steps=40)
+    train(dataclasses.replace(run, online=online), monkeypatch, 40)
+    folders = run.workdir, run.workdir / "online"
+    spanned = [rundir.read_json(f / rundir.DATASET)["n_step"] for f in folders]
+    assert spanned == [10, 1]
+
+
 def test_what_cannot_go_online_is_said_before_training(make_run):
     options = run_record.OnlineOptions(num_steps=80)
     run = make_run("bc", online=options)
@@ -225,21 +236,17 @@ def test_a_key_that_a_task_of_ones_own_did_not_know_stands_at_its_default(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("algo", "online", "told"),
-    [
-        ("iql", None, 10),
-        ("iql", run_record.OnlineOptions(num_steps=80), 1),
-        ("bc", None, 1),  # no targets
-    ],
+    ("algo", "told"),
+    [("iql", 10), ("bc", 1)],  # which has no targets
 )
-def test_rewards_tell_how_many_steps_targets_span(make_run, algo, online, told):
+def test_rewards_tell_how_many_steps_targets_span(make_run, algo, told):
     rewards = np.repeat([0.0, 1.0], 20).astype(np.float32)
     transitions = Transition(
         *(rewards[:, None], rewards[:, None], rewards, rewards[:, None], rewards),
         extras={"episode": np.zeros(40, np.int32)},
     )
     data = presets.DataOptions(n_step=0)
-    run = dataclasses.replace(make_run(algo, algo, online=online), data=data)
+    run = dataclasses.replace(make_run(algo, algo), data=data)
     spec = EnvSpec(TASK.observation_size, TASK.action_size, TASK.horizon)
     algorithm = algorithms.make(algo, run.config, spec)
     said = []
