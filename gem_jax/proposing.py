@@ -45,34 +45,22 @@ def load(
     Raises:
       UserError: a run cannot be loaded, or the two do not fit.
     """
-    seeds, places = [seed], [proposer_seed]
-    return load_seeds(workdir, proposer, step, seeds, proposer_step, places)[0]
+    require_fit(workdir, proposer)
+    scorers = policy.load_seeds(workdir, step, [seed])
+    others = policy.load_seeds(proposer, proposer_step, [proposer_seed])
+    return join(workdir, scorers, proposer, others)[0]
 
 
-def load_seeds(
-    workdir: os.PathLike[str] | str,
-    proposer: os.PathLike[str] | str,
-    step: int | None,
-    seeds: Sequence[int],
-    proposer_step: int | None,
-    proposer_seeds: Sequence[int],
-) -> tuple[Policy, ...]:
-    """Several seeds of a run, each choosing among the actions of its proposer.
-
-    Args:
-      workdir: as for ``load``.
-      proposer: the same.
-      step: the same.
-      seeds: of ``workdir``, counted from 0.
-      proposer_step: as for ``load``.
-      proposer_seeds: of ``proposer``, one for each of ``seeds``.
+def require_fit(
+    workdir: os.PathLike[str] | str, proposer: os.PathLike[str] | str
+) -> None:
+    """Refuses, before anything is loaded, runs of which one cannot serve the other.
 
     Raises:
-      UserError: as ``load``.
+      UserError: the first cannot choose, or the two are of different tasks.
     """
     record, of_other = _record(workdir), _record(proposer)
-    module = algorithms.lookup(record["algo"])
-    if not hasattr(module, "with_proposer"):
+    if not hasattr(algorithms.lookup(record["algo"]), "with_proposer"):
         raise errors.UserError(
             f"{record['algo']} cannot choose among another policy's actions; that "
             "takes an algorithm with with_proposer, as gem"
@@ -82,8 +70,27 @@ def load_seeds(
             f"the proposer {proposer} was trained on {of_other['env']}, and {workdir} "
             f"on {record['env']}; take runs of one task"
         )
-    scorers = policy.load_seeds(workdir, step, seeds)
-    others = policy.load_seeds(proposer, proposer_step, proposer_seeds)
+
+
+def join(
+    workdir: os.PathLike[str] | str,
+    scorers: Sequence[Policy],
+    proposer: os.PathLike[str] | str,
+    others: Sequence[Policy],
+) -> tuple[Policy, ...]:
+    """Policies of a run, each choosing among the actions of one of another run.
+
+    Args:
+      workdir: whose policies ``scorers`` are, seed by seed.
+      scorers: of one checkpoint.
+      proposer: whose policies ``others`` are.
+      others: one for each scorer.
+
+    Raises:
+      UserError: the proposer acts by memory, or the two differ in sizes or bounds.
+    """
+    record, of_other = _record(workdir), _record(proposer)
+    module: Any = algorithms.lookup(record["algo"])
     scorer, other = scorers[0], others[0]
     if other.algorithm.observe is not None:
         raise errors.UserError(

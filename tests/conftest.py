@@ -1,6 +1,5 @@
 """What all tests share: quickly compiled programs, cached; strict shapes; a key."""
 
-import gc
 import os
 import tempfile
 
@@ -22,6 +21,7 @@ _quickly = (
 )
 os.environ["XLA_FLAGS"] = f"{_quickly} {os.environ.get('XLA_FLAGS', '')}".strip()
 
+import garbage  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
@@ -30,9 +30,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_collection_finish():
-    """Tracing makes objects by the million, hardly any in a cycle: look seldom."""
-    gc.freeze()  # what has been imported and collected stays
-    gc.set_threshold(100_000, 50, 100)
+    """Nothing more is imported from here on."""
+    garbage.look_seldom()
 
 
 @pytest.fixture

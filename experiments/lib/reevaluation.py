@@ -127,34 +127,34 @@ def load(
       UserError: there is no such run or checkpoint, or it is damaged, or the two runs
         do not fit.
     """
-    record = rundir.require_format(rundir.read_json(workdir / rundir.CONFIG))
-    run_settings.settings(record)
+    policies = policy.load_seeds(workdir, checkpoint)
+    record = rundir.read_json(workdir / rundir.CONFIG)
     if proposer is not None:
-        return _with_proposer(workdir, checkpoint, proposer, record)
-    return TrainedRun(record, policy.load_seeds(workdir, checkpoint))
+        return _with_proposer(workdir, policies, proposer, record)
+    return TrainedRun(record, policies)
 
 
 def _with_proposer(
     workdir: pathlib.Path,
-    checkpoint: int | None,
+    policies: tuple[Policy, ...],
     folder: pathlib.Path,
     record: dict[str, Any],
 ) -> TrainedRun:
-    step = policy.load(folder).step
+    others = policy.load_seeds(folder)
     other = rundir.read_json(folder / rundir.CONFIG)
-    count, others = len(record["seeds"]), len(other["seeds"])
-    if others not in (1, count):
+    count = len(policies)
+    if len(others) not in (1, count):
         raise errors.UserError(
-            f"--proposer={folder} has {others} seeds, and --workdir={workdir} "
+            f"--proposer={folder} has {len(others)} seeds, and --workdir={workdir} "
             f"{count}; it needs as many, or one"
         )
+    proposing.require_fit(workdir, folder)
     if other["identity"].get("dataset") != record["identity"].get("dataset"):
         _print(f"note: {folder} and {workdir} were trained on different data")
-    places = tuple(range(count)) if others > 1 else (0,) * count
-    joint = proposing.load_seeds(
-        workdir, folder, checkpoint, range(count), step, places
-    )
-    return TrainedRun(record, joint, Proposer(other, step, places))
+    places = tuple(range(count)) if len(others) > 1 else (0,) * count
+    proposers = [others[place] for place in places]
+    joint = proposing.join(workdir, policies, folder, proposers)
+    return TrainedRun(record, joint, Proposer(other, others[0].step, places))
 
 
 def require_one_task(runs: Sequence[TrainedRun]) -> None:

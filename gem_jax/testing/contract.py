@@ -44,14 +44,9 @@ class Case(NamedTuple):
 
 @functools.cache
 def case(name: str) -> Case:
-    """The algorithm registered under ``name``.
-
-    Its updates are jitted, so that the programs of several checks share their traces.
-    """
+    """The algorithm registered under ``name``."""
     config = algorithms.tiny_config(name)
-    algorithm = algorithms.make(name, config, fakes.SPEC)
-    phases = (p._replace(update=jax.jit(p.update)) for p in algorithm.phases)
-    return Case(name, algorithm._replace(phases=tuple(phases)))
+    return Case(name, algorithms.make(name, config, fakes.SPEC))
 
 
 def init_is_a_function_of_the_key(case: Case, folder: pathlib.Path) -> None:

@@ -4,7 +4,6 @@ As ``python -m``, without the two seconds that imports take; for tests that star
 """
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import pathlib
@@ -14,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import garbage
 import jax
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -77,7 +77,6 @@ def _main(folder, module, flags, environment):
     os.environ.update(environment)
     jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS"))
     os.chdir(ROOT)
-    gc.freeze()  # what was imported stays: collections need not look at it
-    gc.set_threshold(100_000, 50, 100)
+    garbage.look_seldom()
     sys.argv = [module, *flags]  # whose first is set by what follows
     runpy.run_module(module, run_name="__main__", alter_sys=True)

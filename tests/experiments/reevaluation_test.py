@@ -101,6 +101,8 @@ def test_bad_loads_and_observations_are_refused(policy, finished, tmp_path):
     (tmp_path / "config.json").write_text('{"algo": "gem", "format": 3}')
     with pytest.raises(errors.UserError, match="does not describe a run"):
         gem_jax.load(tmp_path)
+    with pytest.raises(errors.UserError, match="does not describe a run"):
+        reevaluation.load(tmp_path, proposer=finished)
     older = '{"algo": "gem", "versions": {"gem_jax": "0.1.0"}}'
     (tmp_path / "config.json").write_text(older)
     with pytest.raises(errors.UserError, match=r"a run of gem_jax 0.1.0, .*format 1"):
