@@ -47,6 +47,15 @@ def test_another_seed_proposes_with_its_own_weights(finished):
     np.testing.assert_allclose(act(joint, **knobs), act(other, **knobs), rtol=1e-5)
 
 
+def test_seeds_of_two_runs_go_together(finished):
+    pairs = reevaluation.load(finished, proposer=finished).policies
+    found = [act(joint, anchor="none", num_candidates=1) for joint in pairs]
+    for seed, action in enumerate(found):
+        alone = act(gem_jax.load(finished, seed=seed), anchor="none", num_candidates=1)
+        np.testing.assert_allclose(action, alone, rtol=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
 def test_the_proposers_action_is_all_there_is_without_an_anchor(finished, cloned):
     joint = proposing.load(finished, cloned, seed=1)
     assert joint.knobs.num_candidates == 1
