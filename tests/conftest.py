@@ -1,5 +1,6 @@
 """What all tests share: quickly compiled programs, cached; strict shapes; a key."""
 
+import importlib.metadata
 import os
 import tempfile
 
@@ -16,9 +17,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # optimization, without the emitters of fused loops, and with each program in one piece,
 # it takes less.
 _quickly = (
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1"
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 )
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    _quickly += " --xla_cpu_use_fusion_emitters=false"  # unknown to later ones
 os.environ["XLA_FLAGS"] = f"{_quickly} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 import garbage  # noqa: E402
