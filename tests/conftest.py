@@ -16,9 +16,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # Most of a test's time is compilation, and its programs run for milliseconds. Without
 # optimization, without the emitters of fused loops, and with each program in one piece,
 # it takes less.
-_quickly = (
-    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-)
+_quickly = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 if importlib.metadata.version("jaxlib").startswith("0.10."):
     _quickly += " --xla_cpu_use_fusion_emitters=false"  # unknown to later ones
 os.environ["XLA_FLAGS"] = f"{_quickly} {os.environ.get('XLA_FLAGS', '')}".strip()

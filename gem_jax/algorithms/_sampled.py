@@ -60,7 +60,7 @@ def audit(q: Array, selection: inference.Selection) -> Mapping[str, Array]:
     that could not be scored or executed; ``bad_set``: 1 where that is all of them.
     """
     return {
-        "q_above_mean": q[selection.best_index] - jnp.mean(q),
+        "q_above_mean": q[selection.best_index] - jnp.mean(q, where=jnp.isfinite(q)),
         "bad_candidates": selection.bad_share,
         "bad_set": selection.all_bad.astype(jnp.float32),
     }

@@ -108,7 +108,7 @@ def _rows(found: dict[str, np.ndarray], name: str) -> rows.Rows:
         terminal=flags["terminals"],
         end=flags["terminals"] | flags.get("timeouts", flags["terminals"]),
         next_observation=None if following is None else columns.floats(following),
-        policy=None if policy is None else policy.astype(np.int32),
+        policy=None if policy is None else columns.labels(policy, f"{name}: 'policy'"),
         precision=successors.precision(*stored),
     )
 

@@ -26,7 +26,8 @@ def best(
     """
     if share >= 1.0:
         return list(recorded)
-    count = math.ceil(share * len(recorded))
+    # 0.07 * 100 is a little above 7.
+    count = max(1, math.ceil(round(share * len(recorded), 9)))
     returns = np.array([np.sum(episode.rewards, dtype=float) for episode in recorded])
     kept = np.sort(np.argsort(-returns, kind="stable")[:count])
     log(f"the best {count:,} of {len(recorded):,} episodes kept, by return")

@@ -78,8 +78,11 @@ def _finite_or_none(fact: Any) -> Any:
 
 def _policies(
     recorded: Sequence[episodes.Episode], returns: np.ndarray, whole: np.ndarray
-) -> dict[str, dict[str, float]] | None:
-    """Size and mean return for each label; None where episodes bear none."""
+) -> dict[str, dict[str, float | None]] | None:
+    """Size and mean return for each label; None where episodes bear none.
+
+    The mean is of whole episodes, None where there are none.
+    """
     if not all("policy" in episode.infos for episode in recorded):
         return None
     label = np.array([episode.infos["policy"][0] for episode in recorded])
@@ -88,7 +91,7 @@ def _policies(
         str(one): {
             "episodes": int((label == one).sum()),
             "transitions": int(length[label == one].sum()),
-            "return_mean": float(returns[mine].mean()) if mine.any() else 0.0,
+            "return_mean": float(returns[mine].mean()) if mine.any() else None,
         }
         for one in np.unique(label)
         for mine in [(label == one) & whole]

@@ -124,12 +124,15 @@ def prepare(
       UserError: data unfit for the task; rewards out of float32's range.
     """
     chosen = options.reward_transform or task.reward_transform
-    recorded = repairs.apply(recorded, task, options.repair)
+    where = provenance.id
     if options.repair:
+        validate.check_shapes(recorded, task, where)
+        recorded = repairs.apply(recorded, task, options.repair)
+        where += ", once repaired"
         before, after = provenance.num_transitions, sum(map(len, recorded))
         names = ", ".join(options.repair)
         log(f"repair {names}: {after:,} of {before:,} transitions kept")
-    recorded = validate.check(recorded, task, provenance.id, log)
+    recorded = validate.check(recorded, task, where, log)
     recorded = filters.best(recorded, options.best_share, log)
     offsets = transitions.offsets(recorded)
     flat = transitions.flatten(recorded)

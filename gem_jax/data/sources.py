@@ -34,9 +34,9 @@ class Provenance:
     Attributes:
       env: name of the task.
       source: what the source became: ``"d4rl"``, ``"ogbench"``, ``"minari"``,
-        ``"local"``, ``"file"``.
-      id: name of the file, or Minari's id.
-      sha256: of the HDF5 file that was read.
+        ``"local"``, ``"file"``, ``"arrays"``.
+      id: name of the file or of the arrays, or Minari's id.
+      sha256: of the file that was read, or of the arrays.
       num_transitions: `D`.
       num_episodes: `J`.
       recipe: how data of source ``"local"`` were made; None for others.

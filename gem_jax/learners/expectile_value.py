@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import train_state
+from gem_jax.learners import q_ensemble
 from gem_jax.learners.batch_metrics import PerTransition
 from gem_jax.networks import bundle, critic
 from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
-from gem_jax.types import DISCOUNT, Array, EnvSpec, Params, PRNGKey, Transition
+from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 
 @flax.struct.dataclass
@@ -124,7 +125,7 @@ def make_value_learner(
             following = value_net.apply(state.value.params, batch.next_observation)
         else:
             following = next_value(target_critic)
-        target = _td_target(batch, following, config.discount)
+        target = q_ensemble.td_target(batch, following, config.discount)
         target_q = critic_net.apply(target_critic, batch.observation, batch.action)
         if not own_targets:
             target_q = jnp.min(target_q, axis=0)  # Eq. 63, 64
@@ -157,14 +158,6 @@ def make_value_learner(
         return critics(dtype).apply(params, observation, action)
 
     return ValueLearner(init, update, q_values, value_net.apply)
-
-
-def _td_target(batch: Transition, next_value: Array, discount: float) -> Array:
-    """Eq. 60 for one value `[B]`, or for each of `[E, B]`."""
-    if next_value.ndim == 2:
-        return jax.vmap(lambda own: _td_target(batch, own, discount))(next_value)
-    factor = batch.extras.get(DISCOUNT, discount)
-    return value_ops.td_target(batch.reward, batch.terminal, next_value, factor)
 
 
 def _over_members(values: Array) -> Array:

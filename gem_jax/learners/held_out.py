@@ -163,21 +163,26 @@ def keep_best(
     every: int,
     pretraining: Phase,
     training: Phase,
+    taken: Callable[[State, Array], State],
 ) -> tuple[Phase, Phase]:
     """Both phases, with comparisons in the first, the best of which enters the second.
 
-    At most 20 parameters are compared, evenly spaced, the last among them.
+    At most 21 parameters are compared, evenly spaced from the first to the last.
 
-    States have a ``behavior`` and a ``best_behavior``. The second phase must leave the
-    behavior alone, so that entering it again changes nothing.
+    States have a ``behavior`` and a ``best_behavior``. ``taken`` gives the state that
+    enters the second phase what else hangs on the behavior, by log-densities of
+    held-out rows, `[rows]`. That phase must leave the behavior alone, so that entering
+    it again changes nothing.
     """
+
+    def log_prob(params: Params, dataset: Transition) -> Array:
+        rows = _spread(dataset, count, every)
+        return mixture.log_prob(behavior.apply(params, rows.observation), rows.action)
 
     def compare(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
         del key, step
-        rows = _spread(dataset, count, every)
         params, best = state.behavior.params, state.best_behavior
-        policy = behavior.apply(params, rows.observation)
-        nll = -jnp.mean(mixture.log_prob(policy, rows.action))
+        nll = -jnp.mean(log_prob(params, dataset))
         return dataclasses.replace(state, best_behavior=_better(best, params, nll))
 
     def take_best(
@@ -185,8 +190,10 @@ def keep_best(
     ) -> tuple[State, Mapping[str, Array]]:
         state = compare(state, key, dataset, jnp.int32(0))  # with the last parameters
         params = jax.tree.map(jnp.copy, state.best_behavior.params)
-        taken = state.behavior._replace(params=params)
-        return dataclasses.replace(state, behavior=taken), {}
+        state = dataclasses.replace(
+            state, behavior=state.behavior._replace(params=params)
+        )
+        return taken(state, log_prob(params, dataset)), {}
 
     between = -(-pretraining.num_steps // _COMPARISONS)
     return (

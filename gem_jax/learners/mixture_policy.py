@@ -1,4 +1,4 @@
-"""A mixture policy under weighted maximum likelihood. Shared by GEM, IQL and LOM."""
+"""A mixture policy under weighted maximum likelihood, of GEM, IQL, AWAC and LOM."""
 
 from __future__ import annotations
 

@@ -41,6 +41,12 @@ def update(moments: Moments, values: Array) -> Moments:
     )
 
 
+def of(values: Array) -> Moments:
+    """Of all there is, `[D]`."""
+    one = jnp.ones((), jnp.float32)
+    return Moments(jnp.mean(values), jnp.mean(values**2), one)
+
+
 def mean_and_std(moments: Moments) -> tuple[Array, Array]:
     """`[]` each; 0 and 1 before the first batch."""
     begun = moments.weight > 0.0

@@ -52,6 +52,20 @@ class QLearner(NamedTuple):
     lowest: Callable[[Params, Array, Array], Array]
 
 
+def td_target(batch: Transition, next_value: Array, discount: float) -> Array:
+    """Eq. 60 of rows that span one step, or as many as their own discount says.
+
+    Args:
+      batch: leaves `[B, ...]`.
+      next_value: `[B]`, or `[E, B]` for as many targets.
+      discount: of one step.
+    """
+    if next_value.ndim == 2:
+        return jax.vmap(lambda own: td_target(batch, own, discount))(next_value)
+    factor = batch.extras.get(DISCOUNT, discount)
+    return value_ops.td_target(batch.reward, batch.terminal, next_value, factor)
+
+
 def make_q_learner(
     spec: EnvSpec,
     optimizer: optax.GradientTransformation,
@@ -83,8 +97,7 @@ def make_q_learner(
         return QState(train_state.create(params, optimizer), copy)
 
     def target(batch: Transition, next_value: Array) -> Array:
-        steps = batch.extras.get(DISCOUNT, discount)
-        return value_ops.td_target(batch.reward, batch.terminal, next_value, steps)
+        return td_target(batch, next_value, discount)
 
     def loss(
         params: Params,

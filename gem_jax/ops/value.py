@@ -16,6 +16,7 @@ from gem_jax.types import Array
 
 _HALVINGS = 30  # of an interval, beyond which float32 sees no difference
 _LEAST_RESIDUAL = 1e-6
+_STRAIGHT = 5.0  # where an exponential goes on as its tangent
 
 
 def td_target(
@@ -48,9 +49,19 @@ def quantile_loss(residual: Array, quantile: float) -> Array:
 def exponential_loss(residual: Array, temperature: float) -> Array:
     """exp(u / T) - u / T elementwise (IDQL, section 4.2); straight beyond u / T = 5."""
     _shapes.scalar(temperature=temperature)
-    scaled = residual / temperature
-    bounded = jnp.minimum(scaled, 5.0)
+    return _linex(residual / temperature)
+
+
+@jax.custom_jvp
+def _linex(scaled: Array) -> Array:
+    bounded = jnp.minimum(scaled, _STRAIGHT)
     return jnp.exp(bounded) * (1.0 + scaled - bounded) - scaled
+
+
+# exp(u) - 1 by its terms would round to 0 near u = 0.
+_linex.defjvps(
+    lambda tangent, _, scaled: jnp.expm1(jnp.minimum(scaled, _STRAIGHT)) * tangent
+)
 
 
 def minimizer(loss: Callable[[Array], Array], values: Array) -> Array:
@@ -58,21 +69,25 @@ def minimizer(loss: Callable[[Array], Array], values: Array) -> Array:
 
     Args:
       loss: convex, elementwise, with its minimum at 0.
-      values: `[N]`.
+      values: `[N]`; those that are not finite do not count.
 
     Returns:
-      `[]`, between the least and the greatest value, to float32's precision.
+      `[]`, between the least and the greatest value, to float32's precision; NaN
+      where none counts.
     """
     _shapes.axes("values", values, "[N]")
+    counts = jnp.isfinite(values)
     slope = jax.vmap(jax.grad(loss))
 
     def halve(bounds: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         low, high = bounds
         middle = 0.5 * (low + high)
-        above = jnp.sum(slope(values - middle)) > 0.0  # the minimum lies higher
+        slopes = jnp.sum(slope(values - middle), where=counts)
+        above = slopes > 0.0  # the minimum lies higher
         return (jnp.where(above, middle, low), jnp.where(above, high, middle)), None
 
-    bounds = jnp.min(values), jnp.max(values)
+    low = jnp.min(values, initial=jnp.inf, where=counts)
+    bounds = low, jnp.max(values, initial=-jnp.inf, where=counts)
     (low, high), _ = jax.lax.scan(halve, bounds, None, length=_HALVINGS)
     return 0.5 * (low + high)
 
@@ -81,21 +96,24 @@ def implicit_weight(loss: Callable[[Array], Array], q: Array) -> Array:
     """|f'(Q - V)| / |Q - V| of each action (IDQL, Eq. 8): the actor behind a value.
 
     V is what the loss f makes of these actions' values, as samples of the behavior: a
-    mean under these weights is V.
+    mean under these weights is V. Where f has a kink at 0, as the quantile's, the value
+    that V coincides with takes nearly all the weight.
 
     Args:
       loss: f, convex, elementwise, with its minimum at 0.
       q: `[N]`.
 
     Returns:
-      `[N]`, at least 0, not normalized.
+      `[N]`, at least 0, not normalized; NaN where a value is not finite, which has no
+      part in V.
     """
     _shapes.axes("q", q, "[N]")
     residual = q - minimizer(loss, q)
-    # At V itself the limit from above.
+    # At V itself, what it is just above.
     near = jnp.abs(residual) < _LEAST_RESIDUAL
     residual = jnp.where(near, _LEAST_RESIDUAL, residual)
-    return jax.vmap(jax.grad(loss))(residual) / residual
+    weight = jax.vmap(jax.grad(loss))(residual) / residual
+    return jnp.where(jnp.isfinite(q), weight, jnp.nan)
 
 
 def lower_confidence_bound(q_values: Array, kappa: Array | float) -> Array:

@@ -155,8 +155,8 @@ def summarize(
 
 def _over_seeds(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
     """A quantity of the last evaluation; ``None`` where it was not measured."""
-    values = [row[name] for row in rows]
-    if not values or None in values:
+    values = results.of_seeds(rows, name)
+    if values is None:
         return None
     return {
         "mean": float(np.mean(values)),

@@ -25,9 +25,10 @@ def told(
     """
     if run.data.n_step != TOLD_BY_REWARDS:
         return run
-    several = algorithm.n_step_discount is not None
-    steps = n_step.told_by(transitions) if several else 1
-    log(f"targets span {steps} step(s), as the rewards tell")
+    steps = 1
+    if algorithm.n_step_discount is not None:
+        steps = n_step.told_by(transitions)
+        log(f"targets span {steps} step(s), as the rewards tell")
     return dataclasses.replace(run, data=run.data.override(n_step=steps))
 
 

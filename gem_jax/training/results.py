@@ -16,7 +16,8 @@ class EvalResult:
     """Attributes:
     returns: `[episodes]`, rewards of the environment, never transformed.
     lengths: `[episodes]`, steps.
-    successes: `[episodes]` bool, or ``None`` when the environment reports none.
+    successes: `[episodes]` bool, or ``None`` where no step reported any, be it that the
+      environment never does, or does at a success alone.
     audit: mean over all decisions of what ``act`` reported.
     steps_per_second: environment steps, acting included.
     """
@@ -31,8 +32,15 @@ class EvalResult:
         """`[episodes]` what the task's score is the mean of: returns, or successes."""
         if task.scored_by == "return":
             return self.returns
-        assert self.successes is not None, f"{task.env_id} reports none"
+        if self.successes is None:
+            return np.zeros(len(self.returns))
         return self.successes.astype(np.float64)
+
+    def success_rate(self, task: tasks.Task) -> float | None:
+        """``None`` where none was reported, unless the task is scored by it."""
+        if task.scored_by == "return" and self.successes is None:
+            return None
+        return float(np.mean(self.successes)) if self.successes is not None else 0.0
 
 
 @dataclasses.dataclass
@@ -106,14 +114,21 @@ def headline(found: Mapping[str, Any], show: Callable[[Any, str], str]) -> str:
 def headline_of_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """The headline of an evaluation, the numbers of its seeds side by side."""
 
-    def of_seeds(name: str) -> list[float] | None:
-        values = [row[name] for row in rows]
-        return None if None in values else values
-
     def show(values: list[float], form: str) -> str:
         return ", ".join(f"{value:{form}}" for value in values)
 
-    return headline({name: of_seeds(name) for name in _HEADLINES}, show)
+    return headline({name: of_seeds(rows, name) for name in _HEADLINES}, show)
+
+
+def of_seeds(rows: Sequence[Mapping[str, Any]], name: str) -> list[float] | None:
+    """A quantity of every seed's row; ``None`` where it was not measured at all.
+
+    An environment may report successes alone: a seed without one then has the rate 0.
+    """
+    values = [row[name] for row in rows]
+    if all(value is None for value in values):
+        return None
+    return [0.0 if value is None else value for value in values]
 
 
 def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
@@ -121,14 +136,13 @@ def to_row(result: EvalResult, task: tasks.Task, knobs: Any) -> dict[str, Any]:
 
     Every diagnostic that the policy reports has a field of its own.
     """
-    successes = result.successes
     return {
         "episodes": len(result.returns),
         "return_mean": float(np.mean(result.returns)),
         "return_std": float(np.std(result.returns)),
         # None where the task has no reference scores: the return is all there is.
         "normalized_score": task.normalized_score(float(np.mean(result.values(task)))),
-        "success_rate": None if successes is None else float(np.mean(successes)),
+        "success_rate": result.success_rate(task),
         "length_mean": float(np.mean(result.lengths)),
         **result.audit,
         "knobs": dataclasses.asdict(knobs) if knobs else {},

@@ -8,7 +8,7 @@ import pytest
 from gem_jax import errors
 from gem_jax.algorithms import gem
 from gem_jax.algorithms.gem.state import make_behavior
-from gem_jax.learners import batch_metrics
+from gem_jax.learners import batch_metrics, moments
 from gem_jax.learners import held_out as judged
 from gem_jax.ops import mixture, value
 from gem_jax.testing import fakes, recording
@@ -134,11 +134,16 @@ def test_held_out_rows_are_judged_and_not_learned_from(dataset):
     np.testing.assert_allclose(metrics["behavior/nll"], means[1], rtol=1e-5)
 
 
-def nll_of(state, dataset, rows):
-    """The behavior's NLL `[]` of some rows."""
+def log_prob_of(state, dataset, rows):
+    """The behavior's log-density of some rows."""
     network = make_behavior(gem.Config(**SMALL), fakes.SPEC)
     policy = network.apply(state.behavior.params, dataset.observation)
-    return -np.mean(mixture.log_prob(policy, dataset.action)[rows])
+    return np.asarray(mixture.log_prob(policy, dataset.action))[rows]
+
+
+def nll_of(state, dataset, rows):
+    """The behavior's NLL `[]` of some rows."""
+    return -np.mean(log_prob_of(state, dataset, rows))
 
 
 def test_held_out_nll_is_unbiased_over_batches():
@@ -191,6 +196,9 @@ def test_the_best_parameters_go_on(dataset, whole):
         states[-1].behavior.params,
         states[best - 1].behavior.params,
     )
+    rows = log_prob_of(states[-1], normalized, held_out)
+    mean, std = moments.mean_and_std(states[-1].scales.support)
+    np.testing.assert_allclose([mean, std], [rows.mean(), rows.std()], rtol=1e-4)
     assert make().init(jax.random.key(0)).best_behavior is None
 
 

@@ -153,6 +153,29 @@ def test_implicit_weights_by_hand():
     np.testing.assert_allclose(same / same[0], 1.0, rtol=1e-5)
 
 
+@pytest.mark.parametrize("objective", idql.OBJECTIVES)
+@pytest.mark.parametrize("temperature", [0.3, 17.0, 100.0])
+def test_implicit_weights_near_the_value(objective, temperature):
+    """A slope of exp(u) - 1 that rounds to 0 or below would exclude what lies at V."""
+    config = dataclasses.replace(
+        CONFIG, objective=objective, value_temperature=temperature
+    )
+    weight = value.implicit_weight(idql._objective(config), jnp.full(3, 2.0))
+    assert (np.asarray(weight) > 0).all()
+    if objective == "exponential":
+        np.testing.assert_allclose(weight, temperature**-2.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_have_no_part_in_implicit_weights(bad):
+    loss = idql._objective(CONFIG)
+    weight = np.asarray(value.implicit_weight(loss, jnp.array([1.0, bad, 5.0, 3.0])))
+    without = value.implicit_weight(loss, jnp.array([1.0, 5.0, 3.0]))
+    np.testing.assert_allclose(weight[[0, 2, 3]], without, rtol=1e-6)
+    assert np.isnan(weight[1])
+    assert np.isnan(value.implicit_weight(loss, jnp.full(2, bad))).all()
+
+
 def test_it_executes_the_rewarded_mode():
     config = idql.Config(
         num_steps=600,

@@ -48,6 +48,34 @@ def test_it_holds_the_rows():
     assert not lines
 
 
+@pytest.mark.parametrize("label", [0.7, np.nan, 2.0**40])
+def test_labels_are_whole_numbers(label):
+    policy = np.array([1.0] * 11 + [label])
+    with pytest.raises(errors.UserError, match="'policy' holds .* at step 11; number"):
+        _make(task=MAZE, policy=policy)
+
+
+def test_shapes_are_checked_before_anything_is_mended():
+    with pytest.raises(errors.UserError, match="observations has shape"):
+        _make(task="hopper-medium-v2", repair=("split_jumps",))
+
+
+@pytest.mark.parametrize("share, kept", [(0.07, 7), (0.14, 14), (0.071, 8)])
+def test_a_share_of_the_episodes_is_no_rounding_error_more(share, kept):
+    rows = 200
+    dataset, _ = _make(
+        task=MAZE,
+        best_share=share,
+        **{name: np.zeros((rows, 4)) for name in ("observation", "next_observation")},
+        action=np.zeros((rows, 2)),
+        reward=np.arange(rows),
+        terminal=np.zeros(rows, bool),
+        timeout=np.arange(rows) % 2 == 1,
+    )
+    assert dataset.provenance.num_episodes == 100
+    assert len(dataset.episode_offsets) == kept + 1
+
+
 def test_without_successors_the_next_row_is_one():
     dataset, _ = _make(task=MAZE, next_observation=None)
     given, flat = _arrays(), dataset.transitions

@@ -193,6 +193,8 @@ def test_the_description_is_of_whole_episodes_and_fit_for_json():
     )
     assert facts["policies"]["0"]["transitions"] == 60
     assert facts["policies"]["1"]["return_mean"] == pytest.approx(returns[1])
+    unfinished = inspection.describe([cut, labeled[1]], HOPPER)["policies"]["0"]
+    assert unfinished["return_mean"] is None
     assert facts["duplicate_rows"] == 10
     nothing = {
         "rewards": np.full(50, np.nan, np.float32),

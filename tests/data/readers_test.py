@@ -63,6 +63,18 @@ def test_the_leading_transitions_are_those_of_the_whole(tmp_path, name, limit):
         np.testing.assert_array_equal(ours, all_[:limit])
 
 
+def test_leading_transitions_may_lie_behind_rows_that_are_none(tmp_path):
+    """Episodes of one row each have no transition, since nothing follows their row."""
+    header = "obs_0,obs_1,obs_2,obs_3,action_0,action_1,reward,terminal,episode"
+    lines = [f"{i},0,0,0,0,0,0,0,{min(i, 30)}" for i in range(130)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([header, *lines]))
+    found = data.load(MAZE.name, f"file:{path}", num_transitions=5, log=_quiet)
+    np.testing.assert_array_equal(
+        found.transitions.observation[:, 0], [30, 31, 32, 33, 34]
+    )
+
+
 @pytest.mark.parametrize("name", layout_files.ALL)
 def test_what_does_not_fit_is_refused_but_its_leading_part(tmp_path, monkeypatch, name):
     path = _write(tmp_path, name)

@@ -1,5 +1,7 @@
 """The evaluator: whole episodes, one result for one key, whatever the batching."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from gem_jax import errors
 from gem_jax.data import tasks
 from gem_jax.testing import fakes
-from gem_jax.training import evaluation
+from gem_jax.training import evaluation, results
 from gem_jax.types import ActOutput, EnvSpec
 
 TASK = tasks.get("maze2d-umaze-v1")
@@ -99,6 +101,20 @@ def test_rows_hold_every_audit():
         evaluation.EvalResult(zero, zero, None, audit, 1.0), TASK, ()
     )
     assert audit.items() <= row.items() and "violation_rate" not in row
+
+
+def test_an_environment_may_report_successes_alone():
+    """Where they are the score, a policy that never succeeds then has the rate 0."""
+    zero = np.zeros(2)
+    silent = evaluation.EvalResult(zero, zero, None, {}, 1.0)
+    scored = dataclasses.replace(TASK, scored_by="success")
+    assert evaluation.to_row(silent, scored, ())["success_rate"] == 0.0
+    np.testing.assert_array_equal(silent.values(scored), zero)
+    unscored = evaluation.to_row(silent, TASK, ())
+    assert unscored["success_rate"] is None
+    reported = unscored | {"success_rate": 0.5}
+    assert results.of_seeds([unscored, reported], "success_rate") == [0.0, 0.5]
+    assert results.of_seeds([unscored], "success_rate") is None
 
 
 def test_finished_episodes_leave_the_batch():

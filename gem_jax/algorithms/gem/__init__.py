@@ -156,5 +156,11 @@ def _make_phases(
         return (pretraining, training), accept
     check = functools.partial(held_out.check, count=count, every=every)
     return held_out.keep_best(
-        parts.behavior, count, every, pretraining, training
+        parts.behavior, count, every, pretraining, training, _rescaled
     ), check
+
+
+def _rescaled(state: State, log_prob: Array) -> State:
+    """With the support's scale that a behavior has, by its log-densities `[rows]`."""
+    scales = state.scales._replace(support=moments.of(log_prob))
+    return dataclasses.replace(state, scales=scales)

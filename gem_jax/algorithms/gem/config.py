@@ -53,7 +53,7 @@ class Config:
       behavior_held_out: one trajectory in so many is left out of its training, to log
         its NLL on them; 0, or fewer trajectories than that, leaves out none. The
         default leaves out 5 %, in the ``paper`` settings too.
-      behavior_keep_best: of up to 20 parameters, evenly spaced over its training, go on
+      behavior_keep_best: of up to 21 parameters, evenly spaced over its training, go on
         with those whose NLL on the held-out trajectories was lowest; asks for
         ``behavior_freeze``.
       behavior_components: K of the behavior.
@@ -156,20 +156,10 @@ class Config:
             raise ValueError(
                 "behavior_keep_best needs behavior_freeze and behavior_held_out"
             )
-        if self.deploy_critic not in ("online", "target"):
-            raise ValueError(
-                f"deploy_critic must be online or target, got {self.deploy_critic!r}"
-            )
-        if self.advantage_unit not in ("reward", "data"):
-            raise ValueError(
-                f"advantage_unit must be reward or data, got {self.advantage_unit!r}"
-            )
-        if self.critic_targets not in ("shared", "own"):
-            raise ValueError(
-                f"critic_targets must be shared or own, got {self.critic_targets!r}"
-            )
-        if self.backup not in ("expectile", "select"):
-            raise ValueError(f"backup must be expectile or select, got {self.backup!r}")
+        checks.one_of(self, "deploy_critic", ("online", "target"))
+        checks.one_of(self, "advantage_unit", ("reward", "data"))
+        checks.one_of(self, "critic_targets", ("shared", "own"))
+        checks.one_of(self, "backup", ("expectile", "select"))
         if self.backup == "select" and self.critic_targets == "own":
             raise ValueError("backup=select gives all critics one target; not own ones")
         self.knobs(horizon=1).validate()

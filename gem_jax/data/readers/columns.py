@@ -131,3 +131,19 @@ def flags(column: Column, where: str, rows: int | None = None) -> np.ndarray:
             f"{where} holds {array[other[0]]} at step {other[0]}; store 0 or 1"
         )
     return set_
+
+
+def labels(column: np.ndarray, where: str) -> np.ndarray:
+    """`[N]` int32, such as which policy acted; some files store floats.
+
+    Raises:
+      UserError: something else than whole numbers of that type.
+    """
+    with np.errstate(invalid="ignore"):  # such a number is refused
+        whole = np.asarray(column).astype(np.int32)
+    other = np.flatnonzero(whole != column)
+    if other.size:
+        raise errors.UserError(
+            f"{where} holds {column[other[0]]} at step {other[0]}; number them from 0"
+        )
+    return whole

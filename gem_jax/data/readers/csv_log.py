@@ -78,13 +78,27 @@ def read(
             "next_obs_..; make them as many, or remove the latter"
         )
     room.require(str(path), _count_lines(path), sizes["obs"], sizes["action"], limit)
-    # Rows without a successor are no transitions: a limit may need as many again.
-    wanted = None if limit is None else 2 * limit + 2
-    table = _table(path, places, wanted)
+    table = _leading(path, places, limit)
     recorded = rows.to_episodes(
         _rows(table, places, path), lambda line: log(f"warning: {path}: {line}")
     )
     return recorded, files.file_sha256(path)
+
+
+def _leading(
+    path: pathlib.Path, places: dict[str, int], limit: int | None
+) -> np.ndarray:
+    """The whole table, or leading rows with at least ``limit`` transitions."""
+    if limit is None:
+        return _table(path, places, None)
+    count = limit + 1
+    while True:
+        table = _table(path, places, count)
+        # Rows without a successor are no transitions; each episode may end in one.
+        ends = int(_rows(table, places, path).end.sum())
+        if len(table) < count or len(table) - ends > limit:
+            return table
+        count *= 2
 
 
 def _places(names: list[str], path: pathlib.Path) -> dict[str, int]:
@@ -180,5 +194,5 @@ def _rows(table: np.ndarray, places: dict[str, int], path: pathlib.Path) -> rows
         terminal=terminal,
         end=end,
         next_observation=joined("next_obs") if "next_obs_0" in places else None,
-        policy=None if policy is None else policy.astype(np.int32),
+        policy=None if policy is None else columns.labels(policy, f"{path}: 'policy'"),
     )
