@@ -34,6 +34,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 def main(argv: list[str]) -> None:
     """Prints a line and writes it."""
     cli.no_arguments(argv)
+    cli.require_file("output", _OUTPUT.value)
     row = measure(_TRANSITIONS.value, _CLUSTERS.value, _REPETITIONS.value)
     print(
         f"{row['num_transitions']:,} steps, K = {row['num_clusters']}: E-step "

@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
         preset,
         source=_SOURCE.value,
         seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=_WORKDIR.value,
+        workdir=cli.folder("workdir", _WORKDIR.value),
         config=_config(),
         data=_data_options(),
         command=shlex.join(["python", "-m", "experiments.train", *sys.argv[1:]]),

@@ -65,6 +65,7 @@ _HEADER = (
 def main(argv: list[str]) -> None:
     """Measures every setting; prints, writes and draws."""
     cli.no_arguments(argv)
+    cli.require_file("output", _OUTPUT.value)
     settings = asked_settings()
     survey = child()
     on_cpu = survey["machine"]["platform"].startswith("cpu")

@@ -43,6 +43,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Write JSON here.")
 def main(argv: list[str]) -> None:
     """Prints a line for each training and each evaluation."""
     cli.no_arguments(argv)
+    cli.require_file("output", _OUTPUT.value)
     counts = harness.whole_numbers("num_seeds", _SEEDS.value, 1)
     candidates = harness.whole_numbers("num_candidates", _CANDIDATES.value, 0)
     for env in _ENVS.value:

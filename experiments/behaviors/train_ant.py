@@ -21,7 +21,7 @@ from typing import Any
 import gymnasium
 import mujoco
 import numpy as np
-from absl import flags, logging
+from absl import flags
 
 from experiments.behaviors import actor
 from experiments.lib import cli
@@ -182,7 +182,9 @@ def choose(workdir: pathlib.Path) -> dict[str, Any]:
             arrays = dict(file)
         params = tanh_gaussian.params_from_arrays(arrays)
         reward, falls = walk(params, FLAGS.episodes, rng)
-        logging.info("%s: reward %.3f per step, falls %.3f", path.name, reward, falls)
+        print(
+            f"{path.name}: reward {reward:.3f} per step, falls {falls:.3f}", flush=True
+        )
         if reward - FALL_COST * falls > best_score:
             best, best_score = arrays, reward - FALL_COST * falls
             best["metadata/reward_per_step"] = np.float32(reward)
@@ -198,9 +200,9 @@ def main(argv: list[str]) -> None:
     start = time.monotonic()
     if FLAGS.steps:
         train(workdir)
-        logging.info("trained for %.0f s", time.monotonic() - start)
+        print(f"trained for {time.monotonic() - start:.0f} s", flush=True)
     best = choose(workdir)
-    logging.info("chosen: %d steps", best["metadata/steps"])
+    print(f"chosen: {best['metadata/steps']} steps")
     if FLAGS.output:
         np.savez(FLAGS.output, **best)
 

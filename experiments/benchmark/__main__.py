@@ -53,7 +53,8 @@ _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of runs and sc
 
 SCORES, TABLE, CELLS = "scores.csv", "table.md", "table.csv"
 _FORMER_COLUMNS = ("env", "method", "seed", "steps", "normalized_score")
-_COLUMNS = (*_FORMER_COLUMNS, "return_mean")
+_WITHOUT_SOURCE = (*_FORMER_COLUMNS, "return_mean")
+_COLUMNS = (*_WITHOUT_SOURCE, "dataset")
 # What ends one pair and not the grid; memory runs out as a RuntimeError.
 _FAILURES = (errors.UserError, FloatingPointError, RuntimeError, MemoryError, OSError)
 # Other names of methods.
@@ -81,13 +82,14 @@ def main(argv: list[str]) -> None:
             print(f"{name}, {method}: {status.of(run.workdir)}")
         return
     summaries: dict[tuple[str, str], Mapping[str, Any]] = {}  # by task and method
-    failures = []
+    failures, fault = [], False
     for (name, method), run in runs.items():
         print(f"{name}, {method}, preset {preset}", flush=True)
         try:
             runner.train(run, log=lambda line: print(line, flush=True))
         except _FAILURES as error:
             if not isinstance(error, errors.UserError):
+                fault = True
                 traceback.print_exc()
             failures.append(f"{name}, {method}: {status.said(error)}")
             status.note_failure(run.workdir, error)
@@ -112,7 +114,8 @@ def main(argv: list[str]) -> None:
         csv_rows.write(output / CELLS, tables.CELL_COLUMNS, cells)
         print(text)
     if failures:
-        raise errors.UserError(f"not trained: {'; '.join(failures)}")
+        kind = RuntimeError if fault else errors.UserError
+        raise kind(f"not trained: {'; '.join(failures)}")
 
 
 def _asked(flag: str, values: Sequence[str] | None) -> list[str]:
@@ -159,7 +162,7 @@ def _rows(method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
     for i, seed in enumerate(summary["seeds"]):
         found = [summary.get(n) for n in ("normalized_score", "return_mean")]
         cells = [str(one["per_seed"][i]) if one else "" for one in found]
-        values = (env, method, str(seed), str(steps), *cells)
+        values = (env, method, str(seed), str(steps), *cells, summary["dataset"])
         rows.append(dict(zip(_COLUMNS, values, strict=True)))
     return rows
 
@@ -171,7 +174,7 @@ def _keep(path: pathlib.Path, rows: Sequence[csv_rows.Row]) -> None:
         method = row["method"]
         return row["env"], _ALIASES.get(method, method), row["seed"]
 
-    there = csv_rows.read(path, _COLUMNS, _FORMER_COLUMNS)
+    there = csv_rows.read(path, _COLUMNS, _FORMER_COLUMNS, _WITHOUT_SOURCE)
     by_place = {place(row): row for row in [*there, *rows]}
     csv_rows.write(path, _COLUMNS, list(by_place.values()))
 

@@ -1,4 +1,4 @@
-"""Draws what each method proposes and executes on a bandit of eight modes.
+"""Draws what GEM, BC, IQL and the methods of samples do on a bandit of eight modes.
 
 python -m experiments.gallery --output=gallery
 

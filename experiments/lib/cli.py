@@ -20,7 +20,7 @@ from gem_jax.utils import programs
 
 _HELP = ("--help", "-help", "--helpfull", "-h", "-?")
 # Flags, of whichever command has them.
-_PATHS = ("workdir", "output", "plot", "plan", "proposer")
+_PATHS = ("workdir", "output", "plot", "plan", "proposer", "python")
 
 
 def run(
@@ -151,6 +151,21 @@ def folder(flag: str, name: str | None) -> pathlib.Path | None:
     if name == "":
         raise errors.UserError(f"--{flag} is empty; name a run folder, or leave it out")
     return None if name is None else pathlib.Path(name)
+
+
+def require_file(flag: str, name: str | None) -> None:
+    """Refuses, before hours of work, what can be no file to write.
+
+    Raises:
+      UserError: it is a folder, or in one that is not there.
+    """
+    if name is None:
+        return
+    path = pathlib.Path(name)
+    if path.is_dir():
+        raise errors.UserError(f"--{flag}={name} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise errors.UserError(f"--{flag}={name}: there is no folder {path.parent}")
 
 
 def _expand_paths() -> None:

@@ -15,27 +15,26 @@ Row = Mapping[str, str]  # cells, as text
 
 
 def read(
-    path: pathlib.Path, columns: Sequence[str], former: Sequence[str] = ()
+    path: pathlib.Path, columns: Sequence[str], *former: Sequence[str]
 ) -> list[Row]:
     """The rows of the file, none if there is no file; a half-written last one goes.
 
     Args:
       path: of the file.
       columns: of it.
-      former: those of older files; the others are then empty.
+      *former: those of older files; the others are then empty.
 
     Raises:
-      UserError: the file has other columns.
+      UserError: it is no file, or one with other columns.
     """
-    if not path.exists():
-        return []
-    text = path.read_text()
+    text = _read_text(path)
     whole = text[: text.rfind("\n") + 1]
-    header = whole.split("\n", 1)[0]
-    if header not in (",".join(columns), former and ",".join(former)):
-        raise errors.UserError(
-            f"{path} is not a table of this program; choose another --output"
-        )
+    headers = [",".join(names) for names in (columns, *former)]
+    if not whole and any(header.startswith(text) for header in headers):
+        path.unlink(missing_ok=True)  # interrupted at its header
+        return []
+    if whole.split("\n", 1)[0] not in headers:
+        raise _foreign(path)
     if whole != text:  # interrupted while writing
         rundir.write_text(path, whole)
     rows = csv.DictReader(whole.splitlines())
@@ -46,11 +45,35 @@ def read_any(path: pathlib.Path) -> list[Row]:
     """The rows of a file with whatever columns, none if there is no file.
 
     A half-written last row is left out.
+
+    Raises:
+      UserError: it is no file, or none of text.
     """
-    if not path.exists():
-        return []
-    text = path.read_text()
+    text = _read_text(path)
     return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+
+def header(path: pathlib.Path) -> str:
+    """The first line, nothing where there is no file.
+
+    Raises:
+      UserError: it is no file, or none of text.
+    """
+    return _read_text(path).split("\n", 1)[0]
+
+
+def _read_text(path: pathlib.Path) -> str:
+    """Nothing where there is no file."""
+    try:
+        return path.read_text() if path.exists() else ""
+    except (OSError, UnicodeDecodeError):
+        raise _foreign(path) from None
+
+
+def _foreign(path: pathlib.Path) -> errors.UserError:
+    return errors.UserError(
+        f"{path} is not a table of this program; choose another --output"
+    )
 
 
 def append(

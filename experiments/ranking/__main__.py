@@ -70,13 +70,11 @@ def _make_way(output: pathlib.Path) -> None:
     Raises:
       UserError: the file is something else.
     """
-    if output.exists():
-        with output.open() as file:
-            if not file.readline().startswith(_HEADER):
-                raise errors.UserError(
-                    f"{output} is no table of this program; choose another --output"
-                )
-        output.unlink()
+    if output.exists() and not csv_rows.header(output).startswith(_HEADER):
+        raise errors.UserError(
+            f"{output} is no table of this program; choose another --output"
+        )
+    output.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

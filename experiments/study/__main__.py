@@ -28,7 +28,7 @@ from experiments.lib import cli, csv_rows, evaluations, reevaluation
 from experiments.study.plan import Changes, Plan, read
 from gem_jax import errors
 from gem_jax.data import tasks
-from gem_jax.runs import resolve, runner
+from gem_jax.runs import resolve, run_record, runner
 from gem_jax.training import rundir
 
 _PLAN = flags.DEFINE_string("plan", None, "A TOML file.")
@@ -44,10 +44,14 @@ def main(argv: list[str]) -> None:
     if not _PLAN.value or not _OUTPUT.value:
         raise errors.UserError("give --plan=FILE.toml and --output=FOLDER")
     plan, output = read(pathlib.Path(_PLAN.value)), pathlib.Path(_OUTPUT.value)
+    # All before the first: a mistake is not found after hours.
+    for env in plan.tasks:
+        for changes in plan.variants().values():
+            _resolved(plan, env, changes | Changes(config=changes.knobs), output)
     rows: dict[str, list[csv_rows.Row]] = {name: [] for name in plan.variants()}
-    for env, source in plan.tasks.items():
+    for env in plan.tasks:
         for variants in _by_training(plan):
-            run = _trained(plan, env, source, next(iter(variants.values())), output)
+            run = _trained(plan, env, next(iter(variants.values())), output)
             for name, measured in _evaluated(plan, run, variants, output).items():
                 rows[name] += measured
     # Not before there is something to show: scipy takes a second.
@@ -55,8 +59,10 @@ def main(argv: list[str]) -> None:
 
     known = [tasks.get(env) for env in plan.tasks]
     table = report.format_table(rows, {task.name: task for task in known})
-    rundir.write_text(output / TABLE, table + "\n")
-    print(table)
+    sources = ", ".join(f"{env} from {name}" for env, name in plan.tasks.items())
+    text = f"Data: {sources}\n\n{table}\n"
+    rundir.write_text(output / TABLE, text)
+    print(text, end="")
 
 
 def _by_training(plan: Plan) -> list[dict[str, Changes]]:
@@ -73,24 +79,30 @@ def _training_name(changes: Changes) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def _trained(
-    plan: Plan, env: str, source: str, changes: Changes, output: pathlib.Path
-) -> reevaluation.TrainedRun:
-    workdir = output / "runs" / tasks.get(env).name / _training_name(changes)
-    run = resolve.resolve(
+def _resolved(
+    plan: Plan, env: str, changes: Changes, output: pathlib.Path
+) -> run_record.Run:
+    return resolve.resolve(
         env,
         plan.algo,
         plan.preset,
-        source=source,
+        source=plan.tasks[env],
         seeds=plan.seeds,
-        workdir=workdir,
+        workdir=output / "runs" / tasks.get(env).name / _training_name(changes),
         config=changes.config,
         data=changes.data,
         command=f"experiments.study --plan={_PLAN.value}",
     )
-    print(f"{env}: config {dict(changes.config)}, data {dict(changes.data)}: {workdir}")
+
+
+def _trained(
+    plan: Plan, env: str, changes: Changes, output: pathlib.Path
+) -> reevaluation.TrainedRun:
+    run = _resolved(plan, env, changes, output)
+    told = f"config {dict(changes.config)}, data {dict(changes.data)}"
+    print(f"{env}: {told}: {run.workdir}")
     runner.train(run, log=lambda line: print(line, flush=True))
-    return reevaluation.load(workdir)
+    return reevaluation.load(run.workdir)
 
 
 def _evaluated(

@@ -89,11 +89,13 @@ def read(path: pathlib.Path) -> Plan:
         raise errors.UserError(f"cannot read --plan={path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise errors.UserError(f"--plan={path} is no TOML file: {error}") from None
+    where = str(path)
     known = [field.name for field in dataclasses.fields(Plan)]
-    _require_known(content, known, str(path))
+    _require_known(content, known, where)
     for name in ("tasks", "seeds"):
         if not content.get(name):
             raise errors.UserError(f"{path}: a plan needs {name}")
+    _require_kinds(content, where)
     for name in content["tasks"]:
         tasks.get(name)
     seeds = content["seeds"]
@@ -108,8 +110,47 @@ def read(path: pathlib.Path) -> Plan:
     return Plan(**content)
 
 
+def _require_kinds(content: Mapping[str, Any], where: str) -> None:
+    """Refuses values that cannot be what their fields are."""
+
+    def whole(value: Any, least: int) -> bool:
+        return type(value) is int and value >= least
+
+    def table_of(kind: type, value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            isinstance(one, kind) for one in value.values()
+        )
+
+    fits = {
+        "tasks": lambda value: table_of(str, value),
+        "seeds": lambda value: (
+            isinstance(value, list) and all(whole(one, 0) for one in value)
+        ),
+        "episodes": lambda value: whole(value, 1),
+        "algo": lambda value: isinstance(value, str),
+        "preset": lambda value: isinstance(value, str),
+        "baseline": lambda value: table_of(dict, value),
+        "ideas": lambda value: table_of(dict, value),
+    }
+    meant = {
+        "tasks": "a table of sources by task",
+        "seeds": "a list of whole numbers",
+        "episodes": "a whole number above 0",
+        "baseline": "a table of tables",
+        "ideas": "a table of tables",
+    }
+    for name, value in content.items():
+        if not fits[name](value):
+            raise errors.UserError(
+                f"{where}: {name} = {value!r} must be {meant.get(name, 'a name')}"
+            )
+
+
 def _changes(content: Mapping[str, Any], where: str) -> Changes:
     _require_known(content, _CHANGES, where)
+    for name, value in content.items():
+        if not isinstance(value, dict):
+            raise errors.UserError(f"{where}.{name} = {value!r} must be a table")
     return Changes(**content)
 
 

@@ -35,6 +35,7 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
         known = {"settings": rundir.settings_hash(record)}
         known |= {"task": rundir.own_task(record)}
         summary = rundir.read_json(folder / rundir.SUMMARY) | known
+        algo = summary["algo"]  # in other tables too
         share = record.get("data", {}).get("best_share", 1.0)
         if summary["algo"] in _CLONING and share < 1.0:
             # What the whole data score is another run's to say.
@@ -45,13 +46,14 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
             summary |= {"algo": f"{summary['algo']}{_ONLINE}"}
         summaries.append(summary)
         rows = rundir.read_lines(folder / rundir.EVAL)
-        scores = _anchor_scores(swept, summary, rows[-1]) if rows else []
+        swept_as = summary | {"algo": algo}
+        scores = _anchor_scores(swept, swept_as, rows[-1]) if rows else []
         if scores:
-            algo = summary["algo"] + _ANCHOR_ALONE
+            name = summary["algo"] + _ANCHOR_ALONE
             measured = (
                 "normalized_score" if measures.is_scored(summary) else "return_mean"
             )
-            alone = {"algo": algo, measured: {"per_seed": scores}}
+            alone = {"algo": name, measured: {"per_seed": scores}}
             summaries.append(summary | alone)
     return summaries
 

@@ -15,6 +15,7 @@ Without ``--source`` the validation set is
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,9 @@ from gem_jax.training import checkpoint, loop, rundir
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
 _SOURCE = flags.DEFINE_string("source", None, "Of the validation set, as for training.")
-_SEED = flags.DEFINE_integer("seed", 1, "Of local data; runs use 0.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 1, "Of local data; runs use 0 by default.", lower_bound=0
+)
 _NUM_TRANSITIONS = flags.DEFINE_integer(
     "num_transitions", None, "Size of local data; of others the leading ones."
 )
@@ -57,12 +60,19 @@ def _load(record: Mapping[str, Any], origin: Mapping[str, Any]) -> data.OfflineD
     if source == "local" and size is None:
         size = max(1, origin["num_transitions"] // 10)
     dataset = data.load(task, source, measuring.options(record, size), seed=_SEED.value)
-    if dataset.provenance.sha256 == origin["sha256"]:
+    found = dataset.provenance
+    if found.sha256 == origin["sha256"] or _draw(found.id) == _draw(origin["id"]):
         raise errors.UserError(
-            f"{dataset.provenance.id} is what the run was trained on; give another "
+            f"{found.id} is what the run was trained on, or a part of it; give another "
             "--source, or --seed"
         )
     return dataset
+
+
+def _draw(name: str) -> str:
+    """Of a set that was made here, what its id says but its size: a smaller one of the
+    same seed may be the beginning of a larger one."""
+    return re.sub(r"(/local-s\d+)-n\d+-v\d+$", r"\1", name)
 
 
 def _restore(workdir: pathlib.Path, record: dict[str, Any]) -> loop.State:

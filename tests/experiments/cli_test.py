@@ -94,3 +94,12 @@ def test_a_platform_that_is_there_is_none_of_our_business(monkeypatch):
     monkeypatch.delenv("JAX_PLATFORMS")
     cli.require_platform()
     assert "JAX_PLATFORMS" not in os.environ
+
+
+def test_outputs_are_refused_before_the_work(tmp_path):
+    for name in (None, str(tmp_path / "x.json"), "x.json"):
+        cli.require_file("output", name)
+    with pytest.raises(errors.UserError, match="is a folder; name a file"):
+        cli.require_file("output", str(tmp_path))
+    with pytest.raises(errors.UserError, match="there is no folder"):
+        cli.require_file("output", str(tmp_path / "none" / "x.json"))

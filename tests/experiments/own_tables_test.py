@@ -32,7 +32,7 @@ def test_a_grid_of_ones_own_task(run, place, tmp_path):
     assert (output / "my-point" / "bc" / "summary.json").exists()
     with (output / "scores.csv").open() as file:
         first, *rows = csv.DictReader(file)
-    assert first == old | {"return_mean": ""}
+    assert first == old | {"return_mean": "", "dataset": ""}
     assert [(row["env"], row["normalized_score"]) for row in rows] == [
         ("my-point", "")
     ] * 2

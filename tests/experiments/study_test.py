@@ -65,6 +65,21 @@ def test_ideas_are_tried_alone_together_and_left_out(tmp_path):
         (PLAN.replace("umaze", "nowhere"), "maze2d-nowhere-v1"),
         ("steps = 3\n" + PLAN, "has no field steps"),
         (PLAN + "[ideas.wrong]\nkappa = 1.0\n", "ideas.wrong has no field kappa"),
+        (
+            PLAN + "[ideas.wrong]\nconfig = 3\n",
+            "ideas.wrong.config = 3 must be a table",
+        ),
+        (PLAN.replace("[3, 4]", "3"), "seeds = 3 must be a list of whole numbers"),
+        (
+            PLAN.replace("episodes = 2", "episodes = 0"),
+            "episodes = 0 must be a whole number above 0",
+        ),
+        ("algo = 1\n" + PLAN, "algo = 1 must be a name"),
+        ('seeds = [0]\ntasks = ["navigation-v0"]', "must be a table of sources"),
+        (
+            "ideas = 3\n" + PLAN.split("[ideas")[0],
+            "ideas = 3 must be a table of tables",
+        ),
     ],
 )
 def test_what_is_no_plan_is_refused(tmp_path, text, named):
@@ -142,3 +157,10 @@ def test_a_study_trains_once_for_knobs_and_continues(run, tmp_path):
 def test_the_command_names_what_it_lacks(run):
     result = run("study")
     assert result.returncode == 2 and "give --plan" in result.stderr
+
+
+def test_a_mistake_is_found_before_anything_is_trained(run, tmp_path):
+    plan = written(tmp_path, PLAN + "[ideas.wrong.knobs]\nkapa = 1.0\n")
+    result = run("study", f"--plan={plan}", f"--output={tmp_path / 'study'}")
+    assert result.returncode == 2 and "kapa" in result.stderr
+    assert not (tmp_path / "study").exists()

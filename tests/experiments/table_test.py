@@ -12,6 +12,8 @@ from gem_jax.data import ogbench, tasks
 from gem_jax.data.ogbench import rows
 from gem_jax.training import rundir
 
+ONLINE = {"online_steps": 500}
+
 
 def summary(algo, seeds, scores, dataset="a", settings="1", env="maze2d-umaze-v1"):
     return {
@@ -88,7 +90,10 @@ def test_runs_that_do_not_compare_are_refused(other, message):
         score_table.format_table([summary("iql", [0], [1.0]), other], {})
 
 
-def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
+@pytest.mark.parametrize("name, online", [("gem", {}), ("gem, online", ONLINE)])
+def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(
+    tmp_path, name, online
+):
     own = {"kappa": 1.0, "num_candidates": 64}
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder, seeds, scores in zip(folders, ([4, 5], [6]), ([50, 70], [60])):
@@ -97,7 +102,7 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
         record = {"identity": identity, "format": rundir.FORMAT}
         last = {"step": 30, "episodes": 9, "knobs": own}
         (folder / "config.json").write_text(json.dumps(record))
-        run = summary("gem", seeds, scores) | {"steps": 30}
+        run = summary("gem", seeds, scores) | {"steps": 30} | online
         (folder / "summary.json").write_text(json.dumps(run))
         (folder / "eval.jsonl").write_text(json.dumps(last) + "\n")
     origin = {name: run[name] for name in ("env", "algo", "source")} | {"episodes": 9}
@@ -118,7 +123,7 @@ def test_the_anchor_alone_has_a_column_where_a_sweep_has_measured_it(tmp_path):
     table = score_table.format_table(score_table.read_summaries(folders), {})
 
     head, _, row = table.splitlines()
-    assert cells(head)[3:] == ["gem", "gem, N = 0", "gem, published"]
+    assert cells(head)[3:5] == [name, f"{name}, N = 0"]
     assert cells(row)[3:5] == ["60.0 ± 10.0 (3)", "30.0 ± 10.0 (3)"]
 
 

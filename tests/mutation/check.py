@@ -166,10 +166,25 @@ TESTS = {
     ],
     "gem_jax/learners/held_out.py": ["tests/algorithms/held_out_test.py"],
     "gem_jax/learners/batch_metrics.py": ["tests/algorithms/held_out_test.py"],
+    "gem_jax/learners/moments.py": ["tests/algorithms/moments_test.py"],
+    "gem_jax/learners/gradient_policy.py": ["tests/algorithms/gradient_policy_test.py"],
+    "gem_jax/learners/trust.py": ["tests/algorithms/ssar_test.py"],
+    "gem_jax/learners/adaptive_weight.py": ["tests/algorithms/ssar_test.py"],
     "gem_jax/learners/*": [
         "tests/algorithms/config_test.py",
         "tests/algorithms/gem_oracle_test.py",
         "tests/algorithms/iql_oracle_test.py",
+        "tests/algorithms/gem_test.py",
+    ],
+    "gem_jax/algorithms/ssar.py": [
+        "tests/experiments/configs_test.py",
+        "tests/algorithms/ssar_test.py",
+    ],
+    "gem_jax/algorithms/gem/updates.py": [
+        "tests/algorithms/gem_oracle_test.py",
+        "tests/algorithms/backup_test.py",
+        "tests/algorithms/own_targets_test.py",
+        "tests/algorithms/moments_test.py",
         "tests/algorithms/gem_test.py",
     ],
     "gem_jax/algorithms/*": [
