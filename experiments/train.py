@@ -97,6 +97,10 @@ def _define_config(argv: list[str]) -> None:
 def main(argv: list[str]) -> None:
     """Resolves the flags and hands over to the runner."""
     cli.no_arguments(argv)
+    if flags.FLAGS["online_share"].present and not _ONLINE_STEPS.value:
+        raise errors.UserError(
+            "--online_share has no effect without --online_steps; give both or neither"
+        )
     preset, reason = _preset()
     print(f"preset {preset}: {reason}", flush=True)
     run = resolve.resolve(

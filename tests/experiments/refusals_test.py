@@ -52,6 +52,8 @@ from gem_jax.training import rundir
         (["--env=maze2d-umaze-v1", "--steps=0"], "--steps=0: 0 is not a positive"),
         (["--env=maze2d-umaze-v1", "--seed=-1"], "--seed=-1"),
         (["--env=maze2d-umaze-v1", "seed=3"], "unexpected argument"),
+        (["--env=maze2d-umaze-v1", "--online_share=1"], "without --online_steps"),
+        (["--env=maze2d-umaze-v1", "--workdir="], "--workdir is empty"),
         (["--env=maze2d-umaze-v1", "--best_share=0"], "best_share=0.0 must be above 0"),
         (["--env=maze2d-umaze-v1", "--best_share=nan"], "best_share=nan must be above"),
         (["--env=maze2d-umaze-v1", "--repair=until_terminal:x"], "number of steps"),
