@@ -3,12 +3,13 @@
     python -m experiments.behaviors.evaluate_ant --episodes=192
 
 prints, for every recipe, the share of episodes that come within half a meter of the
-behavior's goal inside the time limit, the median steps to it, and the speed of
-generation; then, for several points that the rewards of a set may be made for, the
-share of steps with a reward and of episodes with one, and D4RL's where measured. The
-points are offsets (m) from the center of the cell of evaluation's goal, from the middle
-of D4RL's draws to near their edges. `start-to-goal` rows run from the start cell to the
-goal of evaluation, as the evaluated agents must.
+behavior's goal inside the time limit, the median steps to it, the shares of steps with
+the ant on its back and of episodes that end so, and the speed of generation; then, for
+several points that the rewards of a set may be made for, the share of steps with a
+reward and of episodes with one, and D4RL's where measured. The points are offsets (m)
+from the center of the cell of evaluation's goal, from the middle of D4RL's draws to
+near their edges. `start-to-goal` rows run from the start cell to the goal of
+evaluation, as the evaluated agents must.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 from absl import flags
 
-from experiments.behaviors import ant_rewards
+from experiments.behaviors import ant_measures
 from experiments.lib import cli
 from gem_jax.data import episodes as episodes_lib
 from gem_jax.data.local import ant_maze as behavior
@@ -45,7 +46,7 @@ def recipes() -> Iterator[tuple[str, behavior.Recipe]]:
 
 def steps_to_goal(episode: episodes_lib.Episode) -> float:
     """Steps until the ant is within reach of the behavior's goal; infinity if never."""
-    hits = ant_rewards.near(episode, episode.infos["goal"])
+    hits = ant_measures.near(episode, episode.infos["goal"])
     return float(np.argmax(hits)) + 1 if hits.any() else np.inf
 
 
@@ -60,19 +61,21 @@ def main(argv: list[str]) -> None:
         shard = behavior.generate(recipe, steps, np.random.SeedSequence(FLAGS.seed))
         rate = steps / (time.perf_counter() - start)
         arrival = np.array([steps_to_goal(episode) for episode in shard])
+        fallen, ended = ant_measures.upside_down(shard)
         limit = 700 if recipe.maze == "umaze" else 1000
         print(
             f"{name:22s} reached {np.mean(arrival <= limit):.3f}  "
-            f"median steps {np.median(arrival):.0f}  {rate:.0f} steps/s"
+            f"median steps {np.median(arrival):.0f}  on its back {fallen:.3f}  "
+            f"to the end {ended:.3f}  {rate:.0f} steps/s"
         )
-        for offset in ant_rewards.POINTS:
-            shares = ant_rewards.rewarded(shard, recipe.maze, offset)
+        for offset in ant_measures.POINTS:
+            shares = ant_measures.rewarded(shard, recipe.maze, offset)
             print(_line(shares, name, offset), flush=True)
 
 
-def _line(ours: tuple[float, float], name: str, offset: ant_rewards.Offset) -> str:
+def _line(ours: tuple[float, float], name: str, offset: ant_measures.Offset) -> str:
     line = f"  {offset}: rewarded steps {ours[0]:.4f}  episodes {ours[1]:.3f}"
-    theirs = ant_rewards.D4RL.get(name, {}).get(offset)
+    theirs = ant_measures.D4RL.get(name, {}).get(offset)
     return line + (f"  (D4RL {theirs[0]:.4f}, {theirs[1]:.3f})" if theirs else "")
 
 

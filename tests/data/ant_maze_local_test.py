@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from experiments.behaviors import ant_rewards
+from experiments.behaviors import ant_measures
 from gem_jax import data
 from gem_jax.data import tasks
 from gem_jax.data.local import ant_maze as behavior
@@ -217,4 +217,27 @@ def test_rewards_are_counted_for_any_point(monkeypatch: pytest.MonkeyPatch) -> N
     # The cell of evaluation's goal is centered at (0, 8).
     shard[0].observations[:, :2] = [(0.2, 8.2), (0.2, 8.69), (0.2, 8.71)]
     shard[1].observations[:, :2] = [(0.2, 8.2), (0.71, 8.2), (8.0, 8.0)]
-    assert ant_rewards.rewarded(shard, "umaze", (0.2, 0.2)) == (0.25, 0.5)
+    assert ant_measures.rewarded(shard, "umaze", (0.2, 0.2)) == (0.25, 0.5)
+    # Turned about x by 0, 0.6 pi and pi; about z and y by less than half of pi.
+    for episode, turns in zip(shard, [(0.0, 0.6, 1.0), (0.0, 1.0, 0.4)]):
+        half = np.pi * np.array(turns) / 2
+        episode.observations[:, 3:7] = 0.0
+        episode.observations[:, 3], episode.observations[:, 4] = (
+            np.cos(half),
+            np.sin(half),
+        )
+    shard[1].observations[2, 3:7] = np.cos(0.7), 0.0, np.sin(0.7), 0.0
+    assert ant_measures.upside_down(shard) == (0.75, 0.5)
+
+
+def test_how_episodes_end_by_hand() -> None:
+    """Ten steps of 0.1 m to the goal, on the back from the sixth, and on the spot."""
+    walk = np.zeros((11, 29))
+    walk[:, 0], walk[:, 3] = 0.1 * np.arange(11), 1.0
+    falls, stays = walk.copy(), walk.copy()
+    falls[6:, 3:5] = 0.0, 1.0
+    stays[:, 0] = 0.0
+    found = ant_measures.endings([walk[:10], falls, stays], horizon=10)
+    assert [found[n] for n in ("at the goal", "on its back", "still")] == [1 / 3] * 3
+    assert found["upright"] == pytest.approx(24 / 29)
+    assert found["m an upright step"] == pytest.approx(14 * 0.1 / 24)

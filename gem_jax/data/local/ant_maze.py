@@ -33,7 +33,7 @@ ACTION_NOISE = 0.2
 # off its heading, so for a way back, but at a right-angled corner only if it was 20 off
 # before. Else the torso turns there, as D4RL's ant has to, whose legs have fixed names.
 # Fitted to the shares of rewarded steps and episodes that D4RL's ant has, which are in
-# ``experiments.behaviors.ant_rewards``; ``evaluate_ant`` prints them beside its own.
+# ``experiments.behaviors.ant_measures``; ``evaluate_ant`` prints them beside its own.
 CORNER_HYSTERESIS = np.deg2rad(65.0)
 # Episodes simulated side by side, so that the policy's matrix products pay off.
 _BATCH = 32
