@@ -30,7 +30,7 @@ def read(
     text = _read_text(path)
     whole = text[: text.rfind("\n") + 1]
     headers = [",".join(names) for names in (columns, *former)]
-    if not whole and any(header.startswith(text) for header in headers):
+    if any(header.startswith(text) for header in headers):
         path.unlink(missing_ok=True)  # interrupted at its header
         return []
     if whole.split("\n", 1)[0] not in headers:
