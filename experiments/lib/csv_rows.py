@@ -34,7 +34,7 @@ def read(
         path.unlink(missing_ok=True)  # interrupted at its header
         return []
     if whole.split("\n", 1)[0] not in headers:
-        raise _foreign(path)
+        raise foreign(path)
     if whole != text:  # interrupted while writing
         rundir.write_text(path, whole)
     rows = csv.DictReader(whole.splitlines())
@@ -67,10 +67,11 @@ def _read_text(path: pathlib.Path) -> str:
     try:
         return path.read_text() if path.exists() else ""
     except (OSError, UnicodeDecodeError):
-        raise _foreign(path) from None
+        raise foreign(path) from None
 
 
-def _foreign(path: pathlib.Path) -> errors.UserError:
+def foreign(path: pathlib.Path) -> errors.UserError:
+    """To be raised where the file was not written by the command."""
     return errors.UserError(
         f"{path} is not a table of this program; choose another --output"
     )

@@ -71,9 +71,7 @@ def _make_way(output: pathlib.Path) -> None:
       UserError: the file is something else.
     """
     if output.exists() and not csv_rows.header(output).startswith(_HEADER):
-        raise errors.UserError(
-            f"{output} is no table of this program; choose another --output"
-        )
+        raise csv_rows.foreign(output)
     output.unlink(missing_ok=True)
 
 
