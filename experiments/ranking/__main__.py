@@ -18,7 +18,7 @@ from absl import flags
 
 from experiments.lib import cli, csv_rows, knob_flags, reevaluation
 from experiments.ranking import branches, report, trying
-from gem_jax import errors, run_settings
+from gem_jax import run_settings
 from gem_jax.utils import progress
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)

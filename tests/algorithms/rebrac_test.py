@@ -74,7 +74,7 @@ def test_updates():
     oracle = Oracle(state)
     update = jax.jit(algorithm.phases[0].update)
     for step in range(3):
-        # Of batches 0 to 2 one gradient nearly vanishes, and Adam steps by its rounding.
+        # In batches 0 to 2 a gradient nearly vanishes, and Adam steps by its rounding.
         rows, key = comparison.batch(3 + step), jax.random.key(step)
         extras = {
             "next_action": np.roll(rows.action, -1, 0),
