@@ -3,10 +3,12 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from gem_jax.algorithms import gem
-from gem_jax.learners import expectile_value
+from gem_jax.learners import expectile_value, q_ensemble
 from gem_jax.testing import fakes
 
 CONFIG = gem.Config(
@@ -62,3 +64,17 @@ def test_a_gem_with_own_targets_trains_and_acts(key):
     assert all(np.isfinite(value) for value in metrics.values())
     for leaf in jax.tree.leaves(state.values.value.params):
         assert leaf.shape[0] == 3
+
+
+@pytest.mark.parametrize("members", [(), (2,)])
+def test_targets_take_the_discount_of_the_steps_they_span(members):
+    rows = fakes.random_transitions(jax.random.key(0), 3)._replace(
+        reward=jnp.array([1.0, 2.0, 3.0]), terminal=jnp.array([0.0, 1.0, 0.0])
+    )
+    spanned = rows._replace(extras={"discount": jnp.array([0.5, 0.5, 0.25])})
+    next_value = jnp.full((*members, 3), 4.0)
+    one = np.broadcast_to([1 + 0.9 * 4, 2.0, 3 + 0.9 * 4], next_value.shape)
+    several = np.broadcast_to([3.0, 2.0, 4.0], next_value.shape)
+    for batch, expected in ((rows._replace(extras={}), one), (spanned, several)):
+        found = q_ensemble.td_target(batch, next_value, 0.9)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
