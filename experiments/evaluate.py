@@ -33,10 +33,8 @@ _OUTPUT = flags.DEFINE_string("output", None, "Append the results to this file."
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Parses twice: the run tells which knobs become flags."""
-    return cli.parse_twice(
-        argv, lambda _: knob_flags.define(knob_flags.of_run(_WORKDIR.value))
-    )
+    """The run tells which knobs become flags."""
+    return knob_flags.parse(argv, _WORKDIR)
 
 
 def main(argv: list[str]) -> None:

@@ -26,10 +26,8 @@ _EPISODES = flags.DEFINE_integer("episodes", 16, "Of each seed.", lower_bound=1)
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Parses twice: the run tells which knobs become flags."""
-    return cli.parse_twice(
-        argv, lambda _: knob_flags.define(knob_flags.of_run(_WORKDIR.value))
-    )
+    """The run tells which knobs become flags."""
+    return knob_flags.parse(argv, _WORKDIR)
 
 
 def main(argv: list[str]) -> None:

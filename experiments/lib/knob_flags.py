@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import flags
 
+from experiments.lib import cli
 from gem_jax import errors, run_settings
 from gem_jax.training import rundir
 
@@ -20,6 +21,11 @@ _DEFINE = {
     str: flags.DEFINE_string,
 }
 _WANTED = {int: "whole numbers", float: "numbers", bool: "true and false"}
+
+
+def parse(argv: list[str], workdir: flags.FlagHolder[str | None]) -> list[str]:
+    """Parses twice: the run folder that a flag names tells which knobs become flags."""
+    return cli.parse_twice(argv, lambda _: define(of_run(workdir.value)))
 
 
 def of_run(workdir: str | None) -> Any:

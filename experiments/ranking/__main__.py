@@ -32,10 +32,8 @@ _HEADER = "env,algo,source,settings,step,seed,state,reset_seed,"
 
 
 def parse(argv: list[str]) -> list[str]:
-    """Parses twice: the run tells which knobs become flags."""
-    return cli.parse_twice(
-        argv, lambda _: knob_flags.define(knob_flags.of_run(_WORKDIR.value))
-    )
+    """The run tells which knobs become flags."""
+    return knob_flags.parse(argv, _WORKDIR)
 
 
 def main(argv: list[str]) -> None:
