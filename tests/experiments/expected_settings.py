@@ -28,6 +28,9 @@ _GEM_BEST = _CRITICS | dict(
     behavior_batch_size=256,
     num_candidates=64,
     denoise_steps=1,
+    value_scale="data",
+    lambda_end=0.5,
+    lambda_schedule="constant",
 )
 _GEM = {
     "best": _GEM_BEST,
