@@ -250,7 +250,7 @@ def defined_flags(source, words):
             name = node.args[0]
             if isinstance(name, ast.Constant):
                 found[name.value] = ast.unparse(node.func).rpartition("DEFINE_")[2]
-    if "knob_flags.define" in source:
+    if re.search(r"knob_flags\.(define|parse)", source):
         found |= dict.fromkeys(knob_names(words), "knob")
     return found
 
