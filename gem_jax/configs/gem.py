@@ -38,7 +38,8 @@ _SMOKE = dict(behavior_steps=300, num_candidates=16)
 def get_config(task: Task, preset: str) -> gem.Config:
     """The settings for one task under one preset."""
     if preset == "paper":
-        return gem.Config(**shared.value_learning(task, preset))  # acting: defaults
+        # Of acting, Config's defaults are the paper's.
+        return gem.Config(**shared.value_learning(task, preset))
     steps = {} if preset == "best" else {"num_steps": shared.num_steps(task, preset)}
     return gem.Config(**_BEST | steps | (_SMOKE if preset == "smoke" else {}))
 

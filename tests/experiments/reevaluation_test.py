@@ -80,7 +80,7 @@ def test_bad_knobs_are_refused(policy, changes, named):
 
 
 def test_a_new_lambda_keeps_to_the_runs_schedule(loaded):
-    run = loaded  # whose lambda decays from 1
+    run = loaded.with_knobs({"lambda_schedule": "decay"})
     constant = run.with_knobs({"lambda_schedule": "constant"})
 
     def ends(run=run, **changes):
