@@ -17,15 +17,13 @@ that was interrupted.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import pathlib
 from collections.abc import Mapping
 
 from absl import flags
 
 from experiments.lib import cli, csv_rows, evaluations, reevaluation
-from experiments.study.plan import Changes, Plan, read
+from experiments.study.plan import Changes, Plan, read, training_name
 from gem_jax import errors
 from gem_jax.data import tasks
 from gem_jax.runs import resolve, run_record, runner
@@ -69,14 +67,8 @@ def _by_training(plan: Plan) -> list[dict[str, Changes]]:
     """The variants, those together that one training serves."""
     groups: dict[str, dict[str, Changes]] = {}
     for name, changes in plan.variants().items():
-        groups.setdefault(_training_name(changes), {})[name] = changes
+        groups.setdefault(training_name(changes), {})[name] = changes
     return list(groups.values())
-
-
-def _training_name(changes: Changes) -> str:
-    """Names what is trained, by its content."""
-    content = json.dumps([changes.config, changes.data], sort_keys=True, default=str)
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def _resolved(
@@ -88,7 +80,7 @@ def _resolved(
         plan.preset,
         source=plan.tasks[env],
         seeds=plan.seeds,
-        workdir=output / "runs" / tasks.get(env).name / _training_name(changes),
+        workdir=output / "runs" / tasks.get(env).name / training_name(changes),
         config=changes.config,
         data=changes.data,
         command=f"experiments.study --plan={_PLAN.value}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import pathlib
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -162,3 +164,9 @@ def _require_known(
             raise errors.UserError(
                 f"{where} has no field {name}; there are {', '.join(known)}"
             )
+
+
+def training_name(changes: Changes) -> str:
+    """Names what is trained, by its content."""
+    content = json.dumps([changes.config, changes.data], sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

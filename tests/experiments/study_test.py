@@ -164,3 +164,12 @@ def test_a_mistake_is_found_before_anything_is_trained(run, tmp_path):
     result = run("study", f"--plan={plan}", f"--output={tmp_path / 'study'}")
     assert result.returncode == 2 and "kapa" in result.stderr
     assert not (tmp_path / "study").exists()
+
+
+def test_the_documented_run_folder_is_the_plans():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    baseline = plans.read(root / "studies" / "weights.toml").variants()["baseline"]
+    folder = (
+        f"runs/studies/weights/runs/maze2d-medium-v1/{plans.training_name(baseline)}"
+    )
+    assert folder in (root / "docs" / "decisions.md").read_text()
