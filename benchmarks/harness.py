@@ -134,15 +134,14 @@ def synthetic(spec: EnvSpec) -> Transition:
     rng = np.random.default_rng(0)
     size = spec.num_transitions
     shape = (size, spec.observation_size)
+    episode = np.arange(size) * spec.num_episodes // size
     return Transition(
-        observation=rng.standard_normal(shape, np.float32),
-        action=rng.uniform(-1, 1, (size, spec.action_size)).astype(np.float32),
-        reward=rng.standard_normal(size, np.float32),
-        next_observation=rng.standard_normal(shape, np.float32),
-        terminal=np.zeros(size, np.float32),
-        extras={
-            "episode": (np.arange(size) * spec.num_episodes // size).astype(np.int32)
-        },
+        observation=jnp.asarray(rng.standard_normal(shape, np.float32)),
+        action=jnp.asarray(rng.uniform(-1, 1, (size, spec.action_size)), np.float32),
+        reward=jnp.asarray(rng.standard_normal(size, np.float32)),
+        next_observation=jnp.asarray(rng.standard_normal(shape, np.float32)),
+        terminal=jnp.zeros(size, np.float32),
+        extras={"episode": jnp.asarray(episode, np.int32)},
     )
 
 

@@ -34,7 +34,7 @@ class Policy:
     """
 
     algorithm: Algorithm = dataclasses.field(repr=False)
-    batched: acting.StepFn = dataclasses.field(repr=False)
+    batched: jax.stages.Wrapped = dataclasses.field(repr=False)
     params: PolicyParams = dataclasses.field(repr=False)
     knobs: Any
     step: int

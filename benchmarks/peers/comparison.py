@@ -176,6 +176,7 @@ def _write_settings(cell: Cell, spec: EnvSpec, dataset: data.OfflineDataset) -> 
     """What d3rlpy's side reads; anew, since all of it follows from the cell."""
     run, rewards = cell.run, dataset.provenance.rewards
     assert rewards is not None  # loaded
+    assert isinstance(run.source, str)  # the file that d3rlpy reads too
     algorithm = algorithms.make(run.algo, run.config, spec)
     observation = None
     if algorithm.normalize_observations:

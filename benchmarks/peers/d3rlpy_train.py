@@ -81,7 +81,7 @@ def _config(settings: dict[str, Any]) -> Any:
     return getattr(d3rlpy.algos, peer["config"])(**chosen)
 
 
-def _weights(policy: torch.nn.Module) -> dict[str, np.ndarray]:
+def _weights(policy: Any) -> dict[str, np.ndarray]:
     """``kernel0`` `[in, out]`, ``bias0`` `[out]` and so on; the log-std is left out."""
     layers = [*policy._encoder.modules(), getattr(policy, "_mu", None) or policy._fc]
     linear = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]

@@ -68,7 +68,9 @@ def seconds_per_step(
 
 def physics_seconds(env: str, count: int) -> float:
     """Per step, of ``count`` environments on all cores with nothing around them."""
-    environments = [envs.make(tasks.get(env).env_id) for _ in range(count)]
+    env_id = tasks.get(env).env_id
+    assert env_id is not None  # a name of D4RL's
+    environments = [envs.make(env_id) for _ in range(count)]
     for environment in environments:
         environment.reset(seed=0)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -119,7 +119,7 @@ def bare_scan(algorithm: Algorithm, steps_per_dispatch: int) -> Any:
                 jax.random.fold_in(key, state.step)
             )
             batch = phase.sample(sample_key, dataset, phase.batch_size, state.step)
-            new, _ = phase.update(state.algorithm, update_key, batch, state.step)
+            new = phase.update(state.algorithm, update_key, batch, state.step)[0]
             return state._replace(step=state.step + 1, algorithm=new), None
 
         return jax.lax.scan(step, state, length=steps_per_dispatch)[0]
@@ -127,8 +127,8 @@ def bare_scan(algorithm: Algorithm, steps_per_dispatch: int) -> Any:
     @functools.partial(jax.jit, donate_argnums=0)
     def all_seeds(state: Any, keys: Any, dataset: Transition) -> Any:
         if keys.shape[0] == 1:
-            first = jax.tree.map(lambda leaf: leaf[0], (state, keys))
-            result = one_seed(*first, dataset)
+            first, key = jax.tree.map(lambda leaf: leaf[0], (state, keys))
+            result = one_seed(first, key, dataset)
             return jax.tree.map(lambda leaf: leaf[None], result)
         return jax.vmap(one_seed, in_axes=(0, 0, None))(state, keys, dataset)
 

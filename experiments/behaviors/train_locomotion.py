@@ -84,7 +84,8 @@ class Recorder(callbacks.BaseCallback):
 
     def _save_policy(self) -> None:
         step = self.num_timesteps
-        arrays = actor.arrays(self.model) | {"metadata/steps": np.int64(step)}
+        arrays: dict[str, Any] = actor.arrays(self.model)
+        arrays["metadata/steps"] = np.int64(step)
         np.savez(self._workdir / f"policy_{step:08d}.npz", **arrays)
         returns = [info["r"] for info in self.model.ep_info_buffer or ()]
         line = {

@@ -131,7 +131,8 @@ def _resolved(
     name: str, method: str, preset: str, output: pathlib.Path
 ) -> run_record.Run:
     task = tasks.get(name)
-    folder, algo, data = output / task.name / method, method, {}
+    folder, algo = output / task.name / method, method
+    data: Mapping[str, Any] = {}
     former = folder.with_name(_FORMER_FOLDER)
     if method == "percent_bc" and former.exists() and not folder.exists():
         folder, (algo, data) = former, _FORMER_RUN
@@ -158,7 +159,7 @@ def _departures(method: str, run: run_record.Run) -> dict[str, tuple[str, str]]:
 def _rows(method: str, summary: Mapping[str, Any]) -> list[csv_rows.Row]:
     """A row a seed; empty cells for what the task does not give."""
     env, steps = summary["env"], summary["steps"]
-    rows = []
+    rows: list[csv_rows.Row] = []
     for i, seed in enumerate(summary["seeds"]):
         found = [summary.get(n) for n in ("normalized_score", "return_mean")]
         cells = [str(one["per_seed"][i]) if one else "" for one in found]

@@ -159,7 +159,7 @@ def _inspect() -> None:
         return
     from experiments.dataset import page  # plots are slow to import
 
-    path = _output()
+    path = _output(_OUTPUT.value)
     picture = path.with_suffix(".png")
     gap = None
     if path.suffix == ".md":
@@ -175,7 +175,7 @@ def _inspect() -> None:
 
 
 def _describe() -> None:
-    path = _output() if _OUTPUT.value else None
+    path = _output(_OUTPUT.value) if _OUTPUT.value else None
     if path and path.exists() and not _OVERWRITE.value:
         raise errors.UserError(
             f"--output={path} is there already; name another, or give --overwrite"
@@ -227,8 +227,8 @@ def _read(
     )
 
 
-def _output() -> pathlib.Path:
-    path = pathlib.Path(_OUTPUT.value)
+def _output(flag: str) -> pathlib.Path:
+    path = pathlib.Path(flag)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -239,7 +239,7 @@ def _output() -> pathlib.Path:
 def _write_json(facts: Mapping[str, Any]) -> None:
     if _OUTPUT.value:
         text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
-        rundir.write_text(_output(), text)
+        rundir.write_text(_output(_OUTPUT.value), text)
 
 
 def _print(facts: Mapping[str, Any]) -> None:

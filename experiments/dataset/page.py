@@ -78,7 +78,7 @@ def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:
 def _actions(axes: Axes, actions: np.ndarray, task: tasks.Task) -> None:
     finite = actions[np.isfinite(actions)]
     low = finite.min(initial=min(task.action_low))
-    edges = np.linspace(low, finite.max(initial=max(task.action_high)), 61)
+    edges = np.linspace(low, finite.max(initial=max(task.action_high)), 61).tolist()
     for i, component in enumerate(actions.T):
         axes.hist(component, bins=edges, histtype="step", label=str(i), log=True)
     axes.set(xlabel="action, by component", ylabel="count")
@@ -99,7 +99,8 @@ def _coverage(axes: Axes, recorded: Sequence[episodes.Episode]) -> None:
     rewarded = places[np.concatenate([episode.rewards for episode in recorded]) > 0]
     places = places[np.isfinite(places).all(axis=1)]
     thin = slice(None, None, max(1, len(places) // _MAX_POINTS))
-    axes.hist2d(*places.T, bins=120, cmin=1, norm="log")
+    x, y = places.T
+    axes.hist2d(x, y, bins=120, cmin=1, norm="log")
     axes.plot(*rewarded[thin].T, ",", color="red")
     axes.set(xlabel="x (m); red: rewarded", ylabel="y (m)", aspect="equal")
 

@@ -94,7 +94,7 @@ def _row(title: str, name: str, actions: np.ndarray) -> dict[str, Any]:
     return {"method": title, "row": name, **found}
 
 
-def format_shares(rows: list[Mapping[str, Any]]) -> str:
+def format_shares(rows: Sequence[Mapping[str, Any]]) -> str:
     """A table in Markdown."""
     return markdown.table(_COLUMNS, [[str(row[c]) for c in _COLUMNS] for row in rows])
 

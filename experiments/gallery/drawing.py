@@ -42,7 +42,8 @@ def draw(
     titles = list(methods)
     blocks = [titles[i : i + _COLUMNS] for i in range(0, len(titles), _COLUMNS)]
     figure = Figure(figsize=(2.0 * _COLUMNS, 6.4 * len(blocks)), layout="constrained")
-    for part, block in zip(np.atleast_1d(figure.subfigures(len(blocks))), blocks):
+    parts = figure.subfigures(len(blocks), squeeze=False)
+    for part, block in zip(parts[:, 0], blocks):
         panels = part.subplots(len(_ROWS), _COLUMNS, squeeze=False)
         for axes in panels.flat:
             axes.set_axis_off()
@@ -76,9 +77,10 @@ def _column(panels: Sequence[Axes], title: str, drawn: Drawn, data: np.ndarray) 
 def _panel(
     axes: Axes, data: np.ndarray, *clouds: tuple[np.ndarray, str], error: bool = False
 ) -> None:
-    axes.scatter(*data.T, s=1, color=_DATA, linewidths=0)
+    axes.scatter(data[:, 0], data[:, 1], s=1, color=_DATA, linewidths=0)
     for actions, color in clouds:
-        axes.scatter(*actions.T, s=3, color=color, alpha=0.5, linewidths=0)
+        x, y = actions.T
+        axes.scatter(x, y, s=3, color=color, alpha=0.5, linewidths=0)
     center = bandit.centers()[bandit.REWARDED]
     axes.add_patch(Circle(center, 0.2, fill=False, color="black", linewidth=0.8))
     if error:

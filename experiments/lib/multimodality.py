@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from gem_jax.data import episodes, transitions
+from gem_jax.networks import bundle
 from gem_jax.networks.mixture import MixtureNetwork
 from gem_jax.ops import mixture
 from gem_jax.types import Params, PRNGKey
@@ -52,9 +53,8 @@ def held_out_nll(
     key = jax.random.key(seed)
     nlls = {}
     for count in COMPONENTS:
-        network = MixtureNetwork(
-            (256, 256), count, train.action.shape[1], *_LOG_STD_BOUNDS
-        )
+        sizes = (256, 256), count, train.action.shape[1]
+        network = bundle.from_module(MixtureNetwork(*sizes, *_LOG_STD_BOUNDS))
         params = _fit(
             network,
             key,
@@ -77,7 +77,7 @@ def held_out_nll(
 
 @functools.partial(jax.jit, static_argnums=(0, 4, 5))
 def _fit(
-    network: MixtureNetwork,
+    network: bundle.Network,
     key: PRNGKey,
     observations: jax.Array,
     actions: jax.Array,
@@ -108,6 +108,6 @@ def _fit(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _nll(
-    network: MixtureNetwork, params: Params, observations: jax.Array, actions: jax.Array
+    network: bundle.Network, params: Params, observations: jax.Array, actions: jax.Array
 ) -> jax.Array:
     return -jnp.mean(mixture.log_prob(network.apply(params, observations), actions))

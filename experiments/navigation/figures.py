@@ -60,11 +60,11 @@ def choice(path: pathlib.Path, rollout: Rollout, origin: str) -> None:
     axes = figure.subplots()
     _square(axes)
     steps = int(rollout.lengths[0, 0])
-    walk = rollout.positions[0, 0, :steps]
+    x, y = rollout.positions[0, 0, :steps].T
     cluster = rollout.records["cluster"]
     highest = max(int(cluster.max()), 1)
     points = axes.scatter(
-        *walk.T, c=cluster[0, 0, :steps], s=6, cmap="coolwarm", vmin=0, vmax=highest
+        x, y, c=cluster[0, 0, :steps], s=6, cmap="coolwarm", vmin=0, vmax=highest
     )
     ticks = range(highest + 1)
     figure.colorbar(points, label="cluster that acts", shrink=0.7, ticks=ticks)

@@ -8,7 +8,7 @@ import itertools
 import pathlib
 from collections.abc import Iterable, Sequence
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -157,9 +157,8 @@ def format_table(rows: Sequence[Row]) -> str:
 
 def _texts(setting: Setting, seed: int) -> tuple[str, ...]:
     """As the file has them: a momentum of 0 and of 0.0 are the same cell."""
-    setting = setting._replace(
-        **{name: float(getattr(setting, name)) for name in _REAL}
-    )
+    real: dict[str, Any] = {name: float(getattr(setting, name)) for name in _REAL}
+    setting = setting._replace(**real)
     task = tasks.get(setting.env)
     recipe = generate.fingerprint(task, _DATA_SEED, setting.num_transitions)
     return (*map(str, setting), str(seed), "local", recipe)

@@ -77,7 +77,7 @@ def try_all(
     key = jax.random.fold_in(jax.random.key(seed), _STREAM)
     act_key, judge_key, anchor_key = jax.random.split(key, 3)
     random = np.random.default_rng((_STREAM, seed))
-    resets = random.integers(2**31, size=num_states)
+    resets = random.integers(2**31, size=num_states).tolist()
     nothing = [np.zeros((0, policy.spec.action_size))] * len(resets)
     episodes = play(resets, nothing, functools.partial(_act, policy, act_key))
     places = np.array([random.integers(len(e.rewards)) for e in episodes])
@@ -92,7 +92,7 @@ def try_all(
         scripts = [np.vstack([episode.actions[:t], action]) for action in mine.actions]
         tried = play([reset] * len(scripts), scripts, follow)
         _require_same_state(tried, states[i], t)
-        place = {"state": i, "reset_seed": int(reset), "t": int(t)}
+        place = {"state": i, "reset_seed": reset, "t": int(t)}
         yield [
             place
             | {"candidate": c, "return": branch.return_from(t, discount)}

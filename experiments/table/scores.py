@@ -32,9 +32,9 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     summaries: list[Summary] = []
     for folder in folders:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
-        known = {"settings": rundir.settings_hash(record)}
-        known |= {"task": rundir.own_task(record)}
-        summary = rundir.read_json(folder / rundir.SUMMARY) | known
+        settings, task = rundir.settings_hash(record), rundir.own_task(record)
+        summary = rundir.read_json(folder / rundir.SUMMARY)
+        summary |= {"settings": settings, "task": task}
         algo = summary["algo"]  # in other tables too
         share = record.get("data", {}).get("best_share", 1.0)
         if summary["algo"] in _CLONING and share < 1.0:
@@ -120,9 +120,14 @@ def format_table(
         name = measures.label(runs[0])
         lines.append([name, source, _number(behavior), *map(_cell, scores), *others])
     if len(columns[0]) > 1:
-        means = [None if None in c else float(np.mean(c)) for c in columns]
+        means = [_mean_without_gaps(column) for column in columns]
         lines.append(["mean", "", *map(_number, means), *([""] * len(compared))])
     return markdown.table(header, lines)
+
+
+def _mean_without_gaps(column: Sequence[float | None]) -> float | None:
+    known = [mean for mean in column if mean is not None]
+    return float(np.mean(known)) if len(known) == len(column) else None
 
 
 def _require_one_dataset(row: Sequence[Summary]) -> None:

@@ -75,7 +75,7 @@ def measure(
 
 
 def format_table(
-    lines: list[dict[str, Any]], measured: Mapping[str, Mapping[str, np.ndarray]]
+    lines: list[dict[str, Any]], measured: Mapping[str, Mapping[str, Array]]
 ) -> str:
     """A line a metric: of training, from the lines of metrics.jsonl, and measured.
 

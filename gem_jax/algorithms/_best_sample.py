@@ -115,7 +115,7 @@ def make(
         candidates = _sampled.candidates(
             propose, params, propose_key, observation, knobs
         )
-        q = jnp.min(values.apply(params.critic, observation, candidates), axis=0)
+        q = values.lowest(params.critic, observation, candidates)
         if knobs.rule == "implicit":
             weight = value_ops.implicit_weight(value_loss, q)
             selection = inference.select(

@@ -8,6 +8,7 @@ with the highest Q_H, weighted by the advantage of its actions over its mean.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -259,7 +260,7 @@ def _make_fit_policy(config: Config, parts: _Parts) -> Callable[..., Any]:
         target_key, modes_key, actor_key = jax.random.split(key, 3)
         few = jax.tree.map(lambda leaf: leaf[: config.batch_size], batch)
         p_behavior = parts.behavior.apply(state.behavior.params, batch.observation)
-        q_fn = _lowest(parts.values, state.values.critic.params)
+        q_fn = functools.partial(parts.values.lowest, state.values.critic.params)
         new_values, of_values = parts.values.update(state.values, target_key, few, step)
         new_modes, q_modes, of_modes = parts.modes.update(
             state.modes, modes_key, batch.observation, p_behavior, q_fn
@@ -317,10 +318,3 @@ def _make_imitate(config: Config, parts: _Parts) -> Callable[..., Any]:
         return train_state.apply_gradients(state, grads, parts.optimizer), metrics
 
     return imitate
-
-
-def _lowest(
-    learner: sarsa.SarsaLearner, params: Params
-) -> Callable[[Array, Array], Array]:
-    """The ensemble's minimum; pairs, or one state and many actions."""
-    return lambda *inputs: jnp.min(learner.apply(params, *inputs), axis=0)

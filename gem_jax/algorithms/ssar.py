@@ -236,7 +236,7 @@ def _trust_by_value(values: expectile_value.ValueLearner) -> PrepareFn:
         q_params, v_params = state.values.critic.params, state.values.value.params
 
         def is_good(pair: tuple[Array, Array]) -> Array:
-            lowest = jnp.min(values.apply(q_params, *pair))
+            lowest = values.lowest(q_params, *pair)
             return lowest >= values.apply_value(v_params, pair[0])
 
         pairs = dataset.observation, dataset.action

@@ -45,12 +45,14 @@ class ValueLearner(NamedTuple):
       value of s' in the critics' target is V's where no ``NextValueFn`` is given.
     apply: (critic params, observation, action, dtype) to Q `[E, ...]`; the dtype of
       the hidden layers is float32 by default.
+    lowest: (critic params, observation, action) to the least of these values.
     apply_value: (value params, observation) to V, `[...]` or of each critic `[E, ...]`.
     """
 
     init: Callable[[PRNGKey], ValueState]
     update: Callable[..., tuple[ValueState, Array, PerTransition]]
     apply: Callable[..., Array]
+    lowest: Callable[[Params, Array, Array], Array]
     apply_value: Callable[[Params, Array], Array]
 
 
@@ -82,9 +84,7 @@ def make_value_learner(
         return bundle.ensemble(bundle.from_module(module), config.num_critics)
 
     critic_net = critics("float32")
-    value_net = bundle.from_module(critic.Value(config.hidden_sizes))
-    if own_targets:
-        value_net = bundle.ensemble(value_net, config.num_critics)
+    value_net = _value_network(config, own_targets)
     optimizer = optax.adam(config.learning_rate)
 
     def init(key: PRNGKey) -> ValueState:
@@ -157,7 +157,15 @@ def make_value_learner(
     ) -> Array:
         return critics(dtype).apply(params, observation, action)
 
-    return ValueLearner(init, update, q_values, value_net.apply)
+    def lowest(params: Params, observation: Array, action: Array) -> Array:
+        return jnp.min(q_values(params, observation, action), axis=0)
+
+    return ValueLearner(init, update, q_values, lowest, value_net.apply)
+
+
+def _value_network(config: Any, own_targets: bool) -> bundle.Network:
+    network = bundle.from_module(critic.Value(config.hidden_sizes))
+    return bundle.ensemble(network, config.num_critics) if own_targets else network
 
 
 def _over_members(values: Array) -> Array:

@@ -23,13 +23,13 @@ class SarsaLearner(NamedTuple):
     init: key to state.
     update: (state, key, batch, step) to (state, metrics `[B]`); the batch needs what
       ``next_actions`` attaches.
-    apply: (critic params, observation, action) to Q `[E, ...]`; pairs, or one state and
-      many actions.
+    lowest: (critic params, observation, action) to the least of the critics' values;
+      pairs `[B]`, or one state and many actions `[C]`.
     """
 
     init: Callable[[PRNGKey], QState]
     update: Callable[[QState, PRNGKey, Transition, Array], tuple[QState, PerTransition]]
-    apply: Callable[[Params, Array, Array], Array]
+    lowest: Callable[[Params, Array, Array], Array]
 
 
 def next_actions(
@@ -109,4 +109,4 @@ def make_sarsa_learner(
         rate = jnp.where((step + 1) % target_period == 0, polyak, 0.0)
         return learner.update(state, batch, y, rate, batch.extras["has_target"])
 
-    return SarsaLearner(learner.init, update, learner.apply)
+    return SarsaLearner(learner.init, update, learner.lowest)

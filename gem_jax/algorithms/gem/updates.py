@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +70,9 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
         per_transition = {**metrics, **_named("actor", of_actor)}
         if parts.gradient and state.gradient:
             new_gradient, of_gradient = parts.gradient.update(
-                state.gradient, batch, lowest_q(state.values.critic.params)
+                state.gradient,
+                batch,
+                functools.partial(parts.values.lowest, state.values.critic.params),
             )
             new_state = dataclasses.replace(new_state, gradient=new_gradient)
             per_transition |= _named("gradient", of_gradient)
@@ -80,9 +81,6 @@ def make_fit_policy(config: Config, parts: Parts) -> UpdateFn:
         )
         scales = {"scales/advantage_std": moments.mean_and_std(scale)[1]}
         return new_state, {**means, **scales}
-
-    def lowest_q(params: Params) -> Callable[[Array, Array], Array]:
-        return lambda *inputs: jnp.min(parts.values.apply(params, *inputs), axis=0)
 
     return fit_policy
 
@@ -105,8 +103,7 @@ def selected_value(
 
     def best(key: PRNGKey, density: mixture.Mixture, observation: Array) -> Array:
         samples = inference.propose(key, density, num_samples, anchor=None)
-        q = parts.values.apply(critic, observation, samples)
-        return jnp.max(jnp.min(q, axis=0))
+        return jnp.max(parts.values.lowest(critic, observation, samples))
 
     return jax.vmap(best)(keys, densities, observation)
 
