@@ -145,6 +145,12 @@ class _Parts(NamedTuple):
     optimizer: optax.GradientTransformation
 
 
+def data_options(config: Config, task: Any) -> Mapping[str, Any]:
+    """Locomotion's rewards as recorded, as in the authors' implementation."""
+    del config
+    return {"reward_transform": "identity"} if task.suite == "locomotion" else {}
+
+
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
     parts = _make_parts(config, spec)
@@ -297,7 +303,9 @@ def _make_imitate(config: Config, parts: _Parts) -> Callable[..., Any]:
         mode_key, noise_key = jax.random.split(key)
         action = mean + std * jax.random.normal(mode_key, mean.shape, jnp.float32)
         noise = jax.random.normal(noise_key, mean.shape, jnp.float32)
-        action = jnp.clip(action + config.action_noise * noise, -1.0, 1.0)
+        # The noise comes after the clip: clipped too, it would pull in actions at the
+        # bounds, which squared errors average.
+        action = jnp.clip(action, -1.0, 1.0) + config.action_noise * noise
         baseline = mean
         if config.baseline == "policy":
             baseline = parts.actor.apply(state.params, batch.observation)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from gem_jax.algorithm import Algorithm
@@ -72,9 +71,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def actor_loss(action: Array, q: Array, batch: Transition):
         """|pi(s) - a|^2 / A - alpha Q_0(s, pi(s)) / mean |Q_0|."""
-        first = q[0]
-        scale = config.alpha / jax.lax.stop_gradient(jnp.mean(jnp.abs(first)))
-        loss = jnp.mean((action - batch.action) ** 2) - scale * jnp.mean(first)
+        distance = jnp.mean((action - batch.action) ** 2)
+        loss = distance - config.alpha * jnp.mean(_td3.scaled(q[0]))
         return loss, {"actor/loss": loss}
 
     rate = config.learning_rate

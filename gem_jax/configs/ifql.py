@@ -1,4 +1,4 @@
-"""IFQL: the reference's settings for AntMaze, IQL's expectile and discount elsewhere.
+"""IFQL: the reference's settings for AntMaze and OGBench, IQL's expectile elsewhere.
 
 python -m experiments.train --algo=ifql --env=antmaze-umaze-v2 --preset=paper
 """
@@ -20,6 +20,8 @@ def get_config(task: Task, preset: str) -> ifql.Config:
     settings: dict[str, Any] = {n: learning[n] for n in names if n in learning}
     if preset != "paper":
         settings["hidden_sizes"] = (256, 256)
+    elif task.suite == "ogbench":
+        settings["num_steps"] = 1_000_000
     if task.suite == "navigation":
         settings["hidden_sizes"] = shared.NAVIGATION_HIDDEN_SIZES
     return dataclasses.replace(ifql.Config(), **settings)

@@ -31,6 +31,7 @@ _BY_TASK: dict[str, tuple[int, int, float, float, float]] = {
     "walker2d-expert-v2": (1, 5, 0.1, 0.2, 50.0),
 }
 _SMOOTHED = ("medium", "medium-replay", "full-replay")  # whose targets have noise
+_SMOOTHED_TOO = "hopper-expert-v2"
 _NAVIGATION: dict[str, Any] = dict(
     hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
     behavior_hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
@@ -57,7 +58,7 @@ def get_config(task: Task, preset: str) -> lom.Config:
     if task.name in _BY_TASK:
         names = "num_critics num_components beta action_noise max_weight".split()
         settings = dict(zip(names, _BY_TASK[task.name], strict=True))
-    if task.variant in _SMOOTHED:
+    if task.variant in _SMOOTHED or task.name == _SMOOTHED_TOO:
         settings["target_noise"] = 0.2
     if preset != "paper":
         settings |= _SMALLER | _FEWER[preset]

@@ -1,4 +1,4 @@
-"""ReBRAC: the reference's settings by dataset.
+"""ReBRAC: the reference's settings by dataset, on OGBench those of FQL's paper.
 
 python -m experiments.train --algo=rebrac --env=antmaze-umaze-v2 --preset=paper
 """
@@ -29,7 +29,10 @@ _BY_SUITE: dict[str, dict[str, Any]] = {
         discount=0.999,
     ),
     "ogbench": dict(
-        batch_size=256, actor_learning_rate=3e-4, critic_learning_rate=3e-4
+        batch_size=256,
+        hidden_sizes=shared.OGBENCH_HIDDEN_SIZES,
+        actor_learning_rate=3e-4,
+        critic_learning_rate=3e-4,
     ),
 }
 # beta_1 and beta_2.
@@ -62,15 +65,26 @@ _CLONING: dict[str, tuple[float, float]] = {
     "maze2d-medium-v1": (0.003, 0.001),
     "maze2d-large-v1": (0.003, 0.001),
 }
+# By OGBench's world, all sets of it.
+_OGBENCH_CLONING: dict[str, tuple[float, float]] = {
+    "cube-single": (1.0, 0.0),
+    "cube-double": (0.1, 0.0),
+    "scene": (0.1, 0.01),
+    "puzzle-3x3": (0.3, 0.01),
+    "puzzle-4x4": (0.3, 0.01),
+}
 
 
 def get_config(task: Task, preset: str) -> rebrac.Config:
     """The settings for one task under one preset."""
     settings = dict(_BY_SUITE.get(task.suite, {}))
-    if task.name in _CLONING:
-        settings["actor_cloning"], settings["critic_cloning"] = _CLONING[task.name]
+    cloning = _CLONING.get(task.name)
+    if task.suite == "ogbench":
+        cloning = _OGBENCH_CLONING.get(task.world)
+    if cloning:
+        settings["actor_cloning"], settings["critic_cloning"] = cloning
     if preset != "paper":
         settings |= dict(num_steps=shared.num_steps(task, preset), batch_size=256)
-        if "hidden_sizes" not in settings:
+        if task.suite != "navigation":
             settings["hidden_sizes"] = (256, 256)
     return dataclasses.replace(rebrac.Config(), **settings)

@@ -30,13 +30,20 @@ _SMALLER: dict[str, Any] = dict(
 _LAPTOP_NAVIGATION: dict[str, Any] = dict(num_steps=120_000, behavior_steps=20_000)
 
 
+def _critic_steps(task: Task) -> int:
+    """A hundred epochs, each of whole passes over the data, at batches of 4096."""
+    wanted = 2_000_000 if task.suite == "antmaze" else 1_000_000
+    passes = max(round(wanted / task.num_transitions), 1)
+    return 100 * passes * task.num_transitions // 4096
+
+
 def get_config(task: Task, preset: str) -> sfbc.Config:
     """The settings for one task under one preset."""
     settings: dict[str, Any] = {}
     if task.suite == "locomotion":
         settings["num_averaged"] = 4
-    if task.suite == "antmaze":  # 100 epochs of two million samples, not of one
-        settings["num_steps"] = 48_828
+    if task.suite in ("locomotion", "antmaze", "maze2d"):
+        settings["num_steps"] = _critic_steps(task)
     if task.world == "large" and task.suite == "antmaze":
         settings["hidden_sizes"] = (512, 256, 256)
     if task.suite == "navigation":

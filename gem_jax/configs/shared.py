@@ -42,6 +42,8 @@ _SMOKE_STEPS = 600
 
 # EMPO's Table 4 on navigation, and for the methods it is compared with there.
 NAVIGATION_HIDDEN_SIZES = (64, 64, 64)
+# FQL's paper, for every method that it compares on OGBench.
+OGBENCH_HIDDEN_SIZES = (512, 512, 512, 512)
 
 
 def value_learning(task: Task, preset: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Oracle:
 
     def imitate(self, few, mode, q_params, noise, extra):
         mean, std = mode
-        action = np.clip(mean + std * noise + 0.2 * extra, -1, 1)
+        action = np.clip(mean + std * noise, -1, 1) + 0.2 * extra
         over = mean
         if self.baseline == "policy":
             over = networks.policy(self.actor.params, few.observation)

@@ -56,6 +56,26 @@ def test_the_first_generation_learns_returns_and_the_next_what_planning_promises
     assert moved["params"]["kernel"]  # a fresh critic
 
 
+def test_returns_go_on_where_the_next_trajectory_starts_from_the_same_state():
+    data = fakes.random_transitions(jax.random.key(0))
+    observation = data.next_observation[15]
+    data = data._replace(
+        reward=jnp.ones(64),
+        terminal=jnp.zeros(64).at[31].set(1.0),
+        observation=data.observation.at[16].set(observation),
+    )
+    # A terminal ends a return, whatever follows; so do the last row and another state.
+    data = data._replace(
+        observation=data.observation.at[32].set(data.next_observation[31])
+    )
+    state = tiny(discount=0.5).init(jax.random.key(1))
+    state = tiny(discount=0.5).phases[1].refresh(state, jax.random.key(2), data, 0)
+    found = np.asarray(state.returns)
+    lengths = 2.0 - 2.0 * found  # a return of m ones is 2 - 2^(1 - m)
+    np.testing.assert_allclose(found[[15, 31, 47, 63]], [2.0, 1, 1, 1], atol=1e-4)
+    np.testing.assert_allclose(lengths[[29, 30]], [-1.5, -1.0], atol=1e-5)
+
+
 @pytest.fixture(scope="module")
 def trained():
     """On two modes of which one is rewarded."""

@@ -35,9 +35,14 @@ def test_every_setting(algo, preset):
 
 
 def test_in_the_paper_iql_and_gem_learn_values_and_weights_alike():
-    """But GEM has ten critics, and a mixture no deterministic form."""
+    """But GEM has ten critics, and a mixture no deterministic form.
+
+    On OGBench, which GEM's paper has not, IQL's settings are those published there.
+    """
     own = {"num_critics", "log_std_min", "log_std_max"}
     for task in tasks.table().values():
+        if task.suite == "ogbench":
+            continue
         iql, gem = (
             dataclasses.asdict(configs.get_config(algo, task, "paper"))
             for algo in ("iql", "gem")

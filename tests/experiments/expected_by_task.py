@@ -42,7 +42,7 @@ _LOM = {
     "hopper-medium-expert-v2": _lom(6, 2, 0.1, 0.0, 50.0),
     "walker2d-medium-expert-v2": _lom(3, 5, 0.1, 0.2, 50.0),
     "halfcheetah-expert-v2": _lom(1, 2, 0.1, 0.0, 50.0),
-    "hopper-expert-v2": _lom(1, 2, 0.1, 0.0, 50.0),
+    "hopper-expert-v2": _lom(1, 2, 0.1, 0.0, 50.0, 0.2),
     "walker2d-expert-v2": _lom(1, 5, 0.1, 0.2, 50.0),
     "navigation": dict(
         hidden_sizes=(64, 64, 64),
@@ -51,6 +51,15 @@ _LOM = {
         discount=0.999,
     ),
 }
+
+
+def _worlds(settings, *worlds):
+    """For each of OGBench's tasks in these worlds."""
+    return {
+        name: settings
+        for name in TASKS
+        if name.split("-singletask")[0].rpartition("-")[0] in worlds
+    }
 
 
 def _rebrac(actor, critic):
@@ -79,8 +88,15 @@ _REBRAC = {
         discount=0.999,
     ),
     "ogbench": dict(
-        batch_size=256, actor_learning_rate=3e-4, critic_learning_rate=3e-4
+        batch_size=256,
+        hidden_sizes=(512, 512, 512, 512),
+        actor_learning_rate=3e-4,
+        critic_learning_rate=3e-4,
     ),
+    **_worlds(_rebrac(1.0, 0.0), "cube-single"),
+    **_worlds(_rebrac(0.1, 0.0), "cube-double"),
+    **_worlds(_rebrac(0.1, 0.01), "scene"),
+    **_worlds(_rebrac(0.3, 0.01), "puzzle-3x3", "puzzle-4x4"),
     "halfcheetah-random-v2": _rebrac(0.001, 0.1),
     "halfcheetah-medium-v2": _rebrac(0.001, 0.01),
     "halfcheetah-expert-v2": _rebrac(0.01, 0.01),
@@ -150,14 +166,6 @@ def _each(robot, **settings):
     return {f"{robot}-{name}-v2": dict(settings) for name in names}
 
 
-def _fql_alpha(alpha, *worlds):
-    return {
-        name: dict(alpha=alpha)
-        for name in TASKS
-        if name.split("-singletask")[0].rpartition("-")[0] in worlds
-    }
-
-
 WHERE = {
     "cql": {
         "antmaze": dict(
@@ -209,7 +217,7 @@ WHERE = {
     },
     "ifql": {
         "antmaze": dict(expectile=0.9),
-        "ogbench": dict(expectile=0.9),
+        "ogbench": dict(expectile=0.9, num_steps=MILLION),
         "navigation": dict(hidden_sizes=(64, 64, 64), expectile=0.9, discount=0.999),
         "hopper-medium-expert-v2": dict(expectile=0.5),
     },
@@ -219,6 +227,17 @@ WHERE = {
         **dict.fromkeys(
             ("antmaze-large-play-v2", "antmaze-large-diverse-v2"),
             dict(hidden_sizes=(512, 256, 256)),
+        ),
+        # 100 epochs of the whole passes that come next to a million rows
+        "halfcheetah-medium-replay-v2": dict(num_averaged=4, num_steps=24_658),
+        "hopper-medium-replay-v2": dict(num_averaged=4, num_steps=19_628),
+        "walker2d-medium-replay-v2": dict(num_averaged=4, num_steps=22_119),
+        **dict.fromkeys(
+            (
+                f"{robot}-medium-expert-v2"
+                for robot in ("halfcheetah", "hopper", "walker2d")
+            ),
+            dict(num_averaged=4, num_steps=48_828),
         ),
         "navigation": dict(
             hidden_sizes=(64, 64, 64),
@@ -231,8 +250,8 @@ WHERE = {
         "antmaze-large-play-v2": dict(alpha=3.0),
         "antmaze-large-diverse-v2": dict(alpha=3.0),
         "ogbench": dict(num_steps=MILLION),
-        **_fql_alpha(300.0, "cube-single", "cube-double", "scene"),
-        **_fql_alpha(1000.0, "puzzle-3x3", "puzzle-4x4"),
+        **_worlds(dict(alpha=300.0), "cube-single", "cube-double", "scene"),
+        **_worlds(dict(alpha=1000.0), "puzzle-3x3", "puzzle-4x4"),
     },
     "diffusion_ql": {
         "navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999),
@@ -266,7 +285,13 @@ WHERE = {
     "percent_bc": {"navigation": dict(hidden_sizes=(64, 64, 64))},
     "td3_bc": {"navigation": dict(hidden_sizes=(64, 64, 64), discount=0.999)},
     "gem": _IQL_FAMILY,
-    "iql": {**_IQL_FAMILY, **dict.fromkeys(HOPPER_MEDIUM, _DETERMINISTIC)},
+    "iql": {
+        **_IQL_FAMILY,
+        **dict.fromkeys(HOPPER_MEDIUM, _DETERMINISTIC),
+        **_worlds(dict(beta=1.0), "cube-single"),
+        **_worlds(dict(beta=0.3), "cube-double"),
+        **_worlds(dict(beta=3.0), "puzzle-4x4"),
+    },
     "empo": {
         "navigation": dict(
             hidden_sizes=(64, 64, 64),

@@ -144,6 +144,8 @@ def settings(algo: str, name: str, preset: str) -> dict[str, object]:
         return PAPER[algo] | _GEM[preset] | fewer.get(preset, {})
     expected = PAPER[algo] | WHERE[algo].get(suite, {}) | WHERE[algo].get(name, {})
     if preset in ("paper", "best"):
+        if (algo, suite) == ("iql", "ogbench"):
+            expected |= dict(hidden_sizes=(512, 512, 512, 512), critic_layer_norm=True)
         return expected
     expected |= fewer[preset] | FEWER[algo, preset]
     return _with_further_changes(expected, algo, suite, preset)
@@ -180,6 +182,7 @@ def _with_further_changes(
 
 _RECORDED = ("sfbc", "sac_n", "edac", "dt")
 _RECORDED_LOCOMOTION = ("td3_bc", "awac", "rebrac", "cql", "ssar")
+_RECORDED_LOCOMOTION += ("lom", "diffusion_ql")
 
 
 def rewards(algo: str, name: str) -> object:
@@ -189,6 +192,8 @@ def rewards(algo: str, name: str) -> object:
         return "identity"
     if (algo, suite) == ("rebrac", "antmaze"):
         return (100.0, 0.0)
+    if (algo, suite) == ("diffusion_ql", "antmaze"):
+        return (4.0, -2.0)
     if (algo, suite) == ("cql", "antmaze"):
         return (10.0, -5.0)
     if (algo, name) == ("cql", "hopper-medium-v2"):

@@ -18,6 +18,7 @@ from gem_jax.ops import returns
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
 _LEAST_SPREAD = 1e-4
+_SAME_STATE = 1e-5  # in deviations of the data, but for rounding
 
 
 def make_phases(config: Config, spec: EnvSpec, parts: Parts) -> tuple[Phase, ...]:
@@ -84,12 +85,10 @@ def _make_targets(config: Config, parts: Parts, *, first: bool) -> RefreshFn:
 
     def refresh(state: State, key: PRNGKey, dataset: Transition, step: Array) -> State:
         del step
-        last = returns.last_steps(dataset.extras["episode"])
         terminal = dataset.terminal > 0.0
+        last = _last_steps(dataset) | terminal
         if first:
-            found = returns.monte_carlo(
-                dataset.reward, last | terminal, config.discount
-            )
+            found = returns.monte_carlo(dataset.reward, last, config.discount)
         else:
             found = returns.planned(
                 dataset.reward, terminal, last, state.next_value, config.discount
@@ -103,6 +102,16 @@ def _make_targets(config: Config, parts: Parts, *, first: bool) -> RefreshFn:
         )
 
     return refresh
+
+
+def _last_steps(dataset: Transition) -> Array:
+    """`[D]` bool: where a trajectory ends and no other goes on from the same state.
+
+    Maze2D's trajectories are stretches of one path: each ends where its goal moves.
+    """
+    gap = jnp.abs(dataset.next_observation - jnp.roll(dataset.observation, -1, axis=0))
+    goes_on = jnp.all(gap < _SAME_STATE, axis=-1).at[-1].set(False)
+    return returns.last_steps(dataset.extras["episode"]) & ~goes_on
 
 
 def _make_fit_critic(parts: Parts) -> UpdateFn:
