@@ -56,7 +56,11 @@ class State:
 
 def make_policy(config: Any, spec: EnvSpec) -> bundle.Network:
     """The actor's network: observation `[..., O]` to action `[..., A]`."""
-    module = deterministic.DeterministicPolicy(config.hidden_sizes, spec.action_size)
+    module = deterministic.DeterministicPolicy(
+        config.hidden_sizes,
+        spec.action_size,
+        starts_near_zero=not config.normalize_observations,
+    )
     return bundle.from_module(module)
 
 

@@ -17,12 +17,15 @@ class DeterministicPolicy(nn.Module):
     Attributes:
       hidden_sizes: widths of the trunk.
       action_size: A.
+      starts_near_zero: so do all its actions, whatever the size of states.
     """
 
     hidden_sizes: Sequence[int]
     action_size: int
+    starts_near_zero: bool = False
 
     @nn.compact
     def __call__(self, observation: Array) -> Array:
         trunk = mlp.MLP(self.hidden_sizes)(observation)
-        return jnp.tanh(linear.head(self.action_size)(trunk))
+        head = linear.head_near_zero if self.starts_near_zero else linear.head
+        return jnp.tanh(head(self.action_size)(trunk))

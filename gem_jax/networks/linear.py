@@ -23,6 +23,16 @@ def head(outputs: int, **settings: Any) -> nn.Dense:
     return nn.Dense(outputs, **settings)
 
 
+def head_near_zero(outputs: int) -> nn.Dense:
+    """A ``head`` that starts within about 0.001 of 0 for inputs of order 1.
+
+    A policy that starts with tanh(0) learns at once also from states that are not
+    normalized; elsewhere the slope of the tanh vanishes.
+    """
+    start = nn.initializers.variance_scaling(1e-6, "fan_in", "uniform")
+    return head(outputs, kernel_init=start)
+
+
 def of_rows(outputs: int, **settings: Any) -> nn.Dense:
     """A ``flax.linen.Dense`` for inputs of several leading axes, otherwise as ``head``.
 

@@ -31,6 +31,6 @@ class TanhGaussianNetwork(nn.Module):
     def __call__(self, observation: Array) -> Gaussian:
         """`[..., O]` to a Gaussian with batch axes `[...]`, not squashed."""
         trunk = mlp.MLP(self.hidden_sizes)(observation)
-        mean = linear.head(self.action_size)(trunk)
-        log_std = linear.head(self.action_size)(trunk)
+        mean = linear.head_near_zero(self.action_size)(trunk)
+        log_std = linear.head_near_zero(self.action_size)(trunk)
         return Gaussian(mean, jnp.clip(log_std, self.log_std_min, self.log_std_max))
