@@ -15,7 +15,7 @@ _LONGEST = 400  # of what is said of a failure; a foreign library's may fill pag
 def of(workdir: pathlib.Path) -> str:
     """Complete with its score, at some step, or not begun; and why it failed."""
     if (workdir / rundir.SUMMARY).exists():
-        summary = rundir.read_json(workdir / rundir.SUMMARY)
+        summary = rundir.read_summary(workdir)
         score = summary["normalized_score"] or summary.get("return_mean")
         found = f"{score['mean']:.1f} +- {score['std']:.1f}" if score else "no score"
         return f"complete, {found} over {len(summary['seeds'])} seed(s)"

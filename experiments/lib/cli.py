@@ -5,10 +5,11 @@ Exit codes: 0 done, 2 the user's error, 1 a fault, 130 or 143 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -31,10 +32,10 @@ def run(
 ) -> NoReturn:
     """Parses the flags, calls ``main`` with what is left of ``argv``, and exits.
 
-    Bad flags and ``UserError``, from ``main`` or from the parser, end with one line on
-    stderr and exit code 2. Ctrl-C and SIGTERM end with one line and 130 or 143: what
-    was not finished is begun anew by the same command. Any other exception is a fault:
-    traceback, exit code 1.
+    Bad flags and ``UserError``, from ``main`` or from the parser, and programs that do
+    not fit in memory end with one line on stderr and exit code 2. Ctrl-C and SIGTERM
+    end with one line and 130 or 143: what was not finished is begun anew by the same
+    command. Any other exception is a fault: traceback, exit code 1.
 
     Args:
       main: takes the program's name and the positional arguments.
@@ -59,10 +60,8 @@ def run(
             # Other packages narrate at level INFO; jax which devices it did not find.
             logging.set_verbosity(logging.WARNING)
         _expand_paths()
-        try:
+        with _told_in_one_line():
             return main(argv)
-        except errors.UserError as error:
-            _fail(error)
 
     try:
         with interrupt.watch():
@@ -177,6 +176,21 @@ def _expand_paths() -> None:
                 if isinstance(value, list)
                 else os.path.expanduser(value)
             )
+
+
+@contextlib.contextmanager
+def _told_in_one_line() -> Iterator[None]:
+    """Ends with the user's errors, and with programs too large for the memory."""
+    try:
+        yield
+    except errors.UserError as error:
+        _fail(error)
+    except jax.errors.JaxRuntimeError as error:
+        _, exhausted, said = str(error).partition("RESOURCE_EXHAUSTED: ")
+        if not exhausted:
+            raise
+        remedy = "lower a number of samples, candidates, rows or seeds"
+        _fail(errors.UserError(f"{said.splitlines()[0].rstrip('.')}; {remedy}"))
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -31,7 +31,8 @@ def read(
     whole = text[: text.rfind("\n") + 1]
     headers = [",".join(names) for names in (columns, *former)]
     if any(header.startswith(text) for header in headers):
-        path.unlink(missing_ok=True)  # interrupted at its header
+        with rundir.writing(path):
+            path.unlink(missing_ok=True)  # interrupted at its header
         return []
     if whole.split("\n", 1)[0] not in headers:
         raise foreign(path)
@@ -83,7 +84,8 @@ def append(
     """Adds rows, after a header where there is no file yet, and folders for it."""
     new = not path.exists()
     if new:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with rundir.writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
     rundir.append_text(path, _text(columns, rows, header=new))
 
 

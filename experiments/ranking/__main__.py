@@ -19,6 +19,7 @@ from absl import flags
 from experiments.lib import cli, csv_rows, knob_flags, reevaluation
 from experiments.ranking import branches, report, trying
 from gem_jax import run_settings
+from gem_jax.training import rundir
 from gem_jax.utils import progress
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run folder.", required=True)
@@ -70,7 +71,8 @@ def _make_way(output: pathlib.Path) -> None:
     """
     if output.exists() and not csv_rows.header(output).startswith(_HEADER):
         raise csv_rows.foreign(output)
-    output.unlink(missing_ok=True)
+    with rundir.writing(output):
+        output.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

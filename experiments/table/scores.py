@@ -33,7 +33,7 @@ def read_summaries(folders: Sequence[pathlib.Path]) -> list[Summary]:
     for folder in folders:
         record = rundir.require_format(rundir.read_json(folder / rundir.CONFIG))
         settings, task = rundir.settings_hash(record), rundir.own_task(record)
-        summary = rundir.read_json(folder / rundir.SUMMARY)
+        summary = rundir.read_summary(folder)
         summary |= {"settings": settings, "task": task}
         algo = summary["algo"]  # in other tables too
         share = record.get("data", {}).get("best_share", 1.0)

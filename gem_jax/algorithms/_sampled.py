@@ -9,14 +9,14 @@ import jax.numpy as jnp
 
 from gem_jax import inference
 from gem_jax.algorithm import ProposeFn
-from gem_jax.learners import generative
+from gem_jax.learners import checks, generative
 from gem_jax.types import Array, Params, PRNGKey
 
 STATIC = {"static": True}  # what register_dataclass looks for
 
 
 def require_counts(knobs: Any, *names: str) -> None:
-    """Checks whole numbers of at least 1.
+    """Checks whole numbers of at least 1, and less than 2^31.
 
     Raises:
       ValueError: names the knob.
@@ -27,6 +27,7 @@ def require_counts(knobs: Any, *names: str) -> None:
             raise ValueError(
                 f"{name} must be a whole number of at least 1, got {value!r}"
             )
+        checks.not_too_large(knobs, name)
 
 
 def make_propose(behavior: generative.GenerativeLearner) -> ProposeFn:

@@ -53,7 +53,9 @@ class DataOptions:
                 f"best_share={self.best_share} must be above 0 and at most 1"
             )
         if not TOLD_BY_REWARDS <= self.n_step < 2**31:
-            raise errors.UserError(f"n_step={self.n_step} must be at least 0")
+            raise errors.UserError(
+                f"n_step={self.n_step} must be at least 0 and below 2^31"
+            )
         repairs.check_names(self.repair)
         if self.reward_transform is not None:
             transforms.check(self.reward_transform)

@@ -13,7 +13,7 @@ _BLOCK = 65_536  # rows compared at once, which bounds the memory
 def precision(*stored: np.dtype) -> float:
     """The relative difference that counts as rounding, by the coarsest dtype."""
     steps = [float(np.finfo(dtype).eps) for dtype in stored if dtype.kind == "f"]
-    return max(_COMPUTED, *steps)
+    return max([_COMPUTED, *steps])  # integers round nothing
 
 
 def differ(rows: np.ndarray, others: np.ndarray, precision: float) -> np.ndarray:

@@ -166,6 +166,8 @@ def bounds(
     if box is not None:
         return _beside(box, low, high, where, environment)
     largest = np.maximum(np.abs(low), np.abs(high))
+    if not largest.size:
+        raise errors.UserError(f"{where}: actions have no components")
     if not np.isfinite(largest).all():
         raise errors.UserError(f"{where}: a component of the actions is never finite")
     if unit_actions and largest.max() <= _UNIT:

@@ -134,6 +134,7 @@ class Knobs:
             self._require(name, isinstance(getattr(self, name), int), "a whole number")
         for name in whole:
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
+            self._require(name, getattr(self, name) < 2**31, "below 2^31")
         for name in ("kappa", "lambda_start", "lambda_end", "anchor_margin"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature", "refine_size"):

@@ -6,12 +6,15 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+_TOO_LARGE = 2**31  # whole numbers are int32 in compiled programs
+
 
 def positive(config: Any, *names: str) -> None:
     """Raises ``ValueError`` unless each named field is above zero."""
     for name in names:
         if not 0 < getattr(config, name) < math.inf:
             raise ValueError(f"{name} must be positive, got {getattr(config, name)!r}")
+        not_too_large(config, name)
 
 
 def not_negative(config: Any, *names: str) -> None:
@@ -19,6 +22,14 @@ def not_negative(config: Any, *names: str) -> None:
     for name in names:
         if not 0 <= getattr(config, name) < math.inf:
             raise ValueError(f"{name} must be >= 0, got {getattr(config, name)!r}")
+        not_too_large(config, name)
+
+
+def not_too_large(config: Any, name: str) -> None:
+    """Raises ``ValueError`` where the field is a whole number beyond int32."""
+    value = getattr(config, name)
+    if isinstance(value, int) and value >= _TOO_LARGE:
+        raise ValueError(f"{name} must be below {_TOO_LARGE:,}, got {value:,}")
 
 
 def widths(config: Any, *names: str) -> None:

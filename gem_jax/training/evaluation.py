@@ -30,6 +30,7 @@ from gem_jax.training.results import headline_of_rows as headline_of_rows
 from gem_jax.training.results import to_row as to_row
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
 
+_MOST_EPISODES = 2**31 - 1  # their numbers are int32
 MAX_ENVS = 128  # environments alive at a time; fewer where each holds much memory
 _EVALUATION = 0x6576616C  # sets an evaluation's keys apart from training's
 
@@ -78,6 +79,10 @@ def make_evaluator(
         if num_episodes < 1:
             raise errors.UserError(f"--episodes must be at least 1, got {num_episodes}")
         total = len(variants) * num_episodes
+        if total > _MOST_EPISODES:
+            raise errors.UserError(
+                f"{total:,} episodes cannot be played; lower --episodes"
+            )
         while len(environments) < min(total, at_once):
             _heed(should_stop)
             environments.append(CheckedEnv(task))

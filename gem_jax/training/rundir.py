@@ -8,7 +8,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gem_jax import errors
@@ -17,6 +17,7 @@ CONFIG = "config.json"
 DATASET = "dataset.json"
 METRICS = "metrics.jsonl"
 EVAL = "eval.jsonl"
+_SUMMARIZED = ("env", "algo", "seeds", "normalized_score")
 SUMMARY = "summary.json"
 FAILURE = "failure.txt"  # why the last attempt ended, from whoever trains many
 # Of the folder: of what a checkpoint holds, and what config.json says of it.
@@ -123,17 +124,30 @@ def append_lines(path: pathlib.Path, rows: Iterable[Mapping[str, Any]]) -> None:
     append_text(path, "".join(dump(row) + "\n" for row in rows))
 
 
+def read_summary(workdir: pathlib.Path) -> dict[str, Any]:
+    """What a run that has ended says of itself.
+
+    Raises:
+      UserError: it has not ended, or the file is not one that a run writes.
+    """
+    content = read_json(workdir / SUMMARY)
+    missing = [name for name in _SUMMARIZED if name not in content]
+    if missing:
+        raise errors.UserError(
+            f"{workdir / SUMMARY} is damaged, it lacks {missing[0]!r}; remove it and "
+            "train again, which continues from the checkpoint"
+        )
+    return content
+
+
 def append_text(path: pathlib.Path, text: str) -> None:
     """Appends whole lines.
 
     Raises:
       UserError: the file cannot be written.
     """
-    try:
-        with path.open("a") as file:
-            file.write(text)
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    with writing(path), path.open("a") as file:
+        file.write(text)
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
@@ -166,16 +180,27 @@ def write_text(path: pathlib.Path, text: str) -> None:
       UserError: the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            temporary.write_text(text)
+            os.replace(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):  # the folder may be a file
+                temporary.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Makes of an ``OSError`` inside a ``UserError`` that names the file.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
     try:
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        yield
     except OSError as error:
-        with contextlib.suppress(OSError):  # the folder may be a file
-            temporary.unlink()
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: pathlib.Path, error: OSError) -> errors.UserError:
-    return errors.UserError(
-        f"cannot write {path}: {error.strerror}; free space or choose another folder"
-    )
+        raise errors.UserError(
+            f"cannot write {path}: {error.strerror}; free space or choose another "
+            "folder"
+        ) from error

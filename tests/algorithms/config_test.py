@@ -33,6 +33,13 @@ def test_numbers(check, good, bad):
     assert all(refuses(check, value) for value in bad)
 
 
+@pytest.mark.parametrize("check", [checks.positive, checks.not_negative])
+def test_whole_numbers_are_int32(check):
+    check(types.SimpleNamespace(field=2**31 - 1), "field")
+    with pytest.raises(ValueError, match="field must be below 2,147,483,648, got 2,1"):
+        check(types.SimpleNamespace(field=2**31), "field")
+
+
 def test_every_named_field_is_looked_at():
     pair = types.SimpleNamespace(one=0.5, other=-1.0)
     every = (checks.positive, checks.not_negative, checks.share, checks.fraction)

@@ -134,6 +134,10 @@ def test_actions_that_no_task_can_have_are_not_described():
     for value in (1e15, 1e20):
         with pytest.raises(errors.UserError, match="^x: actions reach .*rescale them"):
             description.of_episodes([_acting([value])], "a", "x")
+    with pytest.raises(errors.UserError, match="^x: actions have no components"):
+        still = _acting([0.0])
+        still = dataclasses.replace(still, actions=still.actions[:, :0])
+        description.of_episodes([still], "a", "x", unit_actions=True)
 
 
 def test_a_name_that_is_told_is_one_for_a_task(tmp_path):

@@ -57,6 +57,11 @@ def test_noise_in_a_feature_that_is_mostly_0():
     assert np.flatnonzero(found).tolist() == [4, 7, 8]
 
 
+def test_integers_round_nothing():
+    assert successors.precision(np.dtype(np.int64)) == 1e-5
+    assert successors.precision() == 1e-5
+
+
 def test_the_coarser_dtype_counts():
     rows = _rows()
     others = rows.astype(np.float16).astype(np.float32)

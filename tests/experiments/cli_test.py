@@ -103,3 +103,14 @@ def test_outputs_are_refused_before_the_work(tmp_path):
         cli.require_file("output", str(tmp_path))
     with pytest.raises(errors.UserError, match="there is no folder"):
         cli.require_file("output", str(tmp_path / "none" / "x.json"))
+
+
+def test_a_program_that_does_not_fit_in_memory_is_one_line(capsys):
+    said = "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore of it"
+    with pytest.raises(SystemExit) as ended, cli._told_in_one_line():
+        raise cli.jax.errors.JaxRuntimeError(said)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Out of memory allocating 9 bytes; lower a number of samples" in line
+    with pytest.raises(cli.jax.errors.JaxRuntimeError), cli._told_in_one_line():
+        raise cli.jax.errors.JaxRuntimeError("INTERNAL: a fault")

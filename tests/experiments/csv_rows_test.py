@@ -33,3 +33,12 @@ def test_a_file_in_place_of_a_folder_is_one_line(tmp_path):
     with pytest.raises(errors.UserError, match="cannot write"):
         rundir.write_json(tmp_path / "file" / "x.json", {})
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_path_that_cannot_be_is_one_error(tmp_path):
+    (tmp_path / "file").write_text("x")
+    path = tmp_path / "file" / "scores.csv"
+    with pytest.raises(errors.UserError, match="cannot write .*scores.csv: Not a dir"):
+        csv_rows.read(path, COLUMNS)
+    with pytest.raises(errors.UserError, match="cannot write .*scores.csv: "):
+        csv_rows.append(path, COLUMNS, [{"env": "a"}])

@@ -213,6 +213,7 @@ def test_schedules_are_monotone_between_their_ends(schedule, first, last):
         ({"num_candidates": -1}, "num_candidates"),
         ({"num_candidates": 0, "anchor": "none"}, "num_candidates"),
         ({"top_m": 66}, "top_m"),
+        ({"denoise_steps": 2**31}, "denoise_steps"),
         ({"kappa": -1.0}, "kappa"),
         ({"lambda_end": -0.1}, "lambda_end"),
         ({"temperature": 0.0}, "temperature"),

@@ -163,5 +163,7 @@ def test_stopping_and_bad_input():
                 evaluate(*arguments, 2, lambda left=answers: next(left, True))
         with pytest.raises(errors.UserError, match="at least 1"):
             evaluate(*arguments, 0)
+        with pytest.raises(errors.UserError, match="lower --episodes"):
+            evaluate(*arguments, 2**31)
         with pytest.raises(FloatingPointError, match="non-finite action at step 0"):
             evaluate(params(jnp.full(2, jnp.nan)), *arguments[1:], 2)

@@ -55,3 +55,14 @@ def test_damage_in_the_middle_is_an_error(tmp_path):
 def test_unwritable_folder_is_named(tmp_path):
     with pytest.raises(errors.UserError, match="cannot write"):
         rundir.write_json(tmp_path / "missing" / "a.json", {})
+
+
+def test_a_summary_that_no_run_wrote_is_damaged(tmp_path):
+    whole = dict(env="x", algo="bc", seeds=[0], normalized_score=None)
+    rundir.write_json(tmp_path / rundir.SUMMARY, whole)
+    assert rundir.read_summary(tmp_path) == whole
+    for name in whole:
+        without = {n: v for n, v in whole.items() if n != name}
+        rundir.write_json(tmp_path / rundir.SUMMARY, without)
+        with pytest.raises(errors.UserError, match=f"damaged, it lacks '{name}'"):
+            rundir.read_summary(tmp_path)
