@@ -53,6 +53,7 @@ _NUM_TRANSITIONS = flags.DEFINE_integer(
     "num_transitions",
     None,
     "Size; the original's (generate) or all (inspect, describe) by default.",
+    lower_bound=1,
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of generated data.")
 _OUTPUT = flags.DEFINE_string(

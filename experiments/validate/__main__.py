@@ -34,7 +34,10 @@ _SEED = flags.DEFINE_integer(
     "seed", 1, "Of local data; runs use 0 by default.", lower_bound=0
 )
 _NUM_TRANSITIONS = flags.DEFINE_integer(
-    "num_transitions", None, "Size of local data; of others the leading ones."
+    "num_transitions",
+    None,
+    "Size of local data; of others the leading ones.",
+    lower_bound=1,
 )
 _BATCHES = flags.DEFINE_integer("batches", 200, "Of each phase.", lower_bound=1)
 
