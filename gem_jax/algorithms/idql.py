@@ -26,8 +26,7 @@ class Config:
       num_steps: gradient steps.
       batch_size: transitions a step.
       hidden_sizes: widths of critics and value.
-      learning_rate: of Adam; the behavior's, with weight decay, decays to 0 along a
-        cosine.
+      learning_rate: of Adam; the behavior's decays to 0 along a cosine.
       num_critics: ensemble size, reduced by its minimum.
       critic_layer_norm: standardize the critics' hidden layers.
       discount: of the return.
@@ -101,7 +100,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     rate = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     behavior = ddpm_policy.make_ddpm_learner(
         spec,
-        optax.adamw(rate),  # with its own weight decay, 1e-4
+        optax.adam(rate),
         width=config.behavior_width,
         num_blocks=config.behavior_blocks,
         dropout=config.behavior_dropout,
