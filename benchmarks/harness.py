@@ -200,9 +200,9 @@ def whole_numbers(name: str, texts: Sequence[str], least: int) -> list[int]:
     """The values of a list flag.
 
     Raises:
-      UserError: one is not a whole number, or too small.
+      UserError: one is not a whole number, or too small, or there is none.
     """
-    for text in texts:
+    for text in texts or [""]:
         if not text.isdecimal() or int(text) < least:
             raise errors.UserError(
                 f"--{name} takes whole numbers from {least} on, got {text!r}"

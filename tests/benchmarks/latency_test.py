@@ -51,6 +51,7 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
         (["--env=antmaze-umze-v2"], "did you mean one of antmaze-umaze-v2"),
         (["--batch_size=0"], "--batch_size takes whole numbers from 1 on"),
         (["--num_candidates=1,many"], "--num_candidates takes whole numbers"),
+        (["--num_candidates="], "--num_candidates takes whole numbers from 0 on"),
         (["--workdir=/nowhere"], "is it a run folder"),
         (["--num_candidates=999999999999"], "candidates fit"),
         (["--critic_dtype=float8"], "critic_dtype must be one of"),
