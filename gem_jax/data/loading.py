@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from gem_jax.data import (
     validate,
 )
 from gem_jax.data.options import DataOptions
-from gem_jax.data.sources import Log, Provenance, Request
+from gem_jax.data.sources import Log, Provenance, Request, named
 from gem_jax.data.sources import read as read_source
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class OfflineDataset:
 
 def load(
     task: str | tasks.Task,
-    source: str | OfflineDataset = "auto",
+    source: str | os.PathLike[str] | OfflineDataset = "auto",
     options: DataOptions = _AS_RECORDED,
     *,
     seed: int = 0,
@@ -77,9 +78,9 @@ def load(
       task: a name of the table, the path of a task file, ``"minari:ID"``, whose task is
         told from that dataset, or a task.
       source: ``"d4rl"``, ``"ogbench"``, ``"minari"`` or ``"minari:ID"``, ``"local"``,
-        ``"file:PATH"``, or ``"auto"``: what the task says, or else the original if
-        cached or reachable, or else local. Or a dataset of ``from_arrays``, which
-        stands for its arrays.
+        ``"file:PATH"`` or that path, or ``"auto"``: what the task says, or else the
+        original if cached or reachable, or else local. Or a dataset of ``from_arrays``,
+        which stands for its arrays.
       options: what is made of the data, but for ``n_step``, which takes an algorithm's
         discount. What became of the rewards is in the provenance.
       seed: of ``"local"`` data; others ignore it.
@@ -169,7 +170,7 @@ def _in_unit_box(action: np.ndarray, task: tasks.Task) -> np.ndarray:
 
 def read(
     task: str | tasks.Task,
-    source: str | OfflineDataset = "auto",
+    source: str | os.PathLike[str] | OfflineDataset = "auto",
     *,
     seed: int = 0,
     num_transitions: int | None = None,
@@ -193,7 +194,7 @@ def read(
         provenance = dataclasses.replace(source.provenance, env=task.name)
         return counted(list(source.recorded), provenance, num_transitions)
     request = Request(task, seed, num_transitions, progress, log)
-    recorded, provenance = read_source(source, request)
+    recorded, provenance = read_source(named(source), request)
     return counted(recorded, provenance, num_transitions)
 
 

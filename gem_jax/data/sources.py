@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from gem_jax import errors
 from gem_jax.data import (
@@ -71,6 +72,16 @@ class Request:
     progress: bool
     log: Log
     detail: str = ""  # what follows the colon of a source
+
+
+Given = TypeVar("Given")
+
+
+def named(source: os.PathLike[str] | Given) -> str | Given:
+    """``"file:PATH"`` of a path; anything else as it is."""
+    if isinstance(source, os.PathLike):
+        return f"file:{os.fspath(source)}"
+    return source
 
 
 Read = tuple[list[episodes.Episode], Provenance]

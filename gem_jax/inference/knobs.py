@@ -24,6 +24,19 @@ _OPTIONS = {
 MACHINE = ("chunk_size", "critic_dtype")
 
 _FINITE = "a number and finite"
+_LARGEST = 3.4e38  # of float32
+_NUMBERS = (
+    "kappa",
+    "lambda_start",
+    "lambda_end",
+    "anchor_margin",
+    "horizon",
+    "temperature",
+    "refine_size",
+    "support_cap",
+    "violation_threshold",
+)
+_MOST_STEPS = 256  # each is a part of the compiled program
 _STATIC = {"static": True}  # what register_dataclass looks for
 # Bounds memory and changes no choice, so that it makes no other row of a table.
 _NO_CHOICE = {**_STATIC, "changes_choice": False}
@@ -135,12 +148,18 @@ class Knobs:
         for name in whole:
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
             self._require(name, getattr(self, name) < 2**31, "below 2^31")
+        for name in ("denoise_steps", "refine_steps"):
+            fits = getattr(self, name) <= _MOST_STEPS
+            self._require(name, fits, f"at most {_MOST_STEPS}")
         for name in ("kappa", "lambda_start", "lambda_end", "anchor_margin"):
             self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("horizon", "temperature", "refine_size"):
             self._require(name, 0 < getattr(self, name) < math.inf, "positive")
         for name in ("support_cap", "violation_threshold"):
             self._require(name, math.isfinite(getattr(self, name)), _FINITE)
+        for name in _NUMBERS:
+            fits = abs(getattr(self, name)) < _LARGEST
+            self._require(name, fits, f"below {_LARGEST:g} in size")
         for name, known in _OPTIONS.items():
             self._require(name, getattr(self, name) in known, f"one of {known}")
 

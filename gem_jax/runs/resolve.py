@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gem_jax import algorithms, configs, errors
-from gem_jax.data import OfflineDataset, tasks
+from gem_jax.data import OfflineDataset, sources, tasks
 from gem_jax.data.task import Task
 from gem_jax.runs import presets
 from gem_jax.runs.run_record import OnlineOptions, Run
+
+_MOST_SEEDS = 10_000
 
 
 def resolve(
@@ -19,7 +22,7 @@ def resolve(
     algo: str,
     preset: str,
     *,
-    source: str | OfflineDataset = "auto",
+    source: str | os.PathLike[str] | OfflineDataset = "auto",
     seeds: Sequence[int] = (0,),
     workdir: str | pathlib.Path | None = None,
     config: Mapping[str, Any] | None = None,
@@ -34,7 +37,7 @@ def resolve(
       env: name of the task, path of its file, ``"minari:ID"``, or the task.
       algo: registered name.
       preset: one of ``presets.PRESETS``.
-      source: of the data, or the data themselves.
+      source: of the data, or a file's path, or the data themselves.
       seeds: trained side by side.
       workdir: by default ``runs/ENV/ALGO/seedS``.
       config: fields of the algorithm's configuration that differ.
@@ -49,6 +52,11 @@ def resolve(
     """
     task = tasks.get(env)
     settings = default_config(task, algo, preset)
+    if len(seeds) > _MOST_SEEDS:
+        raise errors.UserError(
+            f"{len(seeds):,} seeds are too many to train side by side; train at most "
+            f"{_MOST_SEEDS:,} in one run"
+        )
     if not all(isinstance(s, int) and 0 <= s < 2**31 for s in seeds):
         raise errors.UserError(f"seeds {list(seeds)} must be from 0 to {2**31 - 1}")
     known = [field.name for field in dataclasses.fields(settings)]
@@ -67,7 +75,7 @@ def resolve(
         task=task,
         algo=algo,
         config=settings,
-        source=source,
+        source=sources.named(source),
         preset=preset,
         schedule=presets.schedule(preset, task, settings.num_steps),
         data=options,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from gem_jax import policy
-from gem_jax.data import OfflineDataset
+from gem_jax.data import OfflineDataset, sources
 from gem_jax.data.task import Task
 from gem_jax.policy import Policy
 from gem_jax.runs import going_online, resolve, runner
@@ -17,7 +18,7 @@ def train(
     env: str | Task,
     algo: str = "gem",
     *,
-    source: str | OfflineDataset = "auto",
+    source: str | os.PathLike[str] | OfflineDataset = "auto",
     seed: int = 0,
     preset: str = "laptop",
     workdir: str | pathlib.Path | None = None,
@@ -57,6 +58,7 @@ def train(
         that holds another run.
       FloatingPointError: training diverged.
     """
+    source = sources.named(source)
     named_source = source if isinstance(source, str) else source.provenance.id
     said = dict(
         source=named_source, seed=seed, preset=preset, workdir=workdir, data=data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import d4rl_files
 import layout_files
 import numpy as np
 import pytest
@@ -173,3 +174,22 @@ def test_training_on_it(tmp_path):
     assert origin["id"] == "mine" and origin["sha256"] == dataset.provenance.sha256
     record = json.loads((tmp_path / "config.json").read_text())
     assert "source='mine'" in record["command"] and record["source"] == "arrays"
+
+
+def test_training_on_a_file_by_its_path(tmp_path):
+    path = tmp_path / "a.hdf5"
+    d4rl_files.write(path, MAZE)
+    gem_jax.train(
+        MAZE,
+        "bc",
+        source=path,
+        preset="smoke",
+        workdir=tmp_path / "run",
+        progress=False,
+        log=lambda line: None,
+        num_steps=1,
+        hidden_sizes=(4,),
+        batch_size=4,
+    )
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert f"source='file:{path}'" in record["command"] and record["source"] == "file"

@@ -23,7 +23,8 @@ def test_file(tmp_path):
     arrays = d4rl_files.write(
         tmp_path / "a.hdf5", MAZE, **{"infos/policy": np.array([0] * 5 + [1] * 5)}
     )
-    dataset, _ = d4rl_files.load(MAZE, f"file:{tmp_path / 'a.hdf5'}")
+    dataset, _ = d4rl_files.load(MAZE, tmp_path / "a.hdf5")
+    assert dataset.provenance.id == str(tmp_path / "a.hdf5")
     kept = [0, 1, 2, 3, 5, 6, 7, 8]
     flat = dataset.transitions
     np.testing.assert_array_equal(
