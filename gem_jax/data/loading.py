@@ -21,7 +21,7 @@ from gem_jax.data import (
     validate,
 )
 from gem_jax.data.options import DataOptions
-from gem_jax.data.sources import Log, Provenance, Request, named
+from gem_jax.data.sources import Log, Provenance, Request, of_file
 from gem_jax.data.sources import read as read_source
 
 if TYPE_CHECKING:
@@ -193,8 +193,10 @@ def read(
             )
         provenance = dataclasses.replace(source.provenance, env=task.name)
         return counted(list(source.recorded), provenance, num_transitions)
+    if isinstance(source, os.PathLike):
+        source = of_file(source)
     request = Request(task, seed, num_transitions, progress, log)
-    recorded, provenance = read_source(named(source), request)
+    recorded, provenance = read_source(source, request)
     return counted(recorded, provenance, num_transitions)
 
 

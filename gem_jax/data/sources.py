@@ -7,7 +7,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from gem_jax import errors
 from gem_jax.data import (
@@ -74,14 +74,9 @@ class Request:
     detail: str = ""  # what follows the colon of a source
 
 
-Given = TypeVar("Given")
-
-
-def named(source: os.PathLike[str] | Given) -> str | Given:
-    """``"file:PATH"`` of a path; anything else as it is."""
-    if isinstance(source, os.PathLike):
-        return f"file:{os.fspath(source)}"
-    return source
+def of_file(path: os.PathLike[str]) -> str:
+    """The source that reads a file."""
+    return f"file:{os.fspath(path)}"
 
 
 Read = tuple[list[episodes.Episode], Provenance]

@@ -6,11 +6,15 @@ reaches from one trajectory into another. Arrays of other shapes raise ``ValueEr
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from gem_jax.ops import _shapes
 from gem_jax.types import Array
+
+_Map = tuple[Array, ...]  # slope, offset and least, see _backwards
 
 
 def last_steps(episode: Array) -> Array:
@@ -41,14 +45,8 @@ def places(stop: Array) -> tuple[Array, Array]:
 def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
     """R_i = sum over t of discount^t r_{i+t} up to the next ``stop``, all `[D]`."""
     _check(reward, stop, discount)
-
-    def add(later: Array, step: tuple[Array, Array]) -> tuple[Array, Array]:
-        r, stops = step
-        total = r + discount * jnp.where(stops, 0.0, later)
-        return total, total
-
-    zero = jnp.zeros((), reward.dtype)
-    return jax.lax.scan(add, zero, (reward, stop), reverse=True)[1]
+    slope = jnp.where(stop, 0.0, discount).astype(reward.dtype)
+    return _backwards(slope, reward, jnp.full_like(reward, jnp.finfo(reward.dtype).min))
 
 
 def totals(reward: Array, stop: Array) -> Array:
@@ -71,15 +69,44 @@ def planned(
     _shapes.same(reward=reward, terminal=terminal, last=last, next_value=next_value)
     _shapes.scalar(discount=discount)
 
-    def add(later: Array, step: tuple[Array, ...]) -> tuple[Array, Array]:
-        r, ends, cut, v = step
-        best = jnp.where(cut, v, jnp.maximum(later, v))
-        total = r + discount * jnp.where(ends, 0.0, best)
-        return total, total
+    least = reward + discount * jnp.where(terminal, 0.0, next_value)
+    goes_on = ~(terminal | last)
+    slope = jnp.where(goes_on, discount, 0.0).astype(reward.dtype)
+    return _backwards(slope, jnp.where(goes_on, reward, least), least)
 
-    zero = jnp.zeros((), reward.dtype)
-    rows = reward, terminal, last, next_value
-    return jax.lax.scan(add, zero, rows, reverse=True)[1]
+
+def _backwards(slope: Array, offset: Array, least: Array) -> Array:
+    """x_i = max(least_i, offset_i + slope_i x_{i+1}), all `[D]`, with x = 0 beyond.
+
+    Such maps, of slopes not below 0, make one when they follow each other. So stretches
+    of about sqrt(D) rows are run through side by side, and then their maps: a loop over
+    every row would be a kernel a row on a GPU.
+    """
+    size = slope.shape[0]
+    length = math.isqrt(size - 1) + 1
+    count = -(-size // length)
+    rows = tuple(
+        jnp.pad(row, (0, count * length - size)).reshape(count, length).T
+        for row in (slope, offset, least)
+    )  # [L, K]; what fills the last stretch is x = 0
+
+    def at(later: Array, step: _Map) -> Array:
+        slope, offset, least = step
+        return jnp.maximum(least, offset + slope * later)
+
+    def after(later: _Map, step: _Map) -> tuple[_Map, _Map]:
+        slope, offset, _ = step
+        composed = slope * later[0], offset + slope * later[1], at(later[2], step)
+        return composed, composed
+
+    one = jnp.ones((count,), slope.dtype)
+    same: _Map = one, 0.0 * one, jnp.full_like(one, jnp.finfo(one.dtype).min)
+    whole, maps = jax.lax.scan(after, same, rows, reverse=True)
+    zero = jnp.zeros((), one.dtype)
+    beyond = jax.lax.scan(  # [K], the x that follows each stretch
+        lambda later, step: (at(later, step), later), zero, whole, reverse=True
+    )[1]
+    return jax.vmap(at, (None, 0))(beyond, maps).T.reshape(-1)[:size]
 
 
 def n_step(

@@ -50,6 +50,8 @@ def resolve(
       UserError: there is no such task, algorithm, preset, field or option, or a value
         is out of range.
     """
+    if isinstance(source, os.PathLike):
+        source = sources.of_file(source)
     task = tasks.get(env)
     settings = default_config(task, algo, preset)
     if len(seeds) > _MOST_SEEDS:
@@ -75,7 +77,7 @@ def resolve(
         task=task,
         algo=algo,
         config=settings,
-        source=sources.named(source),
+        source=source,
         preset=preset,
         schedule=presets.schedule(preset, task, settings.num_steps),
         data=options,

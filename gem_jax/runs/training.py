@@ -58,7 +58,8 @@ def train(
         that holds another run.
       FloatingPointError: training diverged.
     """
-    source = sources.named(source)
+    if isinstance(source, os.PathLike):
+        source = sources.of_file(source)
     named_source = source if isinstance(source, str) else source.provenance.id
     said = dict(
         source=named_source, seed=seed, preset=preset, workdir=workdir, data=data

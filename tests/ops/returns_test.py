@@ -53,6 +53,23 @@ def test_returns_equal_plain_loops(n):
     np.testing.assert_array_equal(found[2], np.arange(len(reward)) + length - 1)
 
 
+def test_planned_returns_equal_a_plain_loop():
+    rng = np.random.default_rng(0)
+    size = 150  # in the middle of the last of the stretches that go side by side
+    reward, value = rng.normal(size=size), 3 * rng.normal(size=size)
+    last = rng.random(size) < 0.1
+    terminal = last & (rng.random(size) < 0.5)
+    last[-1] = True
+    expected = np.zeros(size)
+    for i in reversed(range(size)):
+        best = value[i] if last[i] else max(expected[i + 1], value[i])
+        expected[i] = reward[i] + 0.9 * (0.0 if terminal[i] else best)
+    reward, value = (jnp.asarray(x, jnp.float32) for x in (reward, value))
+    ends = jnp.asarray(terminal), jnp.asarray(last)
+    found = jax.jit(returns.planned)(reward, *ends, value, 0.9)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_clipped_surrogate_by_hand():
     ratio = np.array([1.0, 1.5, 0.5, 1.5, 0.5])
     advantage = jnp.array([2.0, 2.0, 2.0, -2.0, -2.0])
