@@ -69,9 +69,10 @@ def measure(
     )
     keys = loop.seed_keys(seeds)
     for phase in algorithm.phases:
-        _, extras = loop.make_prepare(phase)(state, keys, seen)
+        _, prepared, extras = loop.prepare(phase, state, keys, seen)
         means = _make_means(phase, batches)
-        yield phase.name, jax.device_get(means(state.algorithm, keys, extras, seen))
+        found = means(state.algorithm, keys, extras, prepared)
+        yield phase.name, jax.device_get(found)
 
 
 def format_table(

@@ -328,7 +328,7 @@ def _first_update(case: Case, phase: Phase, start: int) -> tuple[loop.State, Met
     keys, fresh = loop.seed_keys([0]), _fresh(case)
     state = fresh._replace(step=jnp.full_like(fresh.step, start))
     dataset, _ = loop.normalized(admission.admit(_dataset()))
-    _, extras = loop.make_prepare(phase)(state, keys, dataset)
+    _, dataset, extras = loop.prepare(phase, state, keys, dataset)
     run_chunk = loop.make_chunk(phase, start)
     return run_chunk(state, keys, dataset, extras, length=1)
 

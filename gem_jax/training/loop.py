@@ -300,7 +300,7 @@ def _run_phase(
 ) -> Generator[Chunk, None, State]:
     """One phase from its ``done``-th update on; returns the state at its end."""
 
-    state, extras = make_prepare(phase)(state, keys, dataset)
+    state, prepared, extras = prepare(phase, state, keys, dataset)
     run_chunk = make_chunk(phase, phase_start)
     run_refresh = make_refresh(phase, phase_start) if phase.refresh else None
     while done < phase.num_steps:
@@ -309,7 +309,7 @@ def _run_phase(
         asked = steps_per_dispatch
         size = asked() if callable(asked) else asked
         length = chunk_length(phase, done, size)
-        state, metrics = run_chunk(state, keys, dataset, extras, length=length)
+        state, metrics = run_chunk(state, keys, prepared, extras, length=length)
         done += length
         yield Chunk(
             phase=phase.name,
@@ -322,17 +322,55 @@ def _run_phase(
     return state
 
 
-@functools.lru_cache(_KEPT)
-def make_prepare(phase: Phase) -> Callable[..., tuple[State, Mapping[str, Array]]]:
-    """The jitted ``phase.prepare`` of every seed."""
+def prepare(
+    phase: Phase, state: State, keys: PRNGKey, dataset: Transition
+) -> tuple[State, Transition, Mapping[str, Array]]:
+    """What a phase does before its first update, for every seed.
 
-    def prepare(
+    Returns:
+      The states; the dataset with those extras that are the same for all seeds, which
+      are kept once; and the others, leading axis `S`.
+    """
+    state, own, shared = _make_prepare(phase)(state, keys, dataset)
+    return state, dataset._replace(extras={**dataset.extras, **shared}), own
+
+
+@functools.lru_cache(_KEPT)
+def _make_prepare(phase: Phase) -> Callable[..., tuple[State, Any, Any]]:
+    """The jitted ``phase.prepare``, with extras of each seed and of all."""
+
+    def one_seed(
         state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]:
         new, extras = phase.prepare(state.algorithm, _named(key).prepare, dataset)
         return state._replace(algorithm=new), extras
 
-    return jax.jit(jax.vmap(prepare, in_axes=(0, 0, None)))
+    def all_seeds(
+        state: State, keys: PRNGKey, dataset: Transition
+    ) -> tuple[State, Mapping[str, Array], Mapping[str, Array]]:
+        def extra(name: str, state: State, key: PRNGKey) -> Array:
+            return one_seed(state, key, dataset)[1][name]
+
+        def is_shared(name: str) -> bool:
+            one = jax.vmap(functools.partial(extra, name), out_axes=None)
+            try:
+                jax.eval_shape(one, state, keys)
+            except ValueError:  # it has the axis of the seeds
+                return False
+            return True
+
+        def split(state: State, key: PRNGKey) -> tuple[State, Any, Any]:
+            new, extras = one_seed(state, key, dataset)
+            own = {n: extras[n] for n in extras if n not in shared}
+            return new, own, {n: extras[n] for n in shared}
+
+        names = jax.eval_shape(jax.vmap(one_seed, (0, 0, None)), state, keys, dataset)[
+            1
+        ]
+        shared = [name for name in names if is_shared(name)]
+        return jax.vmap(split, out_axes=(0, 0, None))(state, keys)
+
+    return jax.jit(all_seeds)
 
 
 class _Keys(NamedTuple):

@@ -134,7 +134,7 @@ def run(
     start = algorithm.num_steps - phase.num_steps
     dataset = admission.admit(dataset)  # on the device, for all blocks
     dataset, _ = loop.normalized(dataset, enabled=algorithm.normalize_observations)
-    state, extras = loop.make_prepare(phase)(state, keys, dataset)
+    state, dataset, extras = loop.prepare(phase, state, keys, dataset)
     online, actor_params = algorithm.online, algorithm.actor_params
     assert online is not None
     explore_one: Callable[..., Array] = online.explore
