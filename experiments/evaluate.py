@@ -40,6 +40,7 @@ def parse(argv: list[str]) -> list[str]:
 def main(argv: list[str]) -> None:
     """Evaluates every seed and prints one line each."""
     cli.no_arguments(argv)
+    cli.require_file("output", _OUTPUT.value)
     run = reevaluation.load(
         pathlib.Path(_WORKDIR.value),
         _CHECKPOINT.value,

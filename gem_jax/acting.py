@@ -131,7 +131,7 @@ def map_rows(
       The pytree of arrays `[R, ...]`.
     """
     total = jax.tree.leaves(rows)[0].shape[0]
-    if count is None and total <= size:
+    if total <= size:
         return jax.vmap(function)(rows)
     size, count = min(size, total), total if count is None else count
     # Inlined, so that it is traced once for its shapes and for the loop.

@@ -14,7 +14,7 @@ LAYERS = {
     "inference": {"types", "ops", "inference"},
     "networks": {"types", "ops", "networks"},
     "clustering": {
-        *("types", "errors", "ops", "networks", "sampling", "train_state"),
+        *("types", "errors", "checks", "ops", "networks", "sampling", "train_state"),
         "clustering",
     },
     "utils": {"errors", "utils"},
@@ -28,7 +28,7 @@ LAYERS = {
         "learners",
     },
     "algorithms": {
-        *("types", "errors", "ops", "inference", "networks", "learners"),
+        *("types", "errors", "checks", "ops", "inference", "networks", "learners"),
         *("algorithm", "sampling", "train_state", "clustering", "algorithms"),
     },
     "configs": {"algorithms", "data", "configs"},

@@ -100,7 +100,7 @@ def asked_settings() -> list[latency_settings.Setting]:
     knobs = {
         name: harness.whole_numbers(name, flag.value, 0)
         for name, flag in _KNOBS.items()
-    } | {"critic_dtype": _DTYPES.value}
+    } | {"critic_dtype": _DTYPES.value or [""]}  # which is refused
     return latency_settings.grid(
         methods,
         knobs,

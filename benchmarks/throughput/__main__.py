@@ -18,7 +18,7 @@ from benchmarks.throughput import evaluation as throughput_evaluation
 from benchmarks.throughput import peers as throughput_peers
 from benchmarks.throughput import training as throughput_training
 from experiments.lib import cli
-from gem_jax import algorithms
+from gem_jax import algorithms, errors
 from gem_jax.data import tasks
 from gem_jax.runs import pacing, presets
 from gem_jax.training import rundir
@@ -46,6 +46,8 @@ def main(argv: list[str]) -> None:
     cli.require_file("output", _OUTPUT.value)
     counts = harness.whole_numbers("num_seeds", _SEEDS.value, 1)
     candidates = harness.whole_numbers("num_candidates", _CANDIDATES.value, 0)
+    if not _ENVS.value:
+        raise errors.UserError("--envs is empty; give --envs=NAME,NAME")
     for env in _ENVS.value:
         tasks.of_table(env)
     harness.require_methods(_METHODS.value)

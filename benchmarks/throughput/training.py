@@ -94,8 +94,9 @@ def measure(
 def loop_chunks(
     algorithm: Algorithm, keys: Any, dataset: Transition, steps_per_dispatch: int
 ) -> Any:
-    """Chunks of the last phase, by the real loop."""
-    last = algorithm._replace(phases=algorithm.phases[-1:])
+    """Chunks of the last phase, by the real loop, as many as are asked for."""
+    phase = algorithm.phases[-1]._replace(num_steps=2**30)
+    last = algorithm._replace(phases=(phase,))
     state = loop.init(last, keys)
     return loop.run(last, keys, dataset, state, steps_per_dispatch=steps_per_dispatch)
 

@@ -34,7 +34,7 @@ flags.DEFINE_string("workdir", None, "Folder; runs/behaviors/ROBOT if unset.")
 flags.DEFINE_string("output", None, "File of the chosen policies; nothing if unset.")
 flags.DEFINE_integer("episodes", 10, "Episodes for each policy.")
 flags.DEFINE_integer("final_episodes", 50, "Episodes for each policy that may win.")
-flags.DEFINE_integer("finalists", 4, "Policies that may become the expert.")
+flags.DEFINE_integer("finalists", 4, "May become the expert.", 1)
 flags.DEFINE_integer("seed", 0, "Seed of the episodes.")
 
 Arrays = dict[str, np.ndarray]

@@ -44,7 +44,7 @@ flags.DEFINE_string("workdir", "runs/ant_walker", "Folder of the checkpoints.")
 flags.DEFINE_string("output", None, "File of the chosen walker; nothing if unset.")
 flags.DEFINE_integer("steps", 400_000, "Environment steps.")
 flags.DEFINE_integer("checkpoint_every", 20_000, "Environment steps.")
-flags.DEFINE_integer("candidates", 6, "How many of the last checkpoints to compare.")
+flags.DEFINE_integer("candidates", 6, "Last checkpoints to compare.", 1)
 flags.DEFINE_integer("episodes", 128, "Episodes per compared checkpoint.")
 flags.DEFINE_integer("seed", 0, "Seed of everything.")
 

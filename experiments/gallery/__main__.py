@@ -27,7 +27,9 @@ from gem_jax.utils import progress
 _OUTPUT = flags.DEFINE_string("output", "gallery", "Of OUTPUT.png and OUTPUT.csv.")
 _METHODS = flags.DEFINE_list("methods", None, "Algorithms, and gem; all by default.")
 _STEPS = flags.DEFINE_integer("steps", 10_000, "Gradient steps of each.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Of training.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Of training.", lower_bound=0, upper_bound=2**31 - 1
+)
 _ACTIONS = flags.DEFINE_integer("actions", 1_000, "Drawn of each.", lower_bound=1)
 
 _LAMBDA = 1.0

@@ -27,7 +27,9 @@ from gem_jax.training import rundir
 _WORKDIR = flags.DEFINE_string("workdir", "runs/navigation", "For runs and results.")
 _PRESET = flags.DEFINE_enum("preset", None, presets.PRESETS, "By default the device's.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a method.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
+)
 _METHODS = flags.DEFINE_multi_enum(
     *("method", list(navigation_table.METHODS), list(navigation_table.METHODS)),
     "Of the table, all by default; say it once for each.",

@@ -57,7 +57,9 @@ flags.DEFINE_integer("window_start", None, "First E-step on steps in a row.")
 flags.DEFINE_integer("window_stop", None, "First E-step after these.")
 flags.DEFINE_float("log_std_min", None, "Lowest log-std of the policies.")
 _NUM_SEEDS = flags.DEFINE_integer("num_seeds", 10, "Seeds a setting.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "The first seed.", lower_bound=0)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "The first seed.", lower_bound=0, upper_bound=2**31 - 1
+)
 
 
 def main(argv: list[str]) -> None:

@@ -14,10 +14,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from gem_jax import inference
+from gem_jax import checks, inference
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, checks, expectile_value, generative
+from gem_jax.learners import batch_metrics, expectile_value, generative
 from gem_jax.ops import value as value_ops
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm, Online, Phase, act_by
-from gem_jax.learners import batch_metrics, checks, entropy_policy, q_ensemble
+from gem_jax.learners import batch_metrics, entropy_policy, q_ensemble
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 

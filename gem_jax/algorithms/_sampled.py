@@ -7,12 +7,13 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from gem_jax import inference
+from gem_jax import checks, inference
 from gem_jax.algorithm import ProposeFn
-from gem_jax.learners import checks, generative
+from gem_jax.learners import generative
 from gem_jax.types import Array, Params, PRNGKey
 
 STATIC = {"static": True}  # what register_dataclass looks for
+_LARGEST_ALPHA = 1e9
 
 
 def require_counts(knobs: Any, *names: str) -> None:
@@ -28,6 +29,18 @@ def require_counts(knobs: Any, *names: str) -> None:
                 f"{name} must be a whole number of at least 1, got {value!r}"
             )
         checks.not_too_large(knobs, name)
+
+
+def require_alpha(knobs: Any) -> None:
+    """Checks an inverse temperature: a larger one takes values beyond float32.
+
+    Raises:
+      ValueError: names the knob.
+    """
+    if not 0 <= knobs.alpha <= _LARGEST_ALPHA:
+        raise ValueError(
+            f"alpha must be between 0 and {_LARGEST_ALPHA:g}, got {knobs.alpha!r}"
+        )
 
 
 def make_propose(behavior: generative.GenerativeLearner) -> ProposeFn:
@@ -57,11 +70,14 @@ def candidates(
 def audit(q: Array, selection: inference.Selection) -> Mapping[str, Array]:
     """Of a choice by values `[N]`.
 
-    ``q_above_mean``: its value over the candidates' mean; ``bad_candidates``: share
-    that could not be scored or executed; ``bad_set``: 1 where that is all of them.
+    ``q_above_mean``: its value over the candidates' mean, 0 without any;
+    ``bad_candidates``: share that could not be scored or executed; ``bad_set``: 1 where
+    that is all of them.
     """
+    above_mean = q[selection.best_index] - jnp.mean(q, where=jnp.isfinite(q))
     return {
-        "q_above_mean": q[selection.best_index] - jnp.mean(q, where=jnp.isfinite(q)),
+        # Of a set without values it would be NaN, and so would its mean over steps.
+        "q_above_mean": jnp.where(selection.all_bad, 0.0, above_mean),
         "bad_candidates": selection.bad_share,
         "bad_set": selection.all_bad.astype(jnp.float32),
     }

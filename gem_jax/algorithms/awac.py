@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm, Online, Phase, act_by
 from gem_jax.learners import (
     batch_metrics,
-    checks,
     exploration,
     mixture_policy,
     q_ensemble,

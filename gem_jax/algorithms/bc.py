@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import train_state
+from gem_jax import checks, train_state
 from gem_jax.algorithm import Algorithm, Phase, act_by
-from gem_jax.learners import checks
 from gem_jax.networks import bundle, deterministic
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import train_state
+from gem_jax import checks, train_state
 from gem_jax.algorithm import Algorithm, Online, Phase, act_by
-from gem_jax.learners import batch_metrics, checks, entropy_policy, q_ensemble
+from gem_jax.learners import batch_metrics, entropy_policy, q_ensemble
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 
@@ -76,6 +76,12 @@ class Config:
         checks.fraction(self, "discount", "polyak")
         checks.not_negative(self, "cql_alpha")
         checks.finite(self, "action_gap", "least_gap")
+
+    @property
+    def floats_per_row(self) -> int:
+        """What a row leaves in both critics: its own action and 3 M others."""
+        layers = 2 * sum(self.critic_hidden_sizes)
+        return _NUM_CRITICS * (1 + 3 * self.num_actions) * layers
 
 
 # Sizes for the contract test.

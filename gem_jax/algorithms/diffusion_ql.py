@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import inference, train_state
+from gem_jax import checks, inference, train_state
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, checks, ddpm_policy, q_ensemble
+from gem_jax.learners import batch_metrics, ddpm_policy, q_ensemble
 from gem_jax.networks import bundle
 from gem_jax.networks.noise import NoisePerceptron
 from gem_jax.ops import diffusion
@@ -135,7 +135,7 @@ class Knobs:
           ValueError: a knob is out of range.
         """
         _sampled.require_counts(self, "num_candidates", "sampling_steps")
-        checks.not_negative(self, "alpha")
+        _sampled.require_alpha(self)
 
     @property
     def set_size(self) -> int:

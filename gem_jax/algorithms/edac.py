@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _sac
 from gem_jax.algorithms.sac_n import data_options as data_options
-from gem_jax.learners import checks
 from gem_jax.types import Array, EnvSpec, Params, Transition
 
 _LEAST_SQUARE = 1e-20  # of a slope, so that one of 0 has a gradient

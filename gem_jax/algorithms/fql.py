@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import inference, train_state
+from gem_jax import checks, inference, train_state
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, checks, flow_policy, q_ensemble
+from gem_jax.learners import batch_metrics, flow_policy, q_ensemble
 from gem_jax.ops import flow
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition

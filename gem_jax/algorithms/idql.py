@@ -8,10 +8,11 @@ from typing import Any
 
 import optax
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _best_sample
 from gem_jax.algorithms._best_sample import Knobs as Knobs
-from gem_jax.learners import checks, ddpm_policy, expectile_value
+from gem_jax.learners import ddpm_policy, expectile_value
 from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, EnvSpec
 

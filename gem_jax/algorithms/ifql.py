@@ -11,10 +11,11 @@ from typing import Any
 
 import optax
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _best_sample
 from gem_jax.algorithms._best_sample import Knobs as Knobs
-from gem_jax.learners import checks, expectile_value, flow_policy
+from gem_jax.learners import expectile_value, flow_policy
 from gem_jax.ops import value as value_ops
 from gem_jax.types import EnvSpec
 

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import errors, train_state
+from gem_jax import checks, errors, train_state
 from gem_jax.algorithm import Algorithm, Phase, act_by
-from gem_jax.learners import batch_metrics, checks, mixture_policy, mode_values, sarsa
+from gem_jax.learners import batch_metrics, mixture_policy, mode_values, sarsa
 from gem_jax.learners.q_ensemble import QState
 from gem_jax.networks import bundle, deterministic
 from gem_jax.ops import mixture

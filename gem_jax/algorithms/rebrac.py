@@ -8,10 +8,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from gem_jax import errors
+from gem_jax import checks, errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _td3
-from gem_jax.learners import checks, sarsa
+from gem_jax.learners import sarsa
 from gem_jax.types import Array, EnvSpec, Transition
 
 

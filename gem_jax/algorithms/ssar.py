@@ -16,12 +16,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm, Phase, PrepareFn, UpdateFn
 from gem_jax.algorithms import _td3, iql
 from gem_jax.learners import (
     adaptive_weight,
     batch_metrics,
-    checks,
     expectile_value,
     trust,
 )

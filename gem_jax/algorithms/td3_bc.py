@@ -8,9 +8,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _td3
-from gem_jax.learners import checks
 from gem_jax.types import Array, EnvSpec, Transition
 
 

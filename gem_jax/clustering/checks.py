@@ -73,9 +73,10 @@ def _check_arrays(
         )
     if not (np.isfinite(observation).all() and np.isfinite(action).all()):
         raise errors.UserError("observations and actions must be finite")
-    if not np.issubdtype(episode.dtype, np.integer):
+    if episode.ndim != 1 or not np.issubdtype(episode.dtype, np.integer):
         raise errors.UserError(
-            f"trajectory numbers must be integers, got {episode.dtype}"
+            f"trajectory numbers must be integers [steps], got {episode.dtype} "
+            f"{episode.shape}"
         )
     if episode[0] != 0 or not np.isin(np.diff(episode), (0, 1)).all():
         raise errors.UserError(

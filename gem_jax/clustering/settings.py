@@ -10,7 +10,7 @@ import math
 
 import optax
 
-from gem_jax import sampling
+from gem_jax import checks, sampling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,22 +62,16 @@ class Settings:
     log_std_max: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("num_clusters", "batch_size", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in (
-            *("biased_epochs", "uniform_epochs", "em_epochs", "epoch_steps"),
-            *("posterior_window", "window_start", "window_stop"),
-        ):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        checks.widths(self, "hidden_sizes")
+        checks.positive(self, "num_clusters", "batch_size", "learning_rate")
+        checks.not_negative(self, "biased_epochs", "uniform_epochs", "em_epochs")
+        checks.not_negative(self, "epoch_steps", "posterior_window")
+        checks.not_negative(self, "window_start", "window_stop")
         if self.window_start > self.window_stop:
             raise ValueError(
                 "window_start must not exceed window_stop, got "
                 f"{self.window_start} and {self.window_stop}"
             )
-        if not all(0 < width < math.inf for width in self.hidden_sizes):
-            raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
         if not -math.inf < self.log_std_min < self.log_std_max < math.inf:
             raise ValueError(
                 "log_std_min must be below log_std_max, both finite, got "
@@ -87,8 +81,7 @@ class Settings:
             raise ValueError(
                 f"averaging_rate must be in (0, 1], got {self.averaging_rate}"
             )
-        if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        checks.share(self, "momentum")
 
     def steps_per_epoch(self, num_transitions: int) -> int:
         """Gradients an epoch on data of that size."""

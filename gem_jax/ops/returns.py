@@ -1,7 +1,8 @@
 """Returns along trajectories that follow each other in flat arrays `[D]`.
 
 An episode that a time limit cut is no longer continued: no sum, and no next action,
-reaches from one trajectory into another. Arrays of other shapes raise ``ValueError``.
+reaches from one trajectory into another. What marks steps (``stop``, ``terminal``,
+``last``) is bool. Arrays of other shapes raise ``ValueError``.
 """
 
 from __future__ import annotations
@@ -51,10 +52,9 @@ def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
 
 def totals(reward: Array, stop: Array) -> Array:
     """The sum of each trajectory's rewards at every step of it, all `[D]`."""
-    to_go = monte_carlo(reward, stop, 1.0)
-    starts = jnp.concatenate([jnp.ones((1,), bool), stop[:-1]])
+    since_start, _ = places(stop)
     row = jnp.arange(reward.shape[0])
-    return to_go[jax.lax.cummax(jnp.where(starts, row, 0))]
+    return monte_carlo(reward, stop, 1.0)[row - since_start]
 
 
 def planned(

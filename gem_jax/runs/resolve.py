@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from gem_jax import algorithms, configs, errors
 from gem_jax.data import OfflineDataset, sources, tasks
 from gem_jax.data.task import Task
@@ -52,13 +54,17 @@ def resolve(
     """
     if isinstance(source, os.PathLike):
         source = sources.of_file(source)
+    if not isinstance(source, str | OfflineDataset):
+        raise errors.UserError(
+            f"source={source!r} is neither a source's name nor a path nor a dataset"
+        )
     task = tasks.get(env)
     settings = default_config(task, algo, preset)
-    if len(seeds) > _MOST_SEEDS:
+    if not 0 < len(seeds) <= _MOST_SEEDS:
         raise errors.UserError(
-            f"{len(seeds):,} seeds are too many to train side by side; train at most "
-            f"{_MOST_SEEDS:,} in one run"
+            f"one to {_MOST_SEEDS:,} seeds train side by side, not {len(seeds):,}"
         )
+    seeds = [int(s) if isinstance(s, np.integer) else s for s in seeds]
     if not all(isinstance(s, int) and 0 <= s < 2**31 for s in seeds):
         raise errors.UserError(f"seeds {list(seeds)} must be from 0 to {2**31 - 1}")
     known = [field.name for field in dataclasses.fields(settings)]

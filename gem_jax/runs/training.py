@@ -60,7 +60,9 @@ def train(
     """
     if isinstance(source, os.PathLike):
         source = sources.of_file(source)
-    named_source = source if isinstance(source, str) else source.provenance.id
+    named_source = (
+        source.provenance.id if isinstance(source, OfflineDataset) else source
+    )
     said = dict(
         source=named_source, seed=seed, preset=preset, workdir=workdir, data=data
     )

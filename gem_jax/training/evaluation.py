@@ -249,7 +249,8 @@ def _run_wave(
             memory=memory,
             seen=episodes.seen(rows, step),
         )
-        actions = np.asarray(output.action)[: alive.size]
+        output = jax.device_get(output)  # all at once, and not one wait for each
+        actions = output.action[: alive.size]
         _require_finite(actions, step)
         for name, values in output.audit.items():
             sums = tally.audit_sums.setdefault(name, np.zeros(count))

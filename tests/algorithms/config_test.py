@@ -6,8 +6,7 @@ import types
 
 import pytest
 
-from gem_jax import algorithms
-from gem_jax.learners import checks
+from gem_jax import algorithms, checks
 
 TINY = 1e-9
 

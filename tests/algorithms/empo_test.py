@@ -256,7 +256,7 @@ def test_switched_off_stages_are_left_out():
     ("field", "value"),
     [
         *(("support_ratio", 0.5), ("support_ratio", np.nan), ("num_clusters", 0)),
-        *(("momentum", 1.0), ("n_step", 0)),
+        *(("momentum", 1.0), ("n_step", 0), ("n_step", 1001)),
     ],
 )
 def test_bad_settings_name_the_field(field, value):

@@ -14,7 +14,7 @@ import gem_jax
 from gem_jax import algorithms, configs, errors
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.data import tasks
-from gem_jax.runs import presets
+from gem_jax.runs import presets, resolve
 from gem_jax.testing import contract
 from gem_jax.types import ActOutput
 
@@ -97,6 +97,13 @@ def test_the_last_registration_of_a_name_counts(average):
     assert presets.data_options("best", "iql", chosen["best"], task).n_step == 0
 
 
+def test_seeds_are_whole_numbers_of_any_kind(average):
+    asked = dict(env="maze2d-umaze-v1", algo="average", preset="smoke")
+    assert resolve.resolve(**asked, seeds=np.arange(2)).seeds == (0, 1)
+    with pytest.raises(errors.UserError, match="one to 10,000 seeds"):
+        resolve.resolve(**asked, seeds=())
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -106,6 +113,7 @@ def test_the_last_registration_of_a_name_counts(average):
         ({"ratio": 1.0}, "average has no setting ratio; it has num_steps, rate"),
         ({"seed": -1}, "seeds .* must be from 0"),
         ({"seed": 2**31}, "seeds .* must be from 0"),
+        ({"source": None}, "source=None is neither"),
         ({"resume": "yes"}, "resume='yes' must be one of auto, never, must"),
         ({"preset": "tiny"}, "unknown --preset='tiny'"),
         ({"data": {"n_step": 3}}, "n_step=3 is not for average"),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import two_modes
 
-from gem_jax import algorithms, errors
-from gem_jax.algorithms import sfbc
+from gem_jax import algorithms, errors, inference
+from gem_jax.algorithms import _sampled, sfbc
 from gem_jax.data import tasks
 from gem_jax.runs import presets
 from gem_jax.testing import fakes
@@ -156,3 +156,15 @@ def test_rewards_are_taken_as_recorded():
         "paper", "sfbc", sfbc.Config(), tasks.get("antmaze-umaze-v2")
     )
     assert options.reward_transform == "identity"
+
+
+def test_a_set_without_values_leaves_the_mean_of_an_audit_finite():
+    q = jnp.full(3, jnp.nan)
+    audit = _sampled.audit(q, inference.select(jnp.zeros((3, 2)), q))
+    assert audit["bad_set"] == 1.0 and audit["q_above_mean"] == 0.0
+
+
+def test_values_times_alpha_stay_finite():
+    sfbc.Knobs(alpha=1e9).validate()
+    with pytest.raises(ValueError, match="alpha must be between 0 and 1e"):
+        sfbc.Knobs(alpha=1e10).validate()

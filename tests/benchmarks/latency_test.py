@@ -55,6 +55,7 @@ def test_a_small_measurement_is_printed_written_and_drawn(run_benchmark, tmp_pat
         (["--workdir=/nowhere"], "is it a run folder"),
         (["--num_candidates=999999999999"], "candidates fit"),
         (["--critic_dtype=float8"], "critic_dtype must be one of"),
+        (["--critic_dtype="], "critic_dtype must be one of"),
         (["extra"], "unexpected argument"),
     ],
 )

@@ -44,6 +44,7 @@ def test_a_small_measurement_is_printed_and_written(run_benchmark, tmp_path):
             ["--envs=minari:a/b-v0"],
             "minari:a/b-v0 is a task of your own, and here only",
         ),
+        (["--envs="], "--envs is empty"),
         (["--num_seeds=0"], "--num_seeds takes whole numbers from 1 on, got '0'"),
     ],
 )

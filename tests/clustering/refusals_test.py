@@ -124,6 +124,7 @@ def test_what_is_told(observation, action, episode, num_clusters, told):
         (OTHER[:, None], OTHER[:, None], EVEN[:5], "got 6, 6, 5"),
         (OTHER[:, None], OTHER, EVEN, r"got \(6, 1\) and \(6,\)"),
         (OTHER[:, None], np.full((6, 1), np.inf), EVEN, "must be finite"),
+        (OTHER[:, None], OTHER[:, None], EVEN[:, None], r"integers \[steps\], got"),
         (OTHER[:, None], OTHER[:, None], EVEN + 1, "follow each other"),
         (OTHER[:, None], OTHER[:, None], EVEN - 1, "follow each other"),
         (OTHER[:, None], OTHER[:, None], -EVEN, "follow each other"),

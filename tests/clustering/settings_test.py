@@ -44,7 +44,7 @@ def test_the_bounds_themselves_are_allowed(changes):
         *(("log_std_min", 0.0), ("log_std_min", float("-inf")), ("momentum", -1e-9)),
         *(("learning_rate", 0.0), ("hidden_sizes", (float("inf"),))),
         *((name, -1) for name in ("biased_epochs", "uniform_epochs", "epoch_steps")),
-        ("em_epochs", float("inf")),
+        *(("em_epochs", float("inf")), ("em_epochs", 2**31), ("hidden_sizes", (8.5,))),
     ],
 )
 def test_nor_what_lies_just_beyond(field, value):

@@ -130,6 +130,8 @@ def test_evaluate_repeats_the_runs_own_numbers(run, finished, tmp_path):
     changed = run("evaluate", f"--workdir={finished}", "--episodes=2", "--kappa=-1")
     assert changed.returncode == 2
     assert "kappa must be at least 0" in changed.stderr
+    nowhere = run("evaluate", f"--workdir={finished}", f"--output={tmp_path}")
+    assert nowhere.returncode == 2 and "is a folder; name a file" in nowhere.stderr
 
 
 def test_sweep_continues_its_table_and_repeats_the_runs_own_numbers(

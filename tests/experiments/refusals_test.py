@@ -49,7 +49,7 @@ from gem_jax.training import rundir
             ["--env=maze2d-umaze-v1", "--num_seeds=0"],
             "--num_seeds=0: 0 is not a positive",
         ),
-        (["--env=maze2d-umaze-v1", "--num_seeds=100000000"], "seeds are too many"),
+        (["--env=maze2d-umaze-v1", "--num_seeds=100000000"], "seeds train side by"),
         (["--env=maze2d-umaze-v1", "--steps=0"], "--steps=0: 0 is not a positive"),
         (["--env=maze2d-umaze-v1", "--seed=-1"], "--seed=-1"),
         (["--env=maze2d-umaze-v1", "seed=3"], "unexpected argument"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from gem_jax import algorithms, errors
-from gem_jax.algorithms import bc, dt, sac_n
+from gem_jax.algorithms import bc, cql, dt, sac_n
 from gem_jax.runs import training_memory
 from gem_jax.testing import fakes
 from gem_jax.training import loop
@@ -27,6 +27,14 @@ def test_what_a_transformer_keeps_counts_too():
     for other in (config, bc.Config()):
         with pytest.raises(errors.UserError, match=r"2 seed\(s\) takes about"):
             training_memory.require(like, other, 2, 0)
+
+
+def test_the_actions_that_cql_samples_count_too():
+    config = cql.Config(batch_size=5, num_actions=4, critic_hidden_sizes=(10, 20))
+    like = {"a": jnp.zeros(7, jnp.float32)}
+    actor, critics = 2 * sum(config.hidden_sizes), 2 * (1 + 3 * 4) * 2 * 30
+    kept = 4 * 2 * 5 * (actor + critics)
+    assert training_memory.estimate(like, config, 2) == 3 * 28 + kept
 
 
 def test_five_hundred_critics():

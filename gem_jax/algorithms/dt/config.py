@@ -6,7 +6,7 @@ import dataclasses
 
 import jax
 
-from gem_jax.learners import checks
+from gem_jax import checks
 from gem_jax.types import Array
 
 NO_TARGET = 1e9  # as good as none: no data have such a return

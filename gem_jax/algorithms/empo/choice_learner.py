@@ -131,10 +131,11 @@ def make_choice_learner(
             state.value.params, batch, target_q
         )
         new_q = train_state.apply_gradients(state.q, q_grads, optimizer)
+        due = (step + 1) % target_period == 0
         new = Choice(
             q=new_q,
-            target_q=optax.periodic_update(
-                new_q.params, state.target_q, step + 1, target_period
+            target_q=jax.tree.map(
+                lambda new, old: jnp.where(due, new, old), new_q.params, state.target_q
             ),
             value=train_state.apply_gradients(state.value, v_grads, optimizer),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from gem_jax import clustering
-from gem_jax.learners import checks
+from gem_jax import checks, clustering
+
+_MOST_REWARDS = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,10 @@ class Config(clustering.Settings):
         checks.widths(self, "hidden_sizes")
         checks.positive(self, "num_steps", "em_epochs", "critic_steps")
         checks.positive(self, "target_period", "value_epochs", "improve_epochs")
+        if self.n_step > _MOST_REWARDS:  # each is a part of the compiled program
+            raise ValueError(
+                f"n_step must be at most {_MOST_REWARDS}, got {self.n_step!r}"
+            )
         checks.positive(
             self, "clip", "microbatch_size", "n_step", "choice_target_period"
         )

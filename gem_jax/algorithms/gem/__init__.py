@@ -72,7 +72,8 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             best_behavior=best if config.behavior_keep_best else None,
         )
         if parts.gradient:
-            gradient = parts.gradient.init(jax.random.fold_in(key, 1))
+            gradient_key = jax.random.fold_in(key, 3)  # 0 to 2 are those of the split
+            gradient = parts.gradient.init(gradient_key)
             state = dataclasses.replace(state, gradient=gradient)
         return state
 

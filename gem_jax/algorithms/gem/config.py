@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from gem_jax import inference
+from gem_jax import checks, inference
 from gem_jax.inference import knobs as knob_rules
 from gem_jax.inference import scoring
-from gem_jax.learners import checks
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import jax
 
+from gem_jax import checks
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import checks
 from gem_jax.types import Array
 
 
@@ -43,8 +42,7 @@ class Knobs:
                 f"num_averaged must be at most num_candidates={self.num_candidates}, "
                 f"got {self.num_averaged!r}"
             )
-        if not 0 <= self.alpha < math.inf:
-            raise ValueError(f"alpha must be at least 0, got {self.alpha!r}")
+        _sampled.require_alpha(self)
 
     @property
     def set_size(self) -> int:
