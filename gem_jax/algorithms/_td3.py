@@ -34,7 +34,6 @@ from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
 ActorLossFn = Callable[[Array, Array, Transition], tuple[Array, Mapping[str, Array]]]
 # (action at s' `[B, A]`, batch) to what its value in the target is lowered by, `[B]`.
 PenaltyFn = Callable[[Array, Transition], Array]
-_LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 @flax.struct.dataclass
@@ -72,12 +71,6 @@ def is_due(config: Any, step: Array) -> Array:
 def when(due: Array, new: Any, old: Any) -> Any:
     """One of two trees of like structure."""
     return jax.tree.map(lambda a, b: jnp.where(due, a, b), new, old)
-
-
-def scaled(q: Array) -> Array:
-    """Values `[B]` over the mean of their size, which has no gradient."""
-    scale = jax.lax.stop_gradient(jnp.mean(jnp.abs(q)))
-    return q / jnp.maximum(scale, _LEAST_SCALE)
 
 
 def make(

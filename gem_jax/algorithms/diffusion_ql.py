@@ -22,10 +22,9 @@ from gem_jax.learners import batch_metrics, ddpm_policy, q_ensemble
 from gem_jax.networks import bundle
 from gem_jax.networks.noise import NoisePerceptron
 from gem_jax.ops import diffusion
+from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
-
-_LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -233,8 +232,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         q, other = critics.apply(q_params, batch.observation, action)
         swapped = jax.random.bernoulli(order_key)
         q, other = jnp.where(swapped, other, q), jnp.where(swapped, q, other)
-        scale = jax.lax.stop_gradient(jnp.mean(jnp.abs(other)))
-        losses = cloning - config.eta * q / jnp.maximum(scale, _LEAST_SCALE)
+        losses = cloning - config.eta * value_ops.scaled(q, other)
         rows = {"actor/loss": losses, "actor/cloning_loss": cloning, "actor/q": q}
         return jnp.mean(losses), rows
 

@@ -12,6 +12,7 @@ from gem_jax import checks, errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _td3
 from gem_jax.learners import sarsa
+from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, EnvSpec, Transition
 
 
@@ -81,7 +82,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         """beta_1 |pi(s) - a|^2 - min Q(s, pi(s)) / mean |min Q|, its mean."""
         lowest = jnp.min(q, axis=0)
         distance = jnp.sum((action - batch.action) ** 2, axis=-1)
-        loss = jnp.mean(config.actor_cloning * distance - _td3.scaled(lowest))
+        loss = jnp.mean(config.actor_cloning * distance - value_ops.scaled(lowest))
         return loss, {
             "actor/loss": loss,
             "actor/distance": jnp.mean(distance),

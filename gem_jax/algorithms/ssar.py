@@ -25,6 +25,7 @@ from gem_jax.learners import (
     expectile_value,
     trust,
 )
+from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
 
 
@@ -142,7 +143,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         """beta(s) |pi(s) - a|^2 / A - Q_0(s, pi(s)) / mean |Q_0|, its mean."""
         distance = jnp.mean((action - batch.action) ** 2, axis=-1)
         cloning = batch.extras[_COEFFICIENT] * distance
-        loss = jnp.mean(cloning) - jnp.mean(_td3.scaled(q[0]))
+        loss = jnp.mean(cloning) - jnp.mean(value_ops.scaled(q[0]))
         return loss, {"actor/loss": loss}
 
     rate = config.learning_rate

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _td3
+from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, EnvSpec, Transition
 
 
@@ -72,7 +73,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
     def actor_loss(action: Array, q: Array, batch: Transition):
         """|pi(s) - a|^2 / A - alpha Q_0(s, pi(s)) / mean |Q_0|."""
         distance = jnp.mean((action - batch.action) ** 2)
-        loss = distance - config.alpha * jnp.mean(_td3.scaled(q[0]))
+        loss = distance - config.alpha * jnp.mean(value_ops.scaled(q[0]))
         return loss, {"actor/loss": loss}
 
     rate = config.learning_rate

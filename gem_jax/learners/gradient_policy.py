@@ -12,10 +12,9 @@ import optax
 from gem_jax import train_state
 from gem_jax.learners.batch_metrics import PerTransition
 from gem_jax.networks import bundle, deterministic
+from gem_jax.ops import value as value_ops
 from gem_jax.train_state import TrainState
 from gem_jax.types import Array, EnvSpec, Params, PRNGKey, Transition
-
-_LEAST_SCALE = 1e-6  # values that are all 0 have no scale
 
 
 class GradientLearner(NamedTuple):
@@ -57,9 +56,8 @@ def make_gradient_learner(
     def loss(params: Params, batch: Transition, q_fn: Callable[[Array, Array], Array]):
         action = network.apply(params, batch.observation)
         q = q_fn(batch.observation, action)
-        scale = jax.lax.stop_gradient(jnp.mean(jnp.abs(q)))
         distance = jnp.sum((action - batch.action) ** 2, axis=-1)
-        losses = 0.5 * cloning * distance - q / jnp.maximum(scale, _LEAST_SCALE)
+        losses = 0.5 * cloning * distance - value_ops.scaled(q)
         return jnp.mean(losses), {"loss": losses, "q": q, "distance": distance}
 
     def update(

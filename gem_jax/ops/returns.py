@@ -52,9 +52,9 @@ def monte_carlo(reward: Array, stop: Array, discount: float) -> Array:
 
 def totals(reward: Array, stop: Array) -> Array:
     """The sum of each trajectory's rewards at every step of it, all `[D]`."""
+    to_go = monte_carlo(reward, stop, 1.0)
     since_start, _ = places(stop)
-    row = jnp.arange(reward.shape[0])
-    return monte_carlo(reward, stop, 1.0)[row - since_start]
+    return to_go[jnp.arange(reward.shape[0]) - since_start]
 
 
 def planned(

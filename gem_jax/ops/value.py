@@ -16,7 +16,20 @@ from gem_jax.types import Array
 
 _HALVINGS = 30  # of an interval, beyond which float32 sees no difference
 _LEAST_RESIDUAL = 1e-6
+_LEAST_SIZE = 1e-6  # values that are all 0 have none
 _STRAIGHT = 5.0  # where an exponential goes on as its tangent
+
+
+def scaled(q: Array, by: Array | None = None) -> Array:
+    """Values `[B]` over the mean size of these or others, which has no gradient.
+
+    So that a weight of cloning beside them means the same for any rewards (TD3+BC,
+    Eq. 5).
+    """
+    by = q if by is None else by
+    _shapes.same(q=q, by=by)
+    size = jnp.mean(jnp.abs(by))
+    return q / jnp.maximum(jax.lax.stop_gradient(size), _LEAST_SIZE)
 
 
 def td_target(

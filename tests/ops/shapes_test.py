@@ -166,6 +166,10 @@ CASES = {
         {"t": zeros(B), "start": 3.0, "end": zeros(B), "horizon": zeros(1)},
         {name: [zeros(B, 1), zeros(C)] for name in ("start", "end", "horizon")},
     ),
+    value.scaled: (
+        {"q": zeros(B), "by": zeros(B)},
+        {"q": [zeros(B, 1)], "by": [zeros(B, 1), zeros(C)]},
+    ),
     value.td_target: (
         {
             **{name: zeros(B) for name in ("reward", "terminal", "next_value")},

@@ -15,6 +15,15 @@ def test_td_target_stops_at_terminals():
     np.testing.assert_allclose(target, [10.0, 1.0])
 
 
+def test_scaled_values_and_their_slope():
+    q, by = jnp.array([1.0, -3.0]), jnp.array([4.0, -8.0])
+    np.testing.assert_allclose(value.scaled(q), [0.5, -1.5])
+    np.testing.assert_allclose(value.scaled(q, by), [1 / 6, -0.5], rtol=1e-6)
+    slope = jax.grad(lambda q: value.scaled(q).sum())(q)
+    np.testing.assert_allclose(slope, [0.5, 0.5])  # the size has none
+    np.testing.assert_array_equal(value.scaled(jnp.zeros(2)), 0.0)
+
+
 def test_expectile_loss_weighs_the_two_sides():
     loss = value.expectile_loss(jnp.array([2.0, -2.0]), 0.9)
     np.testing.assert_allclose(loss, [3.6, 0.4], rtol=1e-6)
