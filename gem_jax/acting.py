@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from gem_jax import algorithm as protocol
 from gem_jax import errors
 from gem_jax.algorithm import Algorithm, Judged, Memory
 from gem_jax.inference import chunks
@@ -45,6 +46,7 @@ class StepFn(Protocol):
     ) -> tuple[ActOutput, Memory]: ...
 
 
+@protocol.kept
 def make_step(algorithm: Algorithm) -> StepFn:
     """How a policy of the algorithm takes one step of an episode.
 

@@ -15,6 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gem_jax import acting, errors, run_settings
+from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.training import admission, checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, PolicyParams, PRNGKey
@@ -246,6 +247,13 @@ def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:
       params: from ``loop.policy_params``.
       step: gradient steps behind them, for the record.
     """
+    batched = _make_batched(algorithm._replace(knobs=()))  # they are arguments
+    return Policy(algorithm, batched, params, algorithm.knobs, step)
+
+
+@protocol.kept
+def _make_batched(algorithm: Algorithm) -> jax.stages.Wrapped:
+    """Acting over rows, jitted."""
     take_step = acting.make_step(algorithm)
 
     @jax.jit  # the keys too: outside they would cost more than a small network
@@ -276,7 +284,7 @@ def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:
         middle = algorithm.spec.action_box.center
         return _flag_bad_rows(seen.observation, output, middle), memory
 
-    return Policy(algorithm, batched, params, algorithm.knobs, step)
+    return batched
 
 
 def _where_rows(rows: Array, new: Array, old: Array) -> Array:

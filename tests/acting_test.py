@@ -13,8 +13,9 @@ from gem_jax.types import ActOutput
 
 @pytest.mark.parametrize("rows", [1, 5, 9])
 def test_rows_by_blocks_are_rows_at_once(key, rows):
+    # Four rows of 61 candidates fill a chunk.
     config = gem.Config(hidden_sizes=(8, 8), num_critics=2, num_candidates=60)
-    algorithm = gem.make(config, fakes.SPEC)  # four rows of 61 candidates fill a chunk
+    algorithm = algorithms.make("gem", config, fakes.SPEC)
     params = fakes.policy_params(algorithm.actor_params(algorithm.init(key)))
     observation = jax.random.normal(key, (rows, fakes.SPEC.observation_size))
     got = policy.bind(algorithm, params).act(key, observation, jnp.arange(rows))

@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gem_jax import acting, envs, errors
+from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.data.task import Task
 from gem_jax.envs.checked import CheckedEnv
@@ -66,8 +67,9 @@ def make_evaluator(
     step_slices = functools.partial(_map_slices, pool, num_threads)
     at_once = envs.most_alive(environments[0].name, MAX_ENVS)
     at_rest = np.broadcast_to(algorithm.spec.action_box.center, task.action_size)
-    decide = jax.jit(_decide_fn(algorithm), donate_argnames="memory")
-    begin = jax.jit(_begin_fn(algorithm))
+    acts = algorithm._replace(knobs=())  # they are arguments
+    decide = jax.jit(_decide_fn(acts), donate_argnames="memory")
+    begin = jax.jit(_begin_fn(acts))
 
     def evaluate(
         params: PolicyParams,
@@ -139,6 +141,7 @@ def _of_variants(
     return begin_wave, decide_rows
 
 
+@protocol.kept
 def _begin_fn(algorithm: Algorithm) -> Callable[..., Memory]:
     """The memory of ``MAX_ENVS`` episodes, each with knobs of its own."""
 
@@ -151,6 +154,7 @@ def _begin_fn(algorithm: Algorithm) -> Callable[..., Memory]:
     return begin
 
 
+@protocol.kept
 def _decide_fn(algorithm: Algorithm) -> Callable[..., tuple[ActOutput, Memory]]:
     """One step of the first ``count`` of ``MAX_ENVS`` rows, one program for any."""
     step = acting.make_step(algorithm)

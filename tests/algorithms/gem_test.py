@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gem_jax import algorithms
 from gem_jax.algorithms import gem, iql
 from gem_jax.algorithms.gem import state as state_module
 from gem_jax.networks import bundle, critic
@@ -26,7 +27,7 @@ SMALL = dict(
 
 
 def make(**changes):
-    return gem.make(gem.Config(**SMALL | changes), fakes.SPEC)
+    return algorithms.make("gem", gem.Config(**SMALL | changes), fakes.SPEC)
 
 
 def test_one_component_two_critics_no_samples_is_iql(key):

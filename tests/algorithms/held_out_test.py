@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gem_jax import errors
+from gem_jax import algorithms, errors
 from gem_jax.algorithms import gem
 from gem_jax.algorithms.gem.state import make_behavior
 from gem_jax.learners import batch_metrics, moments
@@ -27,7 +27,7 @@ SMALL = dict(
 
 
 def make(spec=fakes.SPEC, **changes):
-    return gem.make(gem.Config(**SMALL | changes), spec)
+    return algorithms.make("gem", gem.Config(**SMALL | changes), spec)
 
 
 def marked(dataset, algorithm):

@@ -15,7 +15,7 @@ from gem_jax import algorithms, configs, errors
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.data import tasks
 from gem_jax.runs import presets, resolve
-from gem_jax.testing import contract
+from gem_jax.testing import contract, fakes
 from gem_jax.types import ActOutput
 
 
@@ -65,6 +65,18 @@ def average(monkeypatch):
     monkeypatch.setattr(algorithms, "_registered", dict(algorithms._registered))
     contract.case.cache_clear()
     algorithms.register("average", MODULE)
+
+
+def test_the_same_settings_give_the_same_algorithm_with_its_programs():
+    def made(**changes):
+        config = algorithms.tiny_config("bc", **changes)
+        return algorithms.make("bc", config, fakes.SPEC)
+
+    assert made() is made() and made() is not made(batch_size=9)
+    # One equals 1.0; whoever shows the settings shows those that were given.
+    assert made(learning_rate=1.0) is not made(learning_rate=1)
+    listed = made(hidden_sizes=[8])  # has no hash
+    assert listed is not made(hidden_sizes=[8]) and listed.spec == fakes.SPEC
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from gem_jax.testing import fakes
 
 def tiny(**changes):
     config = algorithms.tiny_config("sfbc", **changes)
-    return sfbc.make(config, fakes.SPEC)
+    return algorithms.make("sfbc", config, fakes.SPEC)
 
 
 def test_generations_alternate_planning_and_values():
