@@ -364,9 +364,8 @@ def _make_prepare(phase: Phase) -> Callable[..., tuple[State, Any, Any]]:
             own = {n: extras[n] for n in extras if n not in shared}
             return new, own, {n: extras[n] for n in shared}
 
-        names = jax.eval_shape(jax.vmap(one_seed, (0, 0, None)), state, keys, dataset)[
-            1
-        ]
+        one_of_each = jax.vmap(one_seed, (0, 0, None))
+        _, names = jax.eval_shape(one_of_each, state, keys, dataset)
         shared = [name for name in names if is_shared(name)]
         return jax.vmap(split, out_axes=(0, 0, None))(state, keys)
 

@@ -148,6 +148,23 @@ def test_prepared_arrays_reach_the_batches_of_their_phase_only():
     np.testing.assert_allclose(chunks[1].state.algorithm.total, [35.0, 35.0])
 
 
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_what_is_prepared_alike_for_all_seeds_is_kept_once(seeds):
+    def prepare(state, key, dataset):
+        drawn = jax.random.uniform(key, dataset.reward.shape)
+        own = dataset.reward + state.total
+        return state, {"same": 2.0 * dataset.reward, "drawn": drawn, "own": own}
+
+    algorithm = counting_algorithm()
+    phase = algorithm.phases[1]._replace(prepare=prepare)
+    keys, data = loop.seed_keys(seeds), fakes.random_transitions(jax.random.key(0))
+    state = loop.init(algorithm, keys)
+    _, dataset, extras = loop.prepare(phase, state, keys, data)
+    np.testing.assert_array_equal(dataset.extras["same"], 2.0 * data.reward)
+    assert set(extras) == {"drawn", "own"}
+    assert all(x.shape == (len(seeds), *data.reward.shape) for x in extras.values())
+
+
 @pytest.mark.parametrize(
     ("start_step", "steps_per_dispatch", "steps"),
     [(2, 3, [3, 5, 8]), (5, 2, [7, 8]), (6, 2, [7, 8])],
