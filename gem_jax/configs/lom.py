@@ -36,6 +36,7 @@ _NAVIGATION: dict[str, Any] = dict(
     hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
     behavior_hidden_sizes=shared.NAVIGATION_HIDDEN_SIZES,
     num_components=2,  # as many as EMPO has clusters there
+    num_critics=2,  # with one, both steps of the policy follow its errors
     discount=0.999,
 )
 # With EMPO's rate of targets there, values cross the horizon in these steps; in 40,000

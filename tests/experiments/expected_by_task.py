@@ -48,6 +48,7 @@ _LOM = {
         hidden_sizes=(64, 64, 64),
         behavior_hidden_sizes=(64, 64, 64),
         num_components=2,
+        num_critics=2,
         discount=0.999,
     ),
 }
