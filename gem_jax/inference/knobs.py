@@ -25,17 +25,6 @@ MACHINE = ("chunk_size", "critic_dtype")
 
 _FINITE = "a number and finite"
 _LARGEST = 3.4e38  # of float32
-_NUMBERS = (
-    "kappa",
-    "lambda_start",
-    "lambda_end",
-    "anchor_margin",
-    "horizon",
-    "temperature",
-    "refine_size",
-    "support_cap",
-    "violation_threshold",
-)
 _MOST_STEPS = 256  # each is a part of the compiled program
 _STATIC = {"static": True}  # what register_dataclass looks for
 # Bounds memory and changes no choice, so that it makes no other row of a table.
@@ -157,9 +146,10 @@ class Knobs:
             self._require(name, 0 < getattr(self, name) < math.inf, "positive")
         for name in ("support_cap", "violation_threshold"):
             self._require(name, math.isfinite(getattr(self, name)), _FINITE)
-        for name in _NUMBERS:
-            fits = abs(getattr(self, name)) < _LARGEST
-            self._require(name, fits, f"below {_LARGEST:g} in size")
+        for field in dataclasses.fields(self):
+            if not field.metadata.get("static"):
+                fits = abs(getattr(self, field.name)) < _LARGEST
+                self._require(field.name, fits, f"below {_LARGEST:g} in size")
         for name, known in _OPTIONS.items():
             self._require(name, getattr(self, name) in known, f"one of {known}")
 

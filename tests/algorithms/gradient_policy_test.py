@@ -87,6 +87,18 @@ def test_gem_trains_it_without_moving_anything_else(key):
     )
 
 
+def test_it_does_not_start_as_a_copy_of_the_actor(key):
+    """Its first layer has the actor's shape, and must be drawn by another key."""
+    state = gem.make(CONFIG, fakes.SPEC).init(key)
+    first = [
+        {leaf.shape: leaf for leaf in jax.tree.leaves(params) if leaf.ndim == 2}
+        for params in (state.gradient.params, state.actor.params)
+    ]
+    shared = first[0].keys() & first[1].keys()
+    assert shared
+    assert not any(np.array_equal(first[0][n], first[1][n]) for n in shared)
+
+
 def test_the_anchor_is_its_action(key):
     algorithm = gem.make(
         dataclasses.replace(CONFIG, anchor="gradient", num_candidates=0), fakes.SPEC
