@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from gem_jax import algorithm as protocol
 from gem_jax import errors
 from gem_jax.algorithm import Algorithm, Judged, Memory
 from gem_jax.inference import chunks
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
+from gem_jax.utils import caching
 
 
 class Seen(NamedTuple):
@@ -46,7 +46,7 @@ class StepFn(Protocol):
     ) -> tuple[ActOutput, Memory]: ...
 
 
-@protocol.kept
+@caching.kept
 def make_step(algorithm: Algorithm) -> StepFn:
     """How a policy of the algorithm takes one step of an episode.
 

@@ -11,9 +11,8 @@ observation but in ``check``, in a dataset, a batch or when acting, it is normal
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, Protocol
 
 from gem_jax import sampling
 from gem_jax.types import (
@@ -29,9 +28,6 @@ from gem_jax.types import (
 
 State = Any  # a pytree of arrays
 Memory = Any  # a pytree of arrays: what a policy keeps of an episode
-
-_Make = TypeVar("_Make", bound=Callable[..., Any])
-_KEPT = 16  # results of such a function
 
 
 class InitFn(Protocol):
@@ -317,21 +313,3 @@ class Algorithm(NamedTuple):
     def num_steps(self) -> int:
         """Gradient steps of all phases together."""
         return sum(phase.num_steps for phase in self.phases)
-
-
-def kept(make: _Make) -> _Make:
-    """The last results of ``make``, so that what is jitted of them is compiled once.
-
-    What cannot be hashed, as settings that hold lists, gets a new result every time.
-    """
-    cached = functools.lru_cache(_KEPT)(make)
-
-    @functools.wraps(make)
-    def get(*arguments: Any) -> Any:
-        try:
-            hash(arguments)
-        except TypeError:
-            return make(*arguments)
-        return cached(*arguments)
-
-    return cast(_Make, get)

@@ -15,10 +15,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gem_jax import acting, errors, run_settings
-from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.training import admission, checkpoint, loop, rundir
 from gem_jax.types import ActOutput, Array, EnvSpec, PolicyParams, PRNGKey
+from gem_jax.utils import caching
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,7 +251,7 @@ def bind(algorithm: Algorithm, params: PolicyParams, step: int = 0) -> Policy:
     return Policy(algorithm, batched, params, algorithm.knobs, step)
 
 
-@protocol.kept
+@caching.kept
 def _make_batched(algorithm: Algorithm) -> jax.stages.Wrapped:
     """Acting over rows, jitted."""
     take_step = acting.make_step(algorithm)

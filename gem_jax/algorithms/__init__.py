@@ -16,10 +16,10 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
-from gem_jax import algorithm as protocol
 from gem_jax import errors
 from gem_jax.algorithm import Algorithm
 from gem_jax.types import EnvSpec
+from gem_jax.utils import caching
 
 GROUP = "gem_jax.algorithms"  # of entry points
 
@@ -113,7 +113,7 @@ def make(name: str, config: Any, spec: EnvSpec) -> Algorithm:
     return _make(module, config, spec, repr((config, spec)))
 
 
-@protocol.kept
+@caching.kept
 def _make(
     module: AlgorithmModule, config: Any, spec: EnvSpec, written: str
 ) -> Algorithm:

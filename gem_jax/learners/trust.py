@@ -62,8 +62,9 @@ def require(
 def _scores(rule: str, dataset: Transition) -> Array:
     """`[D]` of each one's trajectory: its return, or 1 where it comes to a goal."""
     reward = jnp.asarray(dataset.reward)
-    last = returns.last_steps(jnp.asarray(dataset.extras["episode"]))
-    stop = last | (jnp.asarray(dataset.terminal) > 0.0)
+    stop = returns.ends(
+        jnp.asarray(dataset.extras["episode"]), jnp.asarray(dataset.terminal)
+    )
     if rule == "goal":
         reward = (stop & (reward > jnp.min(reward))).astype(reward.dtype)
     return returns.totals(reward, stop)

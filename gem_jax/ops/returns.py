@@ -25,6 +25,16 @@ def last_steps(episode: Array) -> Array:
     return jnp.concatenate([episode[1:] != episode[:-1], last])
 
 
+def ends(episode: Array, terminal: Array) -> Array:
+    """`[D]` bool: beyond which no reward counts, a terminal or a last step.
+
+    ``terminal`` `[D]` is above 0 at one. What follows a terminal in the same episode is
+    another trajectory.
+    """
+    _shapes.same(episode=episode, terminal=terminal)
+    return last_steps(episode) | (terminal > 0.0)
+
+
 def places(stop: Array) -> tuple[Array, Array]:
     """Where each step stands between two stops.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -32,6 +33,7 @@ BANDIT_SPEC = EnvSpec(observation_size=1, action_size=1, horizon=1)
 BANDIT_MODE = 0.7
 
 
+@functools.partial(jax.jit, static_argnames=("size", "spec"))
 def random_transitions(
     key: PRNGKey, size: int = NUM_TRANSITIONS, spec: EnvSpec = SPEC
 ) -> Transition:
@@ -47,6 +49,7 @@ def random_transitions(
     )
 
 
+@functools.partial(jax.jit, static_argnames="size")
 def two_mode_bandit(key: PRNGKey, size: int = 512) -> Transition:
     """One step; actions near -0.7 or +0.7, equally often; only +0.7 is rewarded.
 

@@ -21,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from gem_jax import acting, envs, errors
-from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Memory
 from gem_jax.data.task import Task
 from gem_jax.envs.checked import CheckedEnv
@@ -30,6 +29,7 @@ from gem_jax.training.results import EvalResult as EvalResult
 from gem_jax.training.results import headline_of_rows as headline_of_rows
 from gem_jax.training.results import to_row as to_row
 from gem_jax.types import ActOutput, Array, PolicyParams, PRNGKey
+from gem_jax.utils import caching
 
 _MOST_EPISODES = 2**31 - 1  # their numbers are int32
 MAX_ENVS = 128  # environments alive at a time; fewer where each holds much memory
@@ -141,7 +141,7 @@ def _of_variants(
     return begin_wave, decide_rows
 
 
-@protocol.kept
+@caching.kept
 def _begin_fn(algorithm: Algorithm) -> Callable[..., Memory]:
     """The memory of ``MAX_ENVS`` episodes, each with knobs of its own."""
 
@@ -154,7 +154,7 @@ def _begin_fn(algorithm: Algorithm) -> Callable[..., Memory]:
     return begin
 
 
-@protocol.kept
+@caching.kept
 def _decide_fn(algorithm: Algorithm) -> Callable[..., tuple[ActOutput, Memory]]:
     """One step of the first ``count`` of ``MAX_ENVS`` rows, one program for any."""
     step = acting.make_step(algorithm)

@@ -20,10 +20,7 @@ from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.ops import normalize
 from gem_jax.training import admission
 from gem_jax.types import Array, Metrics, PolicyParams, PRNGKey, Transition
-
-# Phases whose compiled functions are kept, so that the same algorithm, trained again or
-# further, compiles no more.
-_KEPT = 16
+from gem_jax.utils import caching
 
 
 class State(NamedTuple):
@@ -71,7 +68,7 @@ def init(algorithm: Algorithm, keys: PRNGKey) -> State:
     return _make_init(init_algorithm, algorithm.spec.observation_size)(keys)
 
 
-@functools.lru_cache(_KEPT)
+@caching.kept
 def _make_init(
     init_algorithm: Callable[[PRNGKey], protocol.State], observation_size: int
 ) -> Callable[[PRNGKey], State]:
@@ -191,7 +188,7 @@ def _repeated(tree: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: jnp.repeat(leaf[None], count, axis=0), tree)
 
 
-@functools.lru_cache(_KEPT)
+@caching.kept
 def make_chunk(phase: Phase, phase_start: int) -> Callable[..., tuple[State, Metrics]]:
     """The jitted ``(state, keys, dataset, extras, length) -> (state, metrics)``.
 
@@ -264,7 +261,7 @@ def _next(step: Array) -> Array:
     return step + jnp.ones((), step.dtype)
 
 
-@functools.lru_cache(_KEPT)
+@caching.kept
 def make_refresh(
     phase: Phase, phase_start: int
 ) -> Callable[[State, PRNGKey, Transition], State]:
@@ -335,7 +332,7 @@ def prepare(
     return state, dataset._replace(extras={**dataset.extras, **shared}), own
 
 
-@functools.lru_cache(_KEPT)
+@caching.kept
 def _make_prepare(phase: Phase) -> Callable[..., tuple[State, Any, Any]]:
     """The jitted ``phase.prepare``, with extras of each seed and of all."""
 

@@ -45,8 +45,8 @@ def span(dataset: Transition, n: int, discount: float) -> Transition:
         return dataset
     reward = np.asarray(dataset.reward)
     terminal = np.asarray(dataset.terminal)
-    last_steps = returns.last_steps(jnp.asarray(dataset.extras["episode"]))
-    stop = np.asarray(last_steps) | (terminal > 0.0)
+    episode = jnp.asarray(dataset.extras["episode"])
+    stop = np.asarray(returns.ends(episode, jnp.asarray(terminal)))
     total = reward.astype(np.float64)
     going = np.flatnonzero(~stop)  # rows that another step joins
     last = np.arange(len(reward))

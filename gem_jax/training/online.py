@@ -23,10 +23,10 @@ from gem_jax import algorithm as protocol
 from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.training import admission, collecting, loop
 from gem_jax.types import Array, EnvSpec, PRNGKey, Transition
+from gem_jax.utils import caching
 
 PHASE = "online"
 _ONLINE = 0x6F6E6C69  # sets its keys apart from those of the other phases
-_KEPT = 4  # compiled functions, so that the same training, taken up, compiles no more
 
 
 class Settings(NamedTuple):
@@ -187,7 +187,7 @@ def _online_keys(key: PRNGKey) -> tuple[PRNGKey, PRNGKey]:
     return both[0], both[1]
 
 
-@functools.lru_cache(_KEPT)
+@caching.kept
 def _make_explore(
     explore_one: Callable[..., Array], actor_params: Callable[..., Any]
 ) -> Callable[..., Array]:
@@ -223,7 +223,7 @@ def _make_replay(phase: Phase, settings: Settings) -> Any:
     )
 
 
-@functools.lru_cache(_KEPT)
+@caching.kept
 def _make_learn(phase: Phase, start: int, settings: Settings) -> Callable[..., Any]:
     """The jitted block of updates, over seeds; state and replay are donated."""
     replays = _make_replay(phase, settings)

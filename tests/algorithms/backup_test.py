@@ -21,19 +21,25 @@ CONFIG = gem.Config(
 def values(key, config, batch):
     """What selection makes of s' by a state whose target critics have fallen behind.
 
-    Beside it the learners, the state, and the target critics that an update moves to.
+    Of it the second; before it the learners, after it the state and the target critics
+    that an update moves to.
     """
     parts = gem_state.make_parts(config, fakes.SPEC)
-    state = gem.make(config, fakes.SPEC).init(key)
-    behind = jax.tree.map(lambda leaf: 0.5 * leaf, state.values.target_critic)
-    learned = dataclasses.replace(state.values, target_critic=behind)
-    state = dataclasses.replace(state, values=learned)
-    moved = train_state.polyak(behind, state.values.critic.params, config.polyak)
-    found = updates.selected_value(
-        *(parts, state.behavior.params, key, batch.next_observation),
-        *(config.backup_candidates, moved),
-    )
-    return found, parts, state, moved
+
+    @jax.jit
+    def run(key, observation):
+        state = gem.make(config, fakes.SPEC).init(key)
+        behind = jax.tree.map(lambda leaf: 0.5 * leaf, state.values.target_critic)
+        learned = dataclasses.replace(state.values, target_critic=behind)
+        state = dataclasses.replace(state, values=learned)
+        moved = train_state.polyak(behind, state.values.critic.params, config.polyak)
+        found = updates.selected_value(
+            *(parts, state.behavior.params, key, observation),
+            *(config.backup_candidates, moved),
+        )
+        return found, state, moved
+
+    return parts, *run(key, batch.next_observation)
 
 
 def test_one_sample_without_noise_is_worth_the_least_critic(key):
@@ -42,16 +48,21 @@ def test_one_sample_without_noise_is_worth_the_least_critic(key):
         CONFIG, backup_candidates=1, behavior_components=1, **narrow
     )
     batch = fakes.random_transitions(key, 6)
-    found, parts, state, moved = values(key, config, batch)
-    means = parts.behavior.apply(state.behavior.params, batch.next_observation).means
-    q = parts.values.apply(moved, batch.next_observation, means[:, 0])
+    parts, found, state, moved = values(key, config, batch)
+
+    @jax.jit
+    def q_of_means(params, critic, observation):
+        means = parts.behavior.apply(params, observation).means
+        return parts.values.apply(critic, observation, means[:, 0])
+
+    q = q_of_means(state.behavior.params, moved, batch.next_observation)
     np.testing.assert_allclose(found, np.min(q, axis=0), rtol=1e-4, atol=1e-6)
 
 
 def test_more_samples_are_worth_more(key):
     batch = fakes.random_transitions(key, 64)
     few, many = (
-        np.mean(values(key, dataclasses.replace(CONFIG, backup_candidates=n), batch)[0])
+        np.mean(values(key, dataclasses.replace(CONFIG, backup_candidates=n), batch)[1])
         for n in (1, 32)
     )
     assert many > few + 1e-3
@@ -59,9 +70,11 @@ def test_more_samples_are_worth_more(key):
 
 def test_targets_are_made_of_it_and_not_of_v(key):
     batch = fakes.random_transitions(key, 16)
-    expected, parts, state, _ = values(key, CONFIG, batch)
+    parts, expected, state, _ = values(key, CONFIG, batch)
     target = batch.reward + 0.99 * (1.0 - batch.terminal) * expected
-    q = parts.values.apply(state.values.critic.params, batch.observation, batch.action)
+    q = jax.jit(parts.values.apply)(
+        state.values.critic.params, batch.observation, batch.action
+    )
     loss = np.mean((np.float64(q) - np.float64(target)) ** 2)
     update = jax.jit(gem.make(CONFIG, fakes.SPEC).phases[-1].update)
     _, metrics = update(state, key, batch, jnp.int32(0))

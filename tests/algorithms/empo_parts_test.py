@@ -11,13 +11,12 @@ from gem_jax.algorithms.empo import choice_learner, policy_learner, value_learne
 from gem_jax.learners import sarsa
 from gem_jax.networks import bundle, gaussian, mlp
 from gem_jax.ops import gaussian as gaussian_ops
-from gem_jax.testing import fakes
+from gem_jax.testing import fakes, programs
 
 
 def make_learner(num_chunks, size, clip=0.25):
-    network = gaussian.ensemble(
-        bundle.from_module(gaussian.GaussianNetwork((8,), 1, -5.0, 0.0)), 2
-    )
+    module = gaussian.GaussianNetwork((8,), 1, -5.0, 0.0)
+    network = programs.compiled(gaussian.ensemble(bundle.from_module(module), 2))
     learner = policy_learner.make_policy_learner(
         network.apply, 1e-2, clip=clip, num_chunks=num_chunks, size=size
     )
@@ -40,13 +39,10 @@ def test_the_first_ppo_step_is_the_plain_policy_gradient(key):
     def advantage(observation, action, label):
         return action[:, 0] + label
 
-    new, metrics = learner.update(
+    new, metrics = jax.jit(learner.update, static_argnums=6)(
         state, key, behavior, observation, label, jnp.ones(12), advantage
     )
-    old = policy_learner.own(network.apply(behavior, observation), label)
-    action, gain = policy_learner.propose(
-        key, old, lambda a: advantage(observation, a, label)
-    )
+    action, gain = proposed(network, behavior, key, observation, label, advantage)[:2]
     np.testing.assert_allclose(metrics["policy/loss"], -gain.mean(), rtol=1e-5)
     assert metrics["policy/clipped"] == 0.0  # the ratio is 1
 
@@ -56,9 +52,23 @@ def test_the_first_ppo_step_is_the_plain_policy_gradient(key):
 
     jax.tree.map(  # Adam's first moment is a tenth of the gradient
         lambda a, b: np.testing.assert_allclose(10 * a, b, rtol=1e-4, atol=1e-6),
-        new.opt_state.inner_opt_state[0].mu,
-        jax.grad(plain)(behavior),
+        jax.device_get(new.opt_state.inner_opt_state[0].mu),
+        jax.jit(jax.grad(plain))(behavior),
     )
+
+
+def proposed(network, behavior, key, observation, label, advantage):
+    """Actions of the behavior, their gain and log-density."""
+
+    @jax.jit
+    def run(params):
+        old = policy_learner.own(network.apply(params, observation), label)
+        action, gain = policy_learner.propose(
+            key, old, lambda a: advantage(observation, a, label)
+        )
+        return action, gain, gaussian_ops.log_prob(old, action)
+
+    return run(behavior)
 
 
 def test_the_ratio_s_denominator_stays_the_behavior(key):
@@ -66,24 +76,26 @@ def test_the_ratio_s_denominator_stays_the_behavior(key):
     observation, label = inputs()
     behavior = network.init(key, jnp.zeros(2))
     moved = jax.tree.map(lambda leaf: leaf + 0.02, behavior)
-    _, metrics = learner.update(
-        learner.start(moved),
-        key,
-        behavior,
-        observation,
-        label,
-        jnp.ones(12),
-        lambda s, a, z: a[:, 0],
+
+    def advantage(observation, action, label):
+        return action[:, 0]
+
+    _, metrics = jax.jit(learner.update, static_argnums=6)(
+        *(learner.start(moved), key, behavior, observation, label, jnp.ones(12)),
+        advantage,
     )
-    old, new = (
-        policy_learner.own(network.apply(params, observation), label)
-        for params in (behavior, moved)
+    action, gain, before = proposed(
+        network, behavior, key, observation, label, advantage
     )
-    action, gain = policy_learner.propose(key, old, lambda a: a[:, 0])
-    ratio = np.exp(
-        gaussian_ops.log_prob(new, action) - gaussian_ops.log_prob(old, action)
-    )
+
+    @jax.jit
+    def log_prob(params):
+        policy = policy_learner.own(network.apply(params, observation), label)
+        return gaussian_ops.log_prob(policy, action)
+
+    ratio = np.exp(np.asarray(log_prob(moved)) - np.asarray(before))
     clipped = np.clip(ratio, 0.75, 1.25)
+    gain = np.asarray(gain)
     expected = -np.minimum(ratio * gain, clipped * gain).mean()
     np.testing.assert_allclose(metrics["policy/loss"], expected, rtol=1e-5)
     assert 0.0 < metrics["policy/clipped"] < 1.0
@@ -115,7 +127,7 @@ def assert_target_waits(learner, before, data, label):
 
 
 def test_sarsa_and_its_target_by_hand(key):
-    network = bundle.from_module(mlp.Head((8,), 2))
+    network = programs.compiled(bundle.from_module(mlp.Head((8,), 2)))
     learner = value_learners.make_sarsa_learner(
         fakes.SPEC,
         optax.adam(1e-2),
@@ -125,6 +137,7 @@ def test_sarsa_and_its_target_by_hand(key):
         polyak=0.25,
         target_period=2,
     )
+    learner = programs.compiled(learner)
     data = fakes.random_transitions(key, 8)
     data = data._replace(terminal=jnp.array([0, 1, 0, 0, 0, 0, 0, 0.0]))
     _, extras = sarsa.next_actions(None, None, data)
@@ -148,9 +161,11 @@ def test_sarsa_and_its_target_by_hand(key):
 
 
 def test_value_regresses_on_the_return_of_its_own_cluster(key):
-    network = bundle.from_module(mlp.Head((4,), 2))
-    learner = value_learners.make_value_learner(
-        fakes.SPEC, optax.sgd(1.0), hidden_sizes=(4,), num_clusters=2
+    network = programs.compiled(bundle.from_module(mlp.Head((4,), 2)))
+    learner = programs.compiled(
+        value_learners.make_value_learner(
+            fakes.SPEC, optax.sgd(1.0), hidden_sizes=(4,), num_clusters=2
+        )
     )
     data = fakes.random_transitions(key, 8)
     target = np.arange(8.0, dtype=np.float32)
@@ -163,7 +178,7 @@ def test_value_regresses_on_the_return_of_its_own_cluster(key):
     np.testing.assert_allclose(metrics["value/v"], np.mean(v), 1e-5)
     # The outputs' bias takes each cluster's share of the error, once the rate is 1.
     (moved,) = (
-        np.asarray(before - after)
+        np.asarray(before) - np.asarray(after)
         for before, after in zip(
             *map(jax.tree.leaves, (state.params, new.params)), strict=True
         )
@@ -175,7 +190,9 @@ def test_value_regresses_on_the_return_of_its_own_cluster(key):
 
 
 def test_choice_and_its_target_by_hand(key):
-    q_net, v_net = (bundle.from_module(mlp.Head((4,), n)) for n in (2, 1))
+    q_net, v_net = (
+        programs.compiled(bundle.from_module(mlp.Head((4,), n))) for n in (2, 1)
+    )
     learner = choice_learner.make_choice_learner(
         fakes.SPEC,
         optax.adam(1e-2),
@@ -186,6 +203,7 @@ def test_choice_and_its_target_by_hand(key):
         n_step=3,
         target_period=2,
     )
+    learner = programs.compiled(learner)
     data = fakes.random_transitions(key, 8)
     _, extras = learner.prepare(None, None, data)
     data = data._replace(extras={**data.extras, **extras})
@@ -201,7 +219,8 @@ def test_choice_and_its_target_by_hand(key):
             np.arange(8), np.asarray(label)
         ]
 
-    target = extras["n_return"] + extras["n_discount"] * v(extras["n_observation"])
+    known = jax.device_get(extras)
+    target = known["n_return"] + known["n_discount"] * v(known["n_observation"])
     expected = np.mean((q(state.q.params) - np.asarray(target)) ** 2)
     np.testing.assert_allclose(metrics["choice/q_loss"], expected, rtol=1e-5)
     above = q(state.target_q) - v(data.observation)
@@ -224,14 +243,10 @@ def test_chunks_add_up_to_the_gradient_of_the_whole(key):
         network, learner = make_learner(num_chunks, 6 * num_chunks)
         behavior = network.init(key, jnp.zeros(2))
         state = learner.start(jax.tree.map(lambda leaf: leaf + 0.01, behavior))
+        update = jax.jit(learner.update, static_argnums=6)
         for _ in range(num_chunks):
-            state, _ = learner.update(
-                state,
-                key,
-                behavior,
-                observation,
-                label,
-                weight,
+            state, _ = update(
+                *(state, key, behavior, observation, label, weight),
                 lambda s, a, z: jnp.where(weight > 0, s[:, 0] + a[:, 0], 1e6),
             )
         assert state.opt_state.gradient_step == 1

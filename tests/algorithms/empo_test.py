@@ -1,6 +1,7 @@
 """EMPO's phases on data with a known answer."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -67,9 +68,7 @@ def silent(line):
 def trained():
     data, spec, truth = two_behaviors()
     algorithm = algorithms.make("empo", SMALL, spec)
-    keys = loop.seed_keys([0])
-    state = loop.init(algorithm, keys)
-    chunks = recording.keep(loop.run(algorithm, keys, data, state))
+    chunks = recording.keep(trained_on(algorithm, data))
     ends = {c.phase: loop.select_seed(c.state, 0).algorithm for c in chunks}
     return algorithm, loop.normalized(data)[0], truth, ends, chunks
 
@@ -93,7 +92,8 @@ def test_labels_are_those_of_the_final_behaviors(trained):
     steps = clustering.Trajectories(
         data.observation, data.action, data.extras["episode"]
     )
-    raw = clusterer.responsibilities(state.clusters.target_policies, steps)
+    of_behaviors = jax.jit(clusterer.responsibilities)
+    raw = np.asarray(of_behaviors(state.clusters.target_policies, steps))
     np.testing.assert_array_equal(state.label, np.argmax(raw, axis=1))
     assert np.abs(raw - state.clusters.posterior).max() > 1e-3  # the smoothed one
 
@@ -131,7 +131,7 @@ def test_values_are_those_of_each_behavior(trained):
         EnvSpec(2, 1, 1), None, hidden_sizes=(16, 16), num_clusters=2
     )
     label = state.label[data.extras["episode"]]
-    v = learner.apply(state.value.params, data.observation, label)
+    v = jax.jit(learner.apply)(state.value.params, data.observation, label)
     clear = np.abs(data.observation[:, 0]) > 0.2
     assert np.corrcoef(v[clear], data.reward[clear])[0, 1] > 0.9
 
@@ -140,38 +140,51 @@ def test_acts_by_the_better_cluster_of_each_state(trained):
     algorithm, _, truth, ends, _ = trained
     params = algorithm.actor_params(ends["choose"])
     sides = jnp.array([[-0.6, 0.0], [0.6, 0.0]])
-    act = jax.vmap(lambda o: algorithm.act(params, jax.random.key(0), o, 0, ()))
-    output = act(sides)
+    output = jax.jit(acts_on(algorithm))(params, sides)
     assert output.action[0, 0] < -0.3 and output.action[1, 0] > 0.3
     label = ends["choose"].label
     expected = [label[truth == 0][0], label[truth == 1][0]]
     np.testing.assert_array_equal(output.audit["cluster"], expected)
 
 
+def acts_on(algorithm):
+    """What a policy does in some states: (params, observation [S, O]) to [S, A]."""
+    one = functools.partial(algorithm.act, key=jax.random.key(0), t=0, knobs=())
+    return jax.vmap(lambda p, o: one(p, observation=o), (None, 0))
+
+
 def test_a_cluster_without_trajectories_never_acts(trained):
     algorithm, _, _, ends, _ = trained
+    act = jax.jit(acts_on(algorithm))
     state = ends["choose"]
     for only in (0, 1):
         state = dataclasses.replace(state, label=jnp.full_like(state.label, only))
         params = algorithm.actor_params(state)
-        for side in (-0.6, 0.6):
-            observation = jnp.array([side, 0.0])
-            output = algorithm.act(params, jax.random.key(0), observation, 0, ())
-            assert output.audit["cluster"] == only
+        output = act(params, jnp.array([[-0.6, 0.0], [0.6, 0.0]]))
+        np.testing.assert_array_equal(output.audit["cluster"], [only, only])
+
+
+def trained_on(algorithm, data):
+    keys = loop.seed_keys([0])
+    return loop.run(algorithm, keys, data, loop.init(algorithm, keys))
 
 
 def identical_trajectories():
+    """To the algorithm of ``trained``, whose programs serve again."""
     data, spec, _ = two_behaviors()
     first = jax.tree.map(lambda leaf: leaf[:STEPS], data._replace(extras={}))
     same = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * EPISODES), first)
-    return same._replace(extras=data.extras), spec
+    return same._replace(extras=data.extras), spec, SMALL
 
 
 def trajectories_of_one_step():
     data, spec, _ = two_behaviors()
     size = len(data.reward)
     single = data._replace(extras={"episode": np.arange(size, dtype=np.int32)})
-    return single, spec._replace(num_episodes=size)
+    short = dataclasses.replace(
+        SMALL, biased_epochs=0, uniform_epochs=0, em_epochs=2, hidden_sizes=(4,)
+    )
+    return single, spec._replace(num_episodes=size), short
 
 
 @pytest.mark.parametrize(
@@ -183,14 +196,12 @@ def trajectories_of_one_step():
     ids=["identical", "length one"],
 )
 def test_what_cannot_be_clustered_is_told_and_stays_finite(make, warning):
-    data, spec = make()
-    short = dataclasses.replace(SMALL, em_epochs=2, critic_steps=20, num_steps=20)
-    algorithm = algorithms.make("empo", short, spec)
+    data, spec, config = make()
+    algorithm = algorithms.make("empo", config, spec)
     lines = []
     algorithm.check(data, lines.append)
     assert len(lines) == 1 and warning in lines[0]
-    keys = loop.seed_keys([0])
-    *_, last = loop.run(algorithm, keys, data, loop.init(algorithm, keys))
+    *_, last = trained_on(algorithm, data)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.state))
 
 
@@ -201,15 +212,14 @@ def test_one_cluster_is_plain_ppo():
     )
     algorithm = algorithms.make("empo", config, spec)
     assert algorithm.phases[-1].name == "improve"
-    keys = loop.seed_keys([0])
-    chunks = recording.keep(loop.run(algorithm, keys, data, loop.init(algorithm, keys)))
+    chunks = recording.keep(trained_on(algorithm, data))
     state = loop.select_seed(chunks[-1].state, 0).algorithm
     sides = jnp.array([[-0.8, 0.0], [0.8, 0.0]])
+    act = jax.jit(acts_on(algorithm))
 
     def actions(policy):
         params = algorithm.actor_params(state)._replace(policy=policy)
-        act = jax.vmap(lambda o: algorithm.act(params, jax.random.key(0), o, 0, ()))
-        output = act(sides)
+        output = act(params, sides)
         np.testing.assert_array_equal(output.audit["cluster"], [0.0, 0.0])
         return output.action[:, 0]
 
@@ -223,7 +233,8 @@ def test_standardized_advantages(key):
     config = dataclasses.replace(SMALL, standardize_advantage=True)
     algorithm = algorithms.make("empo", config, spec)
     (improve,) = [p for p in algorithm.phases if p.name == "improve"]
-    state = jax.jit(improve.refresh)(algorithm.init(key), key, data, 0)
+    fresh = jax.jit(algorithm.init)(key)
+    state = jax.jit(improve.refresh)(fresh, key, data, 0)
     mean, deviation = state.advantage_scale
     assert deviation > 0 and (mean, deviation) != (0.0, 1.0)
     dataset = improve.sample(key, data, 800, 0)
@@ -280,7 +291,7 @@ def test_data_without_ends_and_sizes_are_refused():
 
 
 def test_steps_without_a_successor_are_refused_unless_terminal():
-    data, spec = trajectories_of_one_step()
+    data, spec, _ = trajectories_of_one_step()
     algorithm = algorithms.make("empo", SMALL, spec)
     unending = data._replace(terminal=jnp.zeros(len(data.terminal)))
     with pytest.raises(errors.UserError, match="nothing to learn values from"):

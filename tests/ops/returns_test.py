@@ -14,6 +14,12 @@ def test_last_steps():
     np.testing.assert_array_equal(returns.last_steps(episode), [0, 1, 1, 0, 1])
 
 
+def test_a_trajectory_ends_at_a_terminal_too():
+    episode = jnp.array([0, 0, 0, 1, 1])
+    terminal = jnp.array([1.0, 0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(returns.ends(episode, terminal), [1, 0, 1, 0, 1])
+
+
 def test_the_return_of_the_last_step_is_its_reward():
     reward = jnp.array([1.0, 2.0, 4.0, 8.0])
     stop = jnp.array([False, True, False, True])

@@ -142,6 +142,10 @@ CASES = {
         {"episode": zeros(D)},
         {"episode": [zeros(D, 1), zeros()]},
     ),
+    returns.ends: (
+        {"episode": zeros(D), "terminal": zeros(D)},
+        {"episode": [zeros(D, 1), zeros()], "terminal": [zeros(D, 1), zeros(1)]},
+    ),
     returns.places: ({"stop": flags(D)}, {"stop": [flags(D, 1), flags()]}),
     returns.monte_carlo: (STEPS, WRONG_STEPS),
     returns.totals: (

@@ -18,15 +18,6 @@ from gem_jax.types import Array, PRNGKey, Transition
 _TIMES = 100.0
 
 
-def ends(dataset: Transition) -> Array:
-    """`[D]` bool: the last step of each trajectory.
-
-    What follows a terminal in the same episode is another one, as in the reference.
-    """
-    last = returns.last_steps(dataset.extras["episode"])
-    return last | (dataset.terminal > 0.0)
-
-
 def number(reward_scale: float) -> PrepareFn:
     """A ``prepare`` for windows: returns to go, and the places of the steps.
 
@@ -39,7 +30,8 @@ def number(reward_scale: float) -> PrepareFn:
         state: State, key: PRNGKey, dataset: Transition
     ) -> tuple[State, Mapping[str, Array]]:
         del key
-        stop = ends(dataset)
+        # as in the reference, what follows a terminal is another trajectory
+        stop = returns.ends(dataset.extras["episode"], dataset.terminal)
         time, after = returns.places(stop)
         to_go = reward_scale * returns.monte_carlo(dataset.reward, stop, 1.0)
         return state, {"return_to_go": to_go, "time": time, sampling.AFTER: after}
@@ -57,7 +49,8 @@ def _check(config: Config, dataset: Transition, log: Callable[[str], None]) -> N
         raise errors.UserError(
             'windows need dataset.extras["episode"], the trajectory of each step'
         )
-    stop = np.flatnonzero(ends(dataset))
+    ends = returns.ends(dataset.extras["episode"], dataset.terminal)
+    stop = np.flatnonzero(ends)
     first = np.concatenate([[0], stop[:-1] + 1])
     longest = int(np.max(stop - first)) + 1
     if config.context > longest:

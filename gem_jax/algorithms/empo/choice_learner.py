@@ -92,7 +92,7 @@ def make_choice_learner(
         state: Any, key: PRNGKey, dataset: Transition
     ) -> tuple[Any, Mapping[str, Array]]:
         del key
-        stop = returns.last_steps(dataset.extras["episode"]) | (dataset.terminal > 0.0)
+        stop = returns.ends(dataset.extras["episode"], dataset.terminal)
         total, length, row = returns.n_step(dataset.reward, stop, discount, n_step)
         return state, {
             "n_return": total,
