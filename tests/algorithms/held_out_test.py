@@ -30,10 +30,16 @@ def make(spec=fakes.SPEC, **changes):
     return algorithms.make("gem", gem.Config(**SMALL | changes), spec)
 
 
+@pytest.fixture(scope="module")
+def fresh():
+    """Before training, of all algorithms here that keep no best parameters."""
+    return jax.jit(make().init)(jax.random.key(0))
+
+
 def marked(dataset, algorithm):
     """The dataset as updates of the first phase see it."""
-    state = algorithm.init(jax.random.key(0))
-    _, extras = algorithm.phases[0].prepare(state, jax.random.key(0), dataset)
+    prepare = jax.jit(algorithm.phases[0].prepare)
+    _, extras = prepare(None, jax.random.key(0), dataset)
     return dataset._replace(extras={**dataset.extras, **extras})
 
 
@@ -43,9 +49,13 @@ def dataset():
     return fakes.random_transitions(jax.random.key(7))
 
 
+def is_held_out(episode, num_episodes, every):
+    return jax.jit(lambda rows: judged.is_held_out(rows, num_episodes, every))(episode)
+
+
 def test_one_trajectory_in_so_many_is_held_out_of_any_succession():
     episode = jnp.arange(20_000)
-    held_out = np.asarray(judged.is_held_out(episode, 20_000, 20))
+    held_out = np.asarray(is_held_out(episode, 20_000, 20))
     golden = (1 + 5**0.5) / 2 % 1
     expected = np.arange(1, 20_001) * golden % 1 < 0.05
     assert np.mean(held_out != expected) < 1e-3  # golden is rounded
@@ -76,7 +86,7 @@ def test_no_more_than_twice_the_share_of_rows_is_held_out(
 ):
     monkeypatch.setattr(judged, "_MOST", 1)  # a half, of so few
     episode = np.repeat(np.arange(4), lengths)
-    held_out = judged.is_held_out(jnp.asarray(episode), 4, 2)
+    held_out = is_held_out(jnp.asarray(episode), 4, 2)
     np.testing.assert_array_equal(held_out, np.array(expected)[episode])
 
 
@@ -86,13 +96,13 @@ def long_first(dataset):
     return dataset._replace(extras={"episode": episode})
 
 
-def test_all_is_learned_from_where_the_first_is_too_long(dataset):
+def test_all_is_learned_from_where_the_first_is_too_long(dataset, fresh):
     algorithm = make(behavior_held_out=4)
     batch = marked(long_first(dataset), algorithm)
     np.testing.assert_array_equal(batch.extras["held_out"], np.zeros(64))
-    state = algorithm.init(jax.random.key(0))
-    _, metrics = jax.jit(algorithm.phases[0].update)(state, jax.random.key(0), batch, 0)
-    np.testing.assert_allclose(metrics["behavior/nll"], nll_of(state, batch, ...))
+    _, metrics = jax.jit(algorithm.phases[0].update)(fresh, jax.random.key(0), batch, 0)
+    expected = nll_of(fresh.behavior.params, batch, ...)
+    np.testing.assert_allclose(metrics["behavior/nll"], expected, rtol=1e-5)
     assert metrics["behavior/held_out_nll"] == metrics["behavior/nll"]
 
 
@@ -105,18 +115,17 @@ def test_marks_turn_a_mean_into_that_of_held_out_rows(dataset):
 
 
 @pytest.mark.parametrize("every", [0, 5])
-def test_too_few_trajectories_hold_out_none(dataset, every):
+def test_too_few_trajectories_hold_out_none(dataset, fresh, every):
     algorithm = make(behavior_held_out=every)
     batch = marked(dataset, algorithm)
     assert "held_out" not in batch.extras
-    state = algorithm.init(jax.random.key(0))
-    _, metrics = jax.jit(algorithm.phases[0].update)(state, jax.random.key(0), batch, 0)
+    update = algorithm.phases[0].update
+    _, metrics = jax.eval_shape(update, fresh, jax.random.key(0), batch, 0)
     assert "behavior/nll" in metrics and "behavior/held_out_nll" not in metrics
 
 
-def test_held_out_rows_are_judged_and_not_learned_from(dataset):
-    algorithm = make()
-    state = algorithm.init(jax.random.key(0))
+def test_held_out_rows_are_judged_and_not_learned_from(dataset, fresh):
+    algorithm, state = make(), fresh
     batch = marked(dataset, algorithm)
     held_out = np.asarray(batch.extras["held_out"]) > 0
     update = jax.jit(algorithm.phases[0].update)
@@ -129,21 +138,26 @@ def test_held_out_rows_are_judged_and_not_learned_from(dataset):
     assert metrics["behavior/nll"] == other_metrics["behavior/nll"]
     name = "behavior/held_out_nll"
     assert abs(metrics[name] - other_metrics[name]) > 1e-3
-    means = [nll_of(state, dataset, rows) for rows in (held_out, ~held_out)]
+    params = state.behavior.params
+    means = [nll_of(params, dataset, rows) for rows in (held_out, ~held_out)]
     np.testing.assert_allclose(metrics[name], means[0], rtol=1e-5)
     np.testing.assert_allclose(metrics["behavior/nll"], means[1], rtol=1e-5)
 
 
-def log_prob_of(state, dataset, rows):
+def log_prob_of(params, dataset, rows):
     """The behavior's log-density of some rows."""
+    return np.asarray(log_prob(params, dataset.observation, dataset.action))[rows]
+
+
+@jax.jit
+def log_prob(params, observation, action):
     network = make_behavior(gem.Config(**SMALL), fakes.SPEC)
-    policy = network.apply(state.behavior.params, dataset.observation)
-    return np.asarray(mixture.log_prob(policy, dataset.action))[rows]
+    return mixture.log_prob(network.apply(params, observation), action)
 
 
-def nll_of(state, dataset, rows):
+def nll_of(params, dataset, rows):
     """The behavior's NLL `[]` of some rows."""
-    return -np.mean(log_prob_of(state, dataset, rows))
+    return -np.mean(log_prob_of(params, dataset, rows))
 
 
 def test_held_out_nll_is_unbiased_over_batches():
@@ -153,12 +167,14 @@ def test_held_out_nll_is_unbiased_over_batches():
     nll = jnp.asarray(nll + 2.0 * (mark > 0), jnp.float32)
     index = np.random.default_rng(1).integers(0, 200, (20_000, 8))
 
+    @jax.jit
+    @jax.vmap
     def of(rows):
         batch = fakes.random_transitions(jax.random.key(0), 8)
         batch = batch._replace(extras={"held_out": jnp.asarray(mark)[rows]})
         return judged.nll_means(nll[rows], batch)["behavior/held_out_nll"]
 
-    found = np.mean(jax.vmap(of)(jnp.asarray(index)))
+    found = np.mean(of(jnp.asarray(index)))
     np.testing.assert_allclose(found, np.mean(nll[mark > 0]), atol=0.05)
 
 
@@ -187,7 +203,8 @@ def test_the_best_parameters_go_on(dataset, whole):
     normalized, _ = loop.normalized(dataset)
     states = [state.algorithm for state in states]
     compared = {
-        step: nll_of(states[step - 1], normalized, held_out) for step in range(2, 41, 2)
+        step: nll_of(states[step - 1].behavior.params, normalized, held_out)
+        for step in range(2, 41, 2)
     }
     best = min(compared, key=compared.get)
     assert best < 40
@@ -196,10 +213,10 @@ def test_the_best_parameters_go_on(dataset, whole):
         states[-1].behavior.params,
         states[best - 1].behavior.params,
     )
-    rows = log_prob_of(states[-1], normalized, held_out)
+    rows = log_prob_of(states[-1].behavior.params, normalized, held_out)
     mean, std = moments.mean_and_std(states[-1].scales.support)
     np.testing.assert_allclose([mean, std], [rows.mean(), rows.std()], rtol=1e-4)
-    assert make().init(jax.random.key(0)).best_behavior is None
+    assert jax.eval_shape(make().init, jax.random.key(0)).best_behavior is None
 
 
 def test_keeping_the_best_refuses_data_without_a_part_to_judge_on(dataset):
