@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gem_jax import algorithms
 from gem_jax.algorithms import empo
-from gem_jax.testing import fakes
+from gem_jax.testing import fakes, programs
 
 SMALL = empo.Config(
     batch_size=10,  # 7 steps a pass over the 64 transitions
@@ -25,8 +26,10 @@ SMALL = empo.Config(
 
 
 def phases(**changes):
-    algorithm = empo.make(dataclasses.replace(SMALL, **changes), fakes.SPEC)
-    return algorithm, {phase.name: phase for phase in algorithm.phases}
+    config = dataclasses.replace(SMALL, **changes)
+    algorithm = programs.compiled(algorithms.make("empo", config, fakes.SPEC))
+    compiled = {phase.name: programs.compiled(phase) for phase in algorithm.phases}
+    return algorithm, compiled
 
 
 def test_lengths_and_refreshes():
@@ -49,19 +52,19 @@ def test_lengths_and_refreshes():
 def known(algorithm, **biases):
     """A state of zeros but for the named parts' output biases: they are constants."""
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))
-    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
     def fill(path, leaf):
         text = jax.tree_util.keystr(path, simple=True, separator="/")
         for part, bias in biases.items():
             if text.startswith(part) and text.endswith("params/params/Dense_0/bias"):
-                return jnp.broadcast_to(jnp.asarray(bias, leaf.dtype), leaf.shape)
+                return np.broadcast_to(np.asarray(bias, leaf.dtype), leaf.shape)
         return leaf
 
     return jax.tree_util.tree_map_with_path(fill, state)
 
 
-MEANS = jnp.arctanh(jnp.array([[0.9, 0.9], [-0.9, -0.9]]))  # of the two clusters
+MEANS = np.arctanh([[0.9, 0.9], [-0.9, -0.9]])  # of the two clusters
 
 
 @pytest.mark.parametrize("epochs", [(2, 0), (2, 3), (0, 0)])
@@ -70,7 +73,7 @@ def test_em_begins_from_even_posteriors_whatever_came_before(epochs, key):
     # The clusters' policies are alike, and so the fresh posterior is even; the one
     # before is not.
     state = known(algorithm)
-    one_sided = jnp.array([[1.0, 0.0]] * fakes.NUM_EPISODES)
+    one_sided = np.array([[1.0, 0.0]] * fakes.NUM_EPISODES, np.float32)
     clusters = dataclasses.replace(state.clusters, posterior=one_sided)
     dataset = fakes.random_transitions(key)
     for step, expected in [(0, [0.5, 0.5]), (7, [0.95, 0.05])]:
@@ -82,14 +85,15 @@ def test_em_begins_from_even_posteriors_whatever_came_before(epochs, key):
 def test_labels_are_the_likelier_behaviors(key):
     algorithm, found = phases()
     state = known(algorithm)
-    bias = {"Dense_0": {"bias": MEANS}}
     policies = state.clusters.target_policies["params"]
-    policies = {**policies, "Dense_0": {**policies["Dense_0"], **bias["Dense_0"]}}
+    output = {**policies["Dense_0"], "bias": np.float32(MEANS)}
+    policies = {**policies, "Dense_0": output}
     clusters = dataclasses.replace(state.clusters, target_policies={"params": policies})
     state = dataclasses.replace(state, clusters=clusters)
     data = fakes.random_transitions(key)
-    sign = jnp.where(data.extras["episode"] % 3 == 0, -0.5, 0.5)
-    data = data._replace(action=jnp.broadcast_to(sign[:, None], data.action.shape))
+    sign = np.where(np.asarray(data.extras["episode"]) % 3 == 0, -0.5, 0.5)
+    action = np.broadcast_to(sign[:, None], data.action.shape).astype(np.float32)
+    data = data._replace(action=action)
     label = found["critic"].refresh(state, key, data, 0).label
     np.testing.assert_array_equal(label, [1, 0, 0, 1])
 
@@ -98,16 +102,17 @@ def test_labels_are_the_likelier_behaviors(key):
 def test_the_last_step_of_a_cut_trajectory_is_worth_q(bootstrap, key):
     algorithm, found = phases(bootstrap_tail=bootstrap, discount=0.5)
     state = known(algorithm, **{"critic/q": [2.0, 3.0]})
-    state = dataclasses.replace(state, label=jnp.array([0, 1, 1, 0]))
-    data = fakes.random_transitions(key)
-    data = data._replace(
-        reward=jnp.full(64, 8.0), terminal=(jnp.arange(64) == 31).astype(jnp.float32)
+    state = dataclasses.replace(state, label=np.array([0, 1, 1, 0]))
+    terminal = (np.arange(64) == 31).astype(np.float32)
+    data = fakes.random_transitions(key)._replace(
+        reward=np.full(64, 8.0, np.float32), terminal=terminal
     )
     _, extras = found["value"].prepare(state, key, data)
-    last = extras["return"][15::16]  # the second trajectory ends as a terminal
+    value = np.asarray(extras["return"])
+    last = value[15::16]  # the second trajectory ends as a terminal
     expected = [2.0, 8.0, 3.0, 2.0] if bootstrap else [8.0] * 4
     np.testing.assert_allclose(last, expected, rtol=1e-5)
-    before = extras["return"][14::16]
+    before = value[14::16]
     np.testing.assert_allclose(before, 8.0 + 0.5 * last, rtol=1e-5)
 
 
@@ -116,14 +121,12 @@ def test_advantages_of_constant_values(key):
     state = known(algorithm, **{"critic/q": [2.0, 3.0], "value": [0.5, 0.25]})
     state = dataclasses.replace(
         state,
-        label=jnp.array([0, 0, 0, 1]),
-        advantage_scale=jnp.array([0.5, 2.0]),
+        label=np.array([0, 0, 0, 1]),
+        advantage_scale=np.array([0.5, 2.0], np.float32),
     )
     improve = found["improve"]
     data = fakes.random_transitions(key)
-    _, metrics = jax.jit(improve.update)(
-        state, key, improve.sample(key, data, 64, 0), 0
-    )
+    _, metrics = improve.update(state, key, improve.sample(key, data, 64, 0), 0)
     expected = (3 * (1.5 - 0.5) + (2.75 - 0.5)) / 4 / 2.0
     np.testing.assert_allclose(metrics["policy/advantage"], expected, rtol=1e-5)
 
@@ -132,11 +135,11 @@ def test_statistics_of_constant_advantages(key):
     """Rows of the first cluster have 1.5, the others 2.75; one value has no spread."""
     algorithm, found = phases(standardize_advantage=True)
     state = known(algorithm, **{"critic/q": [2.0, 3.0], "value": [0.5, 0.25]})
-    state = dataclasses.replace(state, advantage_scale=jnp.array([0.0, 1.0]))
+    state = dataclasses.replace(state, advantage_scale=np.array([0.0, 1.0], np.float32))
     data = fakes.random_transitions(key)
     alike = found["improve"].refresh(state, key, data, 0).advantage_scale
     np.testing.assert_allclose(alike, [1.5, 1e-6], rtol=1e-4)
-    state = dataclasses.replace(state, label=jnp.array([0, 1, 1, 0]))
+    state = dataclasses.replace(state, label=np.array([0, 1, 1, 0]))
     half = found["improve"].refresh(state, key, data, 0).advantage_scale
     np.testing.assert_allclose(half, [2.125, 0.625], rtol=0.02)
     _, plain = phases()
@@ -171,7 +174,7 @@ def test_act_takes_the_best_cluster_in_distribution(classified, labels, action, 
 
 
 def test_the_state_before_training(key):
-    state = jax.jit(phases()[0].init)(key)
+    state = phases()[0].init(key)
     np.testing.assert_array_equal(state.advantage_scale, [0.0, 1.0])
     np.testing.assert_array_equal(state.clusters.posterior, np.full((4, 2), 0.5))
     np.testing.assert_array_equal(state.label, np.zeros(4))

@@ -9,6 +9,7 @@ import pytest
 import two_modes
 from oracles import comparison, descent, learners, networks
 
+from gem_jax import algorithms
 from gem_jax.algorithms import idql
 from gem_jax.learners import ddpm_policy
 from gem_jax.ops import value
@@ -47,12 +48,17 @@ def behavior(params, observation, action, time):
     return networks.dense(layers[8], networks.silu(x))
 
 
+def make(**changes):
+    config = dataclasses.replace(CONFIG, **changes)
+    return algorithms.make("idql", config, comparison.SPEC)
+
+
 def test_updates():
-    algorithm = idql.make(CONFIG, comparison.SPEC)
+    algorithm = make()
     state = comparison.start(algorithm)
     # LayerNorm would raise the rounding of large products.
     smaller = jax.tree.map(
-        lambda leaf: 0.3 * leaf,
+        lambda leaf: 0.3 * np.asarray(leaf),
         (state.behavior.trained.params, state.behavior.average),
     )
     trained = state.behavior.trained._replace(params=smaller[0])
@@ -93,23 +99,24 @@ def test_updates():
 
 def test_training_drops(key):
     """Acting cannot: it has no key for it."""
-    config = dataclasses.replace(CONFIG, behavior_dropout=0.9)
-    algorithm = idql.make(config, fakes.SPEC)
-    state, batch = jax.jit(algorithm.init)(key), fakes.random_transitions(key, 8)
-    update = jax.jit(algorithm.phases[0].update)
-    plain = jax.jit(idql.make(CONFIG, fakes.SPEC).phases[0].update)
-    losses = [f(state, key, batch, 0)[1]["behavior/loss"] for f in (update, plain)]
+    dropping, plain = make(behavior_dropout=0.9), make()
+    state, batch = comparison.start(plain), comparison.batch(0)
+    losses = [
+        jax.jit(algorithm.phases[0].update)(state, key, batch, 0)[1]["behavior/loss"]
+        for algorithm in (dropping, plain)
+    ]
     assert abs(losses[0] - losses[1]) > 1e-3
 
 
 def test_value_losses_by_hand():
     residual = jnp.array([2.0, -2.0, 0.0])
-    np.testing.assert_allclose(
-        value.quantile_loss(residual, 0.8), [1.6, 0.4, 0.0], 1e-6
-    )
+    found = jax.jit(value.quantile_loss)(residual, 0.8)
+    np.testing.assert_allclose(found, [1.6, 0.4, 0.0], 1e-6)
     expected = np.exp([1.0, -1.0, 0.0]) - np.array([1.0, -1.0, 0.0])
-    np.testing.assert_allclose(value.exponential_loss(residual, 2.0), expected, 1e-6)
-    far, slope = jax.value_and_grad(value.exponential_loss)(jnp.float32(9.0), 1.0)
+    found = jax.jit(value.exponential_loss)(residual, 2.0)
+    np.testing.assert_allclose(found, expected, 1e-6)
+    exponential = jax.jit(jax.value_and_grad(value.exponential_loss))
+    far, slope = exponential(jnp.float32(9.0), 1.0)
     np.testing.assert_allclose(far, np.exp(5.0) * 5.0 - 9.0, rtol=1e-6)
     np.testing.assert_allclose(slope, np.exp(5.0) - 1.0, rtol=1e-6)  # upwards still
 
@@ -117,11 +124,11 @@ def test_value_losses_by_hand():
 @pytest.mark.parametrize("objective", idql.OBJECTIVES)
 def test_minima_of_the_value_losses(objective):
     """Of values 0, 0, 0 and 1: the expectile, the quantile and a soft maximum."""
-    q = jnp.array([0.0, 0.0, 0.0, 1.0])
-    grid = jnp.linspace(-0.5, 1.5, 2001)
+    q = np.array([0.0, 0.0, 0.0, 1.0], np.float32)
+    grid = np.linspace(-0.5, 1.5, 2001, dtype=np.float32)
     config = dataclasses.replace(CONFIG, objective=objective, expectile=0.6)
     loss = idql._objective(config)
-    found = grid[jnp.argmin(jax.vmap(lambda v: loss(q - v).sum())(grid))]
+    found = grid[np.argmin(jax.jit(jax.vmap(lambda v: loss(q - v).sum()))(grid))]
     # 3 (1 - tau) v = tau (1 - v); a fourth is less than 1 - tau; exp(v) = mean exp(q).
     expected = {
         "expectile": 0.6 / (0.6 + 3 * 0.4),
@@ -131,13 +138,18 @@ def test_minima_of_the_value_losses(objective):
     np.testing.assert_allclose(found, expected[objective], atol=2e-3)
 
 
+def implicit_weight(loss, q):
+    of_values = jax.jit(lambda q: value.implicit_weight(loss, q))
+    return np.asarray(of_values(np.asarray(q, np.float32)))
+
+
 @pytest.mark.parametrize("objective", idql.OBJECTIVES)
 def test_implicit_weights_have_their_mean_at_the_value(objective):
     """E_w[Q] = V: what makes the policy the value's own (IDQL, section 4.1)."""
-    q = jnp.array([0.3, -1.0, 2.0, 0.5, 0.9])
+    q = np.array([0.3, -1.0, 2.0, 0.5, 0.9], np.float32)
     loss = idql._objective(dataclasses.replace(CONFIG, objective=objective))
-    weight = np.asarray(value.implicit_weight(loss, q), np.float64)
-    level = float(value.minimizer(loss, q))
+    weight = np.float64(implicit_weight(loss, q))
+    level = float(jax.jit(lambda q: value.minimizer(loss, q))(q))
     assert (weight > 0).all()
     # A quantile is one of the values, whose weight is nearly all there is.
     tolerance = 1e-3 if objective == "quantile" else 1e-5
@@ -147,9 +159,9 @@ def test_implicit_weights_have_their_mean_at_the_value(objective):
 def test_implicit_weights_by_hand():
     """Above the expectile weights are tau, below 1 - tau; equal values weigh alike."""
     loss = idql._objective(dataclasses.replace(CONFIG, expectile=0.8))
-    weight = value.implicit_weight(loss, jnp.array([0.0, 0.0, 1.0]))
+    weight = implicit_weight(loss, [0.0, 0.0, 1.0])
     np.testing.assert_allclose(weight / weight[2], [0.25, 0.25, 1.0], rtol=1e-5)
-    same = value.implicit_weight(loss, jnp.full(4, 7.0))
+    same = implicit_weight(loss, [7.0] * 4)
     np.testing.assert_allclose(same / same[0], 1.0, rtol=1e-5)
 
 
@@ -160,8 +172,8 @@ def test_implicit_weights_near_the_value(objective, temperature):
     config = dataclasses.replace(
         CONFIG, objective=objective, value_temperature=temperature
     )
-    weight = value.implicit_weight(idql._objective(config), jnp.full(3, 2.0))
-    assert (np.asarray(weight) > 0).all()
+    weight = implicit_weight(idql._objective(config), [2.0] * 3)
+    assert (weight > 0).all()
     if objective == "exponential":
         np.testing.assert_allclose(weight, temperature**-2.0, rtol=1e-4)
 
@@ -169,11 +181,11 @@ def test_implicit_weights_near_the_value(objective, temperature):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_have_no_part_in_implicit_weights(bad):
     loss = idql._objective(CONFIG)
-    weight = np.asarray(value.implicit_weight(loss, jnp.array([1.0, bad, 5.0, 3.0])))
-    without = value.implicit_weight(loss, jnp.array([1.0, 5.0, 3.0]))
+    weight = implicit_weight(loss, [1.0, bad, 5.0, 3.0])
+    without = implicit_weight(loss, [1.0, 5.0, 3.0])
     np.testing.assert_allclose(weight[[0, 2, 3]], without, rtol=1e-6)
     assert np.isnan(weight[1])
-    assert np.isnan(value.implicit_weight(loss, jnp.full(2, bad))).all()
+    assert np.isnan(implicit_weight(loss, [bad] * 2)).all()
 
 
 def test_it_executes_the_rewarded_mode():
@@ -185,6 +197,7 @@ def test_it_executes_the_rewarded_mode():
         behavior_width=32,
         averaging_rate=0.01,
         num_candidates=16,
+        behavior_blocks=1,
     )
     algorithm = idql.make(config, fakes.BANDIT_SPEC)
     play = two_modes.train(algorithm)

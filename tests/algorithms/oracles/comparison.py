@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gem_jax.types import EnvSpec, Transition
@@ -17,7 +16,7 @@ _SEED = 770  # with it the weight's cap holds for some rows of each batch
 def start(algorithm):
     """A state before training, every parameter at random."""
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0))  # compiles nothing
-    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     parts = {}
     for seed, name in enumerate(
         ("actor", "behavior", "critic", "values", "modes", "beta"), _SEED
@@ -28,7 +27,7 @@ def start(algorithm):
     if getattr(state, "values", None) is not None:
         values = _with_targets(state.values, "critic")
         state = dataclasses.replace(state, values=values)
-    return _with_targets(state, "critic", "actor")
+    return jax.device_put(_with_targets(state, "critic", "actor"))
 
 
 def _drawn(tree, seed):
@@ -43,10 +42,8 @@ def _drawn(tree, seed):
         if "opt_state" in text or "params" not in text:
             return leaf
         if "log_stds" in text:
-            return jnp.asarray(np.linspace(-2, 1, leaf.size), jnp.float32).reshape(
-                leaf.shape
-            )
-        return jnp.asarray(rng.normal(0.0, 0.5, leaf.shape), jnp.float32)
+            return np.linspace(-2, 1, leaf.size, dtype=np.float32).reshape(leaf.shape)
+        return rng.normal(0.0, 0.5, leaf.shape).astype(np.float32)
 
     return jax.tree_util.tree_map_with_path(draw, tree)
 
@@ -54,7 +51,7 @@ def _drawn(tree, seed):
 def _with_targets(state, *names):
     """Targets begin as copies."""
     copies = {
-        f"target_{name}": jax.tree.map(jnp.copy, getattr(state, name).params)
+        f"target_{name}": jax.tree.map(np.copy, getattr(state, name).params)
         for name in names
         if hasattr(state, f"target_{name}")
     }
