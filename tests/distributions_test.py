@@ -2,7 +2,6 @@
 
 import distrax
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from gem_jax.ops import gaussian, mixture
 B, K, A = 5, 4, 3
 
 
+@jax.jit
 def some_mixture(key):
     keys = jax.random.split(key, 3)
     return mixture.Mixture(
@@ -21,6 +21,7 @@ def some_mixture(key):
     )
 
 
+@jax.jit
 def some_gaussian(key):
     keys = jax.random.split(key)
     return gaussian.Gaussian(
@@ -31,26 +32,28 @@ def some_gaussian(key):
 
 def test_a_mixture_has_the_log_density_and_the_mean_of_ours(key):
     ours = some_mixture(key)
-    theirs = distributions.from_mixture(ours)
-    assert isinstance(theirs, distrax.MixtureSameFamily)
-    assert (theirs.batch_shape, theirs.event_shape) == ((B,), (A,))
-    action = jax.random.normal(jax.random.key(1), (B, A))
-    np.testing.assert_allclose(
-        theirs.log_prob(action), mixture.log_prob(ours, action), rtol=1e-5, atol=1e-5
-    )
-    np.testing.assert_allclose(theirs.mean(), mixture.mean(ours), atol=1e-5)
+    assert_alike(ours, distributions.from_mixture, distrax.MixtureSameFamily, mixture)
+
+
+def assert_alike(ours, convert, kind, ops):
+    @jax.jit
+    def of_both(ours, action):
+        theirs = convert(ours)
+        assert isinstance(theirs, kind)
+        assert (theirs.batch_shape, theirs.event_shape) == ((B,), (A,))
+        log_probs = theirs.log_prob(action), ops.log_prob(ours, action)
+        own_mean = ours.mean if ops is gaussian else ops.mean(ours)
+        return log_probs, (theirs.mean(), own_mean)
+
+    log_probs, means = of_both(ours, jax.random.normal(jax.random.key(1), (B, A)))
+    np.testing.assert_allclose(*log_probs, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(*means, atol=1e-5)
 
 
 def test_a_gaussian_has_the_log_density_and_the_mean_of_ours(key):
     ours = some_gaussian(key)
-    theirs = distributions.from_gaussian(ours)
-    assert isinstance(theirs, distrax.MultivariateNormalDiag)
-    assert (theirs.batch_shape, theirs.event_shape) == ((B,), (A,))
-    action = jax.random.normal(jax.random.key(1), (B, A))
-    np.testing.assert_allclose(
-        theirs.log_prob(action), gaussian.log_prob(ours, action), rtol=1e-5, atol=1e-5
-    )
-    np.testing.assert_array_equal(theirs.mean(), ours.mean)
+    kind = distrax.MultivariateNormalDiag
+    assert_alike(ours, distributions.from_gaussian, kind, gaussian)
 
 
 @pytest.mark.parametrize(
@@ -68,5 +71,5 @@ def test_sampling_under_jit(key, make, convert):
     parameters = make(key)
     samples = draw(jax.random.key(2), parameters)
     assert samples.shape == (4_000, B, A)
-    expected = convert(parameters).mean()
-    np.testing.assert_allclose(jnp.mean(samples, axis=0), expected, atol=0.1)
+    expected = jax.jit(lambda p: convert(p).mean())(parameters)
+    np.testing.assert_allclose(np.mean(samples, axis=0), expected, atol=0.1)

@@ -23,13 +23,14 @@ def test_mode_values_are_the_means_of_q_under_each_mode():
     learner = mode_values.make_mode_learner(
         EnvSpec(1, 1, 1), optax.adam(3e-3), hidden_sizes=(64, 64), num_components=3
     )
-    observation = jnp.linspace(-0.5, 0.5, 64)[:, None]
+    observation = np.linspace(-0.5, 0.5, 64, dtype=np.float32)[:, None]
     shape = (64, 3, 1)
     behavior = mixture.Mixture(
-        logits=jnp.zeros(shape[:2]),
-        means=jnp.broadcast_to(jnp.asarray(MEANS, jnp.float32)[:, None], shape),
-        log_stds=jnp.broadcast_to(jnp.log(jnp.asarray(STDS))[:, None], shape),
+        logits=np.zeros(shape[:2], np.float32),
+        means=np.broadcast_to(np.float32(MEANS)[:, None], shape),
+        log_stds=np.broadcast_to(np.log(np.float32(STDS))[:, None], shape),
     )
+    behavior = jax.device_put(behavior)
 
     def q_fn(one, action):
         return -jnp.sum((action - one[None]) ** 2, axis=-1)
@@ -38,12 +39,14 @@ def test_mode_values_are_the_means_of_q_under_each_mode():
         state, *_ = learner.update(state, key, observation, behavior, q_fn)
         return state, None
 
-    keys = jax.random.split(jax.random.key(1), 3000)
-    state, _ = jax.jit(lambda s: jax.lax.scan(step, s, keys))(
-        learner.init(jax.random.key(0))
-    )
-    found = learner.apply(state.params, observation)
-    expected = -((MEANS - np.asarray(observation)) ** 2) - STDS**2
+    @jax.jit
+    def learned(key):
+        keys = jax.random.split(jax.random.key(1), 3000)
+        state, _ = jax.lax.scan(step, learner.init(key), keys)
+        return learner.apply(state.params, observation)
+
+    found = np.asarray(learned(jax.random.key(0)))
+    expected = -((MEANS - observation) ** 2) - STDS**2
     np.testing.assert_allclose(found, expected, atol=0.03)
     clear = np.abs(np.diff(np.sort(expected, 1)[:, 1:])[:, 0]) > 0.03
     np.testing.assert_array_equal(found.argmax(1)[clear], expected.argmax(1)[clear])
@@ -71,8 +74,8 @@ def test_the_rewarded_mode_is_found_by_every_seed():
     state = loop.init(algorithm, keys)
     for chunk in loop.run(algorithm, keys, data, state):
         state = chunk.state
-    observation = jnp.linspace(-1.5, 1.5, 20)[:, None]  # normalized
-    act = jax.vmap(algorithm.act, in_axes=(None, None, 0, None, None))
+    observation = np.linspace(-1.5, 1.5, 20)[:, None]  # normalized
+    act = jax.jit(jax.vmap(algorithm.act, in_axes=(None, None, 0, None, None)))
     for seed in range(10):
         params = algorithm.actor_params(loop.select_seed(state, seed).algorithm)
         action = act(params, jax.random.key(0), observation, 0, ()).action
@@ -113,9 +116,13 @@ def test_one_mode_of_constant_rewards_is_chosen_and_stays_finite(key):
     config = algorithms.tiny_config("lom", num_components=1)
     algorithm = algorithms.make("lom", config, fakes.SPEC)
     policy = algorithm.phases[1]
-    state = algorithm.init(key)
-    _, extras = policy.prepare(state, key, data)
-    batch = policy.sample(key, data._replace(extras=extras), 8, 0)
-    state, metrics = jax.jit(policy.update)(state, key, batch, 0)
+
+    @jax.jit
+    def step(state):
+        _, extras = policy.prepare(state, key, data)
+        batch = policy.sample(key, data._replace(extras=extras), 8, 0)
+        return policy.update(state, key, batch, 0)
+
+    state, metrics = step(jax.jit(algorithm.init)(key))
     assert metrics["modes/chosen_0"] == metrics["modes/chosen_share"] == 1.0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))

@@ -20,9 +20,9 @@ def test_each_member_learns_as_if_it_were_alone(key):
     together = expectile_value.make_value_learner(CONFIG, fakes.SPEC, own_targets=True)
     single = dataclasses.replace(CONFIG, num_critics=1)
     alone = expectile_value.make_value_learner(single, fakes.SPEC)
-    state = together.init(key)
+    state = jax.device_get(together.init(key))
     # Adam's moments are zero, its counters have no members.
-    members = [alone.init(key) for _ in range(3)]
+    members = [alone.init(key)] * 3
     for i, member in enumerate(members):
         own = jax.tree.map(lambda leaf, i=i: leaf[i], state.value.params)
         critic = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], state.critic.params)
@@ -59,7 +59,7 @@ def test_a_gem_with_own_targets_trains_and_acts(key):
     algorithm = gem.make(
         dataclasses.replace(CONFIG, critic_targets="own", num_components=2), fakes.SPEC
     )
-    state, batch = algorithm.init(key), fakes.random_transitions(key, 16)
+    state, batch = jax.jit(algorithm.init)(key), fakes.random_transitions(key, 16)
     state, metrics = jax.jit(algorithm.phases[1].update)(state, key, batch, 0)
     assert all(np.isfinite(value) for value in metrics.values())
     for leaf in jax.tree.leaves(state.values.value.params):

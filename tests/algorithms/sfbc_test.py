@@ -31,8 +31,8 @@ def test_generations_alternate_planning_and_values():
 
 def test_the_first_generation_learns_returns_and_the_next_what_planning_promises():
     algorithm = tiny(discount=0.5)
-    data = fakes.random_transitions(jax.random.key(0))
-    state = algorithm.init(jax.random.key(1))
+    data = jax.device_get(fakes.random_transitions(jax.random.key(0)))
+    state = jax.jit(algorithm.init)(jax.random.key(1))
     first, planning, second = algorithm.phases[1:]
     state = jax.jit(first.refresh)(state, jax.random.key(2), data, 0)
     later, expected = 0.0, np.zeros(64)
@@ -44,32 +44,33 @@ def test_the_first_generation_learns_returns_and_the_next_what_planning_promises
     scale = expected.mean(), expected.std()
     np.testing.assert_allclose(state.scale, scale, rtol=1e-4)
     # With values beyond all returns, every step that is not terminal plans with them.
-    state = state.replace(next_value=jnp.full(64, 100.0))
-    before = state.critic.params
+    state = state.replace(next_value=np.full(64, 100.0, np.float32))
+    before = jax.device_get(state.critic.params)
     state = jax.jit(second.refresh)(state, jax.random.key(3), data, 0)
     promised = np.asarray(data.reward + 50.0 * (data.terminal == 0))
     assert np.all(state.returns >= promised - 1e-4)
     np.testing.assert_allclose(
         np.asarray(state.returns)[15::16], promised[15::16], rtol=1e-5
     )
-    moved = jax.tree.map(lambda a, b: np.any(a != b), before, state.critic.params)
+    after = jax.device_get(state.critic.params)
+    moved = jax.tree.map(lambda a, b: np.any(a != b), before, after)
     assert moved["params"]["kernel"]  # a fresh critic
 
 
 def test_returns_go_on_where_the_next_trajectory_starts_from_the_same_state():
-    data = fakes.random_transitions(jax.random.key(0))
-    observation = data.next_observation[15]
-    data = data._replace(
-        reward=jnp.ones(64),
-        terminal=jnp.zeros(64).at[31].set(1.0),
-        observation=data.observation.at[16].set(observation),
-    )
+    data = jax.device_get(fakes.random_transitions(jax.random.key(0)))
     # A terminal ends a return, whatever follows; so do the last row and another state.
+    observation = data.observation.copy()
+    observation[[16, 32]] = data.next_observation[[15, 31]]
     data = data._replace(
-        observation=data.observation.at[32].set(data.next_observation[31])
+        reward=np.ones(64, np.float32),
+        terminal=np.eye(64, dtype=np.float32)[31],
+        observation=observation,
     )
-    state = tiny(discount=0.5).init(jax.random.key(1))
-    state = tiny(discount=0.5).phases[1].refresh(state, jax.random.key(2), data, 0)
+    algorithm = tiny(discount=0.5)
+    state = jax.jit(algorithm.init)(jax.random.key(1))
+    refresh = jax.jit(algorithm.phases[1].refresh)
+    state = refresh(state, jax.random.key(2), data, 0)
     found = np.asarray(state.returns)
     lengths = 2.0 - 2.0 * found  # a return of m ones is 2 - 2^(1 - m)
     np.testing.assert_allclose(found[[15, 31, 47, 63]], [2.0, 1, 1, 1], atol=1e-4)

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracles import comparison, descent, learners, networks
@@ -121,7 +120,7 @@ def test_updates(clone_untrusted):
     config = dataclasses.replace(CONFIG, clone_untrusted=clone_untrusted)
     algorithm = ssar.make(config, comparison.SPEC)
     state = comparison.start(algorithm)
-    beta = dataclasses.replace(state.beta, n=jnp.float32(1.0))
+    beta = dataclasses.replace(state.beta, n=np.float32(1.0))
     state = dataclasses.replace(state, beta=beta)
     oracle = Oracle(state, clone_untrusted=clone_untrusted)
     update = jax.jit(algorithm.phases[0].update)
@@ -163,11 +162,12 @@ def test_pretrained_values_decide_what_is_trusted():
     comparison.assert_learned(state.values.critic, oracle.critic)
     comparison.assert_learned(state.values.value, oracle.value)
     # The critics decide, and not their slow copies.
-    gone = jax.tree.map(jnp.zeros_like, state.values.target_critic)
+    gone = jax.tree.map(np.zeros_like, jax.device_get(state.values.target_critic))
     values = dataclasses.replace(state.values, target_critic=gone)
     state = dataclasses.replace(state, values=values)
     data = comparison.batch(7)
-    _, extras = main.prepare(state, jax.random.key(0), data)
+    prepare = jax.jit(main.prepare)
+    _, extras = prepare(state, jax.random.key(0), data)
     data = comparison.widened(data)
     pair = data.observation, data.action
     low = networks.critics(oracle.critic.params, *pair, True).min(0)
@@ -177,7 +177,7 @@ def test_pretrained_values_decide_what_is_trusted():
     # Where V is above all Q, nothing would be left to stay near.
     head = state.values.value.params["params"]["Dense_0"]
     head["bias"] = head["bias"] + 1e6
-    _, extras = main.prepare(state, jax.random.key(0), comparison.batch(7))
+    _, extras = prepare(state, jax.random.key(0), comparison.batch(7))
     np.testing.assert_array_equal(extras["trust"], np.ones(len(trusted)))
 
 
@@ -201,37 +201,38 @@ def moved(squares, trusted, steps=30):
     learner, observation = weight_learner()
     state = learner.init(jax.random.key(0))
     before = learner.apply(state.net.params, observation)
-    squares = jnp.broadcast_to(squares, (64, 2))
+    squares = np.broadcast_to(np.float32(squares), (64, 2))
     for _ in range(steps):
         state, _ = learner.update(state, observation, squares, trusted, 1)
-    return before, learner.apply(state.net.params, observation), state
+    after = learner.apply(state.net.params, observation)
+    return np.asarray(before), np.asarray(after), state
 
 
 def test_beta_grows_where_the_actor_strays_and_falls_where_it_stays_close():
     """(n sigma)^2 is 0.36, for the mean of dimensions that count 1 at most."""
-    everywhere = jnp.ones(64)
+    everywhere = np.ones(64, np.float32)
     before, after, _ = moved(0.37, everywhere)
     assert (after > before).all() and after.max() < 1.5 * 0.7
     before, after, _ = moved(0.35, everywhere)
     assert (after < before).all() and after.min() > 0.0
-    before, after, _ = moved(jnp.array([9.0, 0.0]), everywhere)  # 1 and 0
+    before, after, _ = moved([9.0, 0.0], everywhere)  # 1 and 0
     assert (after > before).all()
     # In a batch with both, states part.
     _, observation = weight_learner()
     strays = observation[:, 0] > 0.0
-    before, after, _ = moved(jnp.where(strays, 0.9, 0.0)[:, None], everywhere)
+    before, after, _ = moved(np.where(strays, 0.9, 0.0)[:, None], everywhere)
     assert (after - before)[strays].mean() > 0.0 > (after - before)[~strays].mean()
 
 
 def test_what_is_not_trusted_moves_nothing():
-    before, after, state = moved(0.9, jnp.zeros(64))
+    before, after, state = moved(0.9, np.zeros(64, np.float32))
     np.testing.assert_array_equal(after, before)
     assert all(
         (leaf == 0).all() for leaf in jax.tree.leaves(state.net.opt_state[1][0].mu)
     )
     # One trusted row alone decides, the others' deviations do not.
-    first = jnp.zeros(64).at[0].set(1.0)
-    before, after, _ = moved(jnp.where(first, 0.9, 0.0)[:, None], first)
+    first = np.eye(64, dtype=np.float32)[0]
+    before, after, _ = moved(np.where(first, 0.9, 0.0)[:, None], first)
     assert after[0] > before[0]
 
 
@@ -248,9 +249,9 @@ def test_a_fresh_beta_is_the_first_one_everywhere():
 
 def test_n_grows_in_tenths_until_trusted_rows_meet_it():
     learner, observation = weight_learner(sigma=0.3, n_end=3.0, n_period=4)
-    trusted = (jnp.arange(64) % 2).astype(jnp.float32)
-    far, near = jnp.ones((64, 2)), jnp.zeros((64, 2))
-    far_where_trusted = jnp.where(trusted[:, None] > 0.0, far, near)
+    trusted = (np.arange(64) % 2).astype(np.float32)
+    far, near = (np.full((64, 2), size, np.float32) for size in (1.0, 0.0))
+    far_where_trusted = np.where(trusted[:, None] > 0.0, far, near)
     state, seen = learner.init(jax.random.key(0)), []
     for step in range(21):
         squares = {8: far_where_trusted, 9: near, 12: 1.0 - far_where_trusted}
@@ -269,11 +270,8 @@ def test_n_grows_once_a_period_whatever_the_steps_between_updates(
     learner, observation = weight_learner(
         sigma=0.3, n_end=3.0, n_period=n_period, actor_period=actor_period
     )
-    state, far, trusted = (
-        learner.init(jax.random.key(0)),
-        jnp.ones((64, 2)),
-        jnp.ones(64),
-    )
+    state = learner.init(jax.random.key(0))
+    far, trusted = np.ones((64, 2), np.float32), np.ones(64, np.float32)
     for step in range(0, 36, actor_period):
         state, _ = learner.update(state, observation, far, trusted, step)
         np.testing.assert_allclose(state.n, 1.0 + 0.2 * (step // n_period), rtol=1e-6)
@@ -281,12 +279,11 @@ def test_n_grows_once_a_period_whatever_the_steps_between_updates(
 
 def test_n_ends_where_it_is_told_also_without_trusted_rows():
     learner, observation = weight_learner(sigma=0.3, n_end=1.5, n_period=1)
-    for trusted in (jnp.ones(64), jnp.zeros(64)):
+    squares = np.ones((64, 2), np.float32)
+    for trusted in (squares[:, 0], 0.0 * squares[:, 0]):
         state = learner.init(jax.random.key(0))
         for step in range(14):
-            state, _ = learner.update(
-                state, observation, jnp.ones((64, 2)), trusted, step
-            )
+            state, _ = learner.update(state, observation, squares, trusted, step)
         np.testing.assert_allclose(state.n, 1.5)
 
 
