@@ -18,6 +18,7 @@ from gem_jax.types import Params, PRNGKey
 
 COMPONENTS = (1, 8)
 
+_HIDDEN_SIZES = (256, 256)
 _BATCH_SIZE = 256
 _LOG_STD_BOUNDS = (-5.0, 0.5)  # as GEM's behavior model has them
 _EVERY = 10  # each tenth episode is held out
@@ -53,7 +54,7 @@ def held_out_nll(
     key = jax.random.key(seed)
     nlls = {}
     for count in COMPONENTS:
-        sizes = (256, 256), count, train.action.shape[1]
+        sizes = _HIDDEN_SIZES, count, train.action.shape[1]
         network = bundle.from_module(MixtureNetwork(*sizes, *_LOG_STD_BOUNDS))
         params = _fit(
             network,

@@ -3,11 +3,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from experiments.lib import multimodality
 from gem_jax.data import episodes
 
 _STD = 0.2
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(multimodality, "_HIDDEN_SIZES", (16, 16))
 
 
 def _episodes(rng, centers):

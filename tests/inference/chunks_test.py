@@ -1,6 +1,5 @@
 """Candidates by chunks are candidates at once."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -24,15 +23,17 @@ def test_three_chunks_of_five_candidates_by_hand():
     np.testing.assert_array_equal(pair, [total, -total])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 40))
 def test_the_chunk_size_does_not_matter(size, chunk_size):
-    candidates = jax.random.normal(jax.random.key(size), (size, 3))
+    rng = np.random.default_rng(size)
+    candidates = rng.normal(size=(size, 3)).astype(np.float32)
     got = inference.map_chunks(squares, candidates, chunk_size)
-    expected = squares(candidates)
+    total = np.sum(candidates**2, axis=-1)
+    expected = np.stack([total, -total]), total
     for a, b in zip(got, expected, strict=True):
         assert a.shape == b.shape
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+        np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
 def test_chunks_are_even_so_that_little_is_padded():

@@ -21,7 +21,7 @@ class Net(nn.Module):
 
 def gradients(outputs, ours, x, target):
     network = Net(outputs, ours)
-    params = network.init(jax.random.key(1), x)
+    params = jax.jit(network.init)(jax.random.key(1), x)
 
     def loss(params, x):
         return jnp.sum((network.apply(params, x) - target) ** 2)
@@ -50,6 +50,8 @@ def test_members_side_by_side_have_the_gradients_of_each_alone():
     def loss(kernel):
         return jnp.sum(layer.apply({"params": {"kernel": kernel}}, x) ** 3)
 
-    together = jax.vmap(jax.grad(loss))(kernels)
-    alone = jnp.stack([jax.grad(loss)(kernel) for kernel in kernels])
+    together = jax.jit(jax.vmap(jax.grad(loss)))(kernels)
+    alone = np.stack(
+        [jax.jit(jax.grad(loss))(kernel) for kernel in np.asarray(kernels)]
+    )
     np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-4)
