@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import programs
 
 from gem_jax.algorithms.empo import choice_learner, policy_learner, value_learners
 from gem_jax.learners import sarsa
 from gem_jax.networks import bundle, gaussian, mlp
 from gem_jax.ops import gaussian as gaussian_ops
-from gem_jax.testing import fakes, programs
+from gem_jax.testing import fakes
 
 
 def make_learner(num_chunks, size, clip=0.25):

@@ -5,11 +5,12 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
 
 from gem_jax import algorithms
 from gem_jax.algorithms import empo
-from gem_jax.testing import fakes, programs
+from gem_jax.testing import fakes
 
 SMALL = empo.Config(
     batch_size=10,  # 7 steps a pass over the 64 transitions

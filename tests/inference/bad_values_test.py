@@ -3,10 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
-import whole
 
-from gem_jax import inference
+import gem_jax.inference
+
+inference = programs.whole(gem_jax.inference)
 
 NAN, INF = np.nan, np.inf
 Q = np.array([[1.0, 9.0, 2.0, 3.0, 5.0], [2.0, 7.0, 2.0, 4.0, 1.0]])
@@ -52,12 +54,12 @@ def test_the_others_are_scored_as_if_it_were_not_there(
 ):
     options = dict(normalization=normalization, value_scale=value_scale)
     for place in range(5):
-        scores = whole.score(*broken(failure, place), kappa=1.0, lam=0.7, **options)
+        scores = inference.score(*broken(failure, place), kappa=1.0, lam=0.7, **options)
         rest = np.delete(np.arange(5), place)
         expected = reference(Q[:, rest], LOG_PROB[rest], 1.0, 0.7, **options)
         np.testing.assert_allclose(scores.total[rest], expected, rtol=1e-5)
         assert scores.total[place] == -INF
-        selection = whole.select(ACTIONS, scores.total, top_m=5)
+        selection = inference.select(ACTIONS, scores.total, top_m=5)
         assert selection.best_index == rest[np.argmax(expected)]
         np.testing.assert_allclose(selection.action, [rest.mean()], rtol=1e-6)
         np.testing.assert_allclose(selection.bad_share, 0.2)
@@ -68,7 +70,7 @@ def test_the_others_are_scored_as_if_it_were_not_there(
 @pytest.mark.parametrize("kappa", [0.0, 1.0])
 def test_no_density_is_last_whatever_the_knobs(kappa, lam):
     q, log_prob = broken("density 0", 1)  # the best by value
-    scores = whole.score(q, log_prob, kappa=kappa, lam=lam)
+    scores = inference.score(q, log_prob, kappa=kappa, lam=lam)
     assert scores.total[1] == -INF and np.isnan(scores.support[1])
     assert np.isfinite(np.delete(scores.total, 1)).all()
     assert np.isfinite(scores.lcb).all()
@@ -76,11 +78,11 @@ def test_no_density_is_last_whatever_the_knobs(kappa, lam):
 
 def test_what_failed_can_be_seen():
     q, log_prob = jnp.array(Q).at[0, 2].set(NAN), jnp.array(LOG_PROB).at[3].set(NAN)
-    scores = whole.score(q, log_prob, kappa=1.0, lam=0.1)
+    scores = inference.score(q, log_prob, kappa=1.0, lam=0.1)
     np.testing.assert_array_equal(np.isnan(scores.lcb), [0, 0, 1, 0, 0])
     np.testing.assert_array_equal(np.isnan(scores.support), [0, 0, 1, 1, 0])
     np.testing.assert_array_equal(np.isfinite(scores.total), [1, 1, 0, 0, 1])
-    raw = whole.score(q, log_prob, kappa=1.0, lam=0.1, normalization="raw")
+    raw = inference.score(q, log_prob, kappa=1.0, lam=0.1, normalization="raw")
     np.testing.assert_array_equal(raw.support, log_prob)
 
 
@@ -89,7 +91,7 @@ def test_support_is_not_measured_by_nothing(usable):
     """Neither by no candidate nor by a single one, whose spread is 0."""
     q = jnp.full((2, 4), NAN).at[:, np.array(usable, int)].set(1.0)
     log_prob = jnp.array([-1.0, -2.0, -3.0, -5.0])
-    scores = whole.score(q, log_prob, kappa=1.0, lam=0.1)
+    scores = inference.score(q, log_prob, kappa=1.0, lam=0.1)
     expected = np.full(4, NAN)
     expected[usable] = 0.0
     np.testing.assert_array_equal(scores.support, expected)
@@ -98,11 +100,11 @@ def test_support_is_not_measured_by_nothing(usable):
 def test_finite_but_absurd_numbers_do_not_flatten_the_others():
     q = jnp.array(Q, "float32")
     rare = jnp.array(LOG_PROB, "float32").at[1].set(-1e30)  # squares overflow
-    support = whole.score(q, rare, kappa=0.0, lam=1.0).support
+    support = inference.score(q, rare, kappa=0.0, lam=1.0).support
     np.testing.assert_allclose(support, [0.5, -2.0, 0.5, 0.5, 0.5], rtol=1e-5)
-    total = whole.score(q.at[0, 1].set(1e30), rare, kappa=0.0, lam=1.0).total
+    total = inference.score(q.at[0, 1].set(1e30), rare, kappa=0.0, lam=1.0).total
     assert total[1] == -INF and np.isfinite(np.delete(total, 1)).all()
-    lost = whole.score(q, rare, kappa=0.0, lam=jnp.array(np.inf)).total
+    lost = inference.score(q, rare, kappa=0.0, lam=jnp.array(np.inf)).total
     assert (lost == -INF).all()
 
 
@@ -111,19 +113,19 @@ def test_a_set_of_nothing_but_bad_ones_answers_the_first_and_says_so(bad):
     total = jnp.array([[bad, NAN, bad], [0.0, bad, 1.0]])
     candidates = jnp.array([[[0.1], [0.2], [0.3]], [[0.4], [0.5], [0.6]]])
     for top_m, second in ((1, 0.6), (3, 0.5)):
-        selection = whole.select(candidates, total, top_m=top_m)
+        selection = inference.select(candidates, total, top_m=top_m)
         np.testing.assert_array_equal(selection.best_index, [0, 2])
         np.testing.assert_allclose(selection.action, [[0.1], [second]])
         np.testing.assert_array_equal(selection.all_bad, [True, False])
         np.testing.assert_allclose(selection.bad_share, [1.0, 1 / 3])
     log_prob = jnp.full((2, 3), NAN).at[1].set(0.0)
-    scores = whole.score(jnp.ones((4, 2, 3)), log_prob, kappa=1.0, lam=1.0)
+    scores = inference.score(jnp.ones((4, 2, 3)), log_prob, kappa=1.0, lam=1.0)
     np.testing.assert_array_equal(scores.total, [[-INF] * 3, [1.0] * 3])
 
 
 def test_an_action_that_is_not_finite_is_not_chosen():
     candidates = jnp.array([[0.1, 0.2], [NAN, 0.0], [0.3, INF], [0.5, 0.6]])
-    selection = whole.select(candidates, jnp.array([1.0, 9.0, 8.0, 2.0]), top_m=4)
+    selection = inference.select(candidates, jnp.array([1.0, 9.0, 8.0, 2.0]), top_m=4)
     assert selection.best_index == 3
     np.testing.assert_allclose(selection.action, [0.3, 0.4])
     assert selection.bad_share == 0.5
@@ -131,9 +133,9 @@ def test_an_action_that_is_not_finite_is_not_chosen():
 
 def test_audits_tell_of_bad_sets_and_stay_finite():
     log_prob = jnp.array([[-INF, NAN], [-1.0, NAN], [-1.0, -2.0]])
-    scores = whole.score(jnp.ones((2, 3, 2)), log_prob, kappa=1.0, lam=1.0)
-    audit = whole.audit(
-        whole.select(jnp.zeros((3, 2, 1)), scores.total),
+    scores = inference.score(jnp.ones((2, 3, 2)), log_prob, kappa=1.0, lam=1.0)
+    audit = inference.audit(
+        inference.select(jnp.zeros((3, 2, 1)), scores.total),
         scores.support,
         jnp.ones((3, 4, 1)),
         violation_threshold=-2.0,
@@ -146,8 +148,8 @@ def test_audits_tell_of_bad_sets_and_stay_finite():
 
 @pytest.mark.parametrize("bad", [NAN, INF, -INF])
 def test_a_choice_without_finite_support_is_not_judged(bad):
-    selection = whole.select(jnp.zeros((1, 1)), jnp.zeros(1))
-    audit = whole.audit(
+    selection = inference.select(jnp.zeros((1, 1)), jnp.zeros(1))
+    audit = inference.audit(
         selection, jnp.array([bad]), jnp.ones((1, 1)), violation_threshold=-2.0
     )
     assert (audit["support_z"], audit["violation_rate"]) == (0.0, 0.0)
@@ -181,11 +183,11 @@ def test_gradients_are_finite_beside_failures_and_nothing_recompiles():
 def test_scores_are_float32_at_least(dtype):
     q = jnp.array([[0, 1, 2, 3], [600, 601, 602, 603]], dtype)  # std 300
     equal, spread = jnp.full(4, -7, dtype), jnp.arange(4).astype(dtype)
-    flat = whole.score(q, equal, kappa=1.0, lam=1.0)
+    flat = inference.score(q, equal, kappa=1.0, lam=1.0)
     wide = np.asarray(q, np.float64)
     assert {x.dtype for x in flat} == {jnp.dtype("float32")}
     np.testing.assert_allclose(flat.total, wide.mean(0) - wide.std(0), atol=1e-3)
-    got = whole.score(q, spread, kappa=1.0, lam=1.0).total
+    got = inference.score(q, spread, kappa=1.0, lam=1.0).total
     expected = reference(wide, np.arange(4.0), 1.0, 1.0, "zscore", "reward")
     np.testing.assert_allclose(got, expected, rtol=1e-4)
 
@@ -193,7 +195,7 @@ def test_scores_are_float32_at_least(dtype):
 def test_a_spread_below_a_narrow_types_floor_still_counts():
     log_prob = jnp.array([0.0, 1e-4, 2e-4, 3e-4], "float16")
     q = jnp.array([[1, 9, 2, 3]] * 4, "float16")
-    total = whole.score(q, log_prob, kappa=1.0, lam=1.0).total
+    total = inference.score(q, log_prob, kappa=1.0, lam=1.0).total
     z = np.array([-1.5, -0.5, 0.5, 1.5]) / np.sqrt(1.25)
     np.testing.assert_allclose(total, np.array([1, 9, 2, 3]) + z, rtol=1e-3)
 
@@ -210,7 +212,7 @@ def test_squashed_densities_are_finite_on_every_candidate(key, dtype):
     """A tanh-Gaussian has no log-density at +-1, where half the samples would lie."""
     mean, std = jnp.array([0.9, -0.8], dtype), jnp.array([2.0, 2.0], dtype)
     source = inference.Mixture(jnp.zeros(1, dtype), mean[None], jnp.log(std)[None])
-    candidates = whole.propose(key, source, 200, anchor=jnp.array([1.0, -1.0]))
+    candidates = inference.propose(key, source, 200, anchor=jnp.array([1.0, -1.0]))
     assert candidates.dtype == jnp.float32
     assert np.abs(candidates).max() < 1.0
     assert np.abs(candidates).max() > 0.99999
@@ -219,7 +221,7 @@ def test_squashed_densities_are_finite_on_every_candidate(key, dtype):
     log_prob = jnp.sum(-0.5 * before_tanh**2 - jacobian, axis=-1)
     assert np.isfinite(log_prob).all()
     q = -jnp.sum((candidates - 0.3) ** 2, axis=-1)[None]
-    total = np.asarray(whole.score(q, log_prob, kappa=1.0, lam=0.5).total)
+    total = np.asarray(inference.score(q, log_prob, kappa=1.0, lam=0.5).total)
     assert np.isfinite(total).all()
     z = (log_prob - log_prob.mean()) / log_prob.std()
     assert np.argmax(total) == np.argmax(q[0] + 0.5 * z) != 0

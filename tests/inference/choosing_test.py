@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
-import whole
 
-from gem_jax import inference
+import gem_jax.inference
 from gem_jax.ops import mixture
+
+inference = programs.whole(gem_jax.inference)
 
 SET = jnp.array([[0.0, 0.0], [0.1, 0.2], [0.3, 0.4], [0.5, 0.6]])
 
@@ -72,7 +74,7 @@ def test_softmax_draws_by_the_scores(key):
 
 def test_the_mean_of_several_draws(key):
     total = jnp.zeros((3, 4)).at[:, 0].set(jnp.nan)
-    chosen = whole.select(
+    chosen = inference.select(
         jnp.stack([SET] * 3), total, top_m=5, temperature=1.0, key=key
     )
     assert chosen.action.shape == (3, 2) and chosen.best_index.shape == (3,)
@@ -86,7 +88,7 @@ def test_the_mean_of_several_draws(key):
 
 def test_a_cold_softmax_is_the_best_and_a_set_of_nothing_the_first(key):
     total = jnp.array([[0.0, 3.0, 2.0, 1.0], [-jnp.inf] * 4])
-    chosen = whole.select(
+    chosen = inference.select(
         jnp.stack([SET, SET]), total, temperature=1e-4, key=key, top_m=2
     )
     np.testing.assert_array_equal(chosen.best_index, [1, 0])

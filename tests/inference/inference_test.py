@@ -7,20 +7,22 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
-import whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gem_jax import inference
+import gem_jax.inference
 from gem_jax.ops import mixture
+
+inference = programs.whole(gem_jax.inference)
 
 Q = jnp.array([[1.0, 4.0, 2.0], [3.0, 0.0, 2.0]])  # means 2, 2, 2; stds 1, 2, 0
 LOG_PROB = jnp.array([-1.0, -2.0, -3.0])
 
 
 def test_score_by_hand():
-    out = whole.score(Q, LOG_PROB, kappa=0.5, lam=2.0)
+    out = inference.score(Q, LOG_PROB, kappa=0.5, lam=2.0)
     z = np.array([1.0, 0.0, -1.0]) / np.sqrt(2 / 3)
     np.testing.assert_allclose(out.lcb, [1.5, 1.0, 2.0], rtol=1e-6)
     np.testing.assert_allclose(out.support, z, rtol=1e-5)
@@ -28,13 +30,13 @@ def test_score_by_hand():
 
 
 def test_raw_support_is_the_log_density():
-    out = whole.score(Q, LOG_PROB, kappa=0.0, lam=1.0, normalization="raw")
+    out = inference.score(Q, LOG_PROB, kappa=0.0, lam=1.0, normalization="raw")
     np.testing.assert_allclose(out.total, [1.0, 0.0, -1.0], rtol=1e-6)
 
 
 def test_standardized_value_is_free_of_reward_units():
-    small = whole.score(Q, LOG_PROB, kappa=1.0, lam=0.3, value_scale="zscore")
-    large = whole.score(1e3 * Q, LOG_PROB, kappa=1.0, lam=0.3, value_scale="zscore")
+    small = inference.score(Q, LOG_PROB, kappa=1.0, lam=0.3, value_scale="zscore")
+    large = inference.score(1e3 * Q, LOG_PROB, kappa=1.0, lam=0.3, value_scale="zscore")
     np.testing.assert_allclose(small.total, large.total, rtol=1e-4)
 
 
@@ -44,35 +46,35 @@ def test_a_shift_of_the_log_densities_changes_nothing(seed, shift):
     key = jax.random.key(seed)
     log_prob = 10 * jax.random.normal(key, (4, 6))
     q = jax.random.normal(key, (3, 4, 6))
-    a = whole.score(q, log_prob, kappa=1.0, lam=1.0)
-    b = whole.score(q, log_prob + shift, kappa=1.0, lam=1.0)
+    a = inference.score(q, log_prob, kappa=1.0, lam=1.0)
+    b = inference.score(q, log_prob + shift, kappa=1.0, lam=1.0)
     np.testing.assert_allclose(a.total, b.total, atol=2e-3)
 
 
 def test_permuting_candidates_permutes_scores(key):
     q, log_prob = jax.random.normal(key, (3, 5)), jax.random.normal(key, (5,))
     order = jnp.array([3, 1, 4, 0, 2])
-    a = whole.score(q, log_prob, kappa=1.0, lam=1.0).total
-    b = whole.score(q[:, order], log_prob[order], kappa=1.0, lam=1.0).total
+    a = inference.score(q, log_prob, kappa=1.0, lam=1.0).total
+    b = inference.score(q[:, order], log_prob[order], kappa=1.0, lam=1.0).total
     np.testing.assert_allclose(a[order], b, rtol=1e-5)
 
 
 def test_lcb_does_not_rise_with_kappa(key):
     q, log_prob = jax.random.normal(key, (3, 5)), jnp.zeros(5)
-    bounds = [whole.score(q, log_prob, kappa=k, lam=0.0).lcb for k in (0, 1, 4)]
+    bounds = [inference.score(q, log_prob, kappa=k, lam=0.0).lcb for k in (0, 1, 4)]
     assert (bounds[0] >= bounds[1]).all() and (bounds[1] >= bounds[2]).all()
 
 
 def test_zero_knobs_take_the_largest_mean_and_huge_lambda_the_most_likely(key):
     q, log_prob = jax.random.normal(key, (3, 50)), jax.random.normal(key, (50,))
-    greedy = whole.score(q, log_prob, kappa=0.0, lam=0.0).total
+    greedy = inference.score(q, log_prob, kappa=0.0, lam=0.0).total
     assert jnp.argmax(greedy) == jnp.argmax(q.mean(0))
-    loyal = whole.score(q, log_prob, kappa=0.0, lam=1e6).total
+    loyal = inference.score(q, log_prob, kappa=0.0, lam=1e6).total
     assert jnp.argmax(loyal) == jnp.argmax(log_prob)
 
 
 def test_single_candidate_has_no_support():
-    out = whole.score(Q[:, :1], LOG_PROB[:1], kappa=1.0, lam=5.0)
+    out = inference.score(Q[:, :1], LOG_PROB[:1], kappa=1.0, lam=5.0)
     np.testing.assert_array_equal(out.support, [0.0])
 
 
@@ -129,7 +131,9 @@ def gaussian(mean, std):
 
 def test_propose_puts_the_anchor_first_and_clips(key):
     anchor = jnp.array([0.5, -0.5])
-    candidates = whole.propose(key, gaussian([0.0, 0.0], [3.0, 3.0]), 40, anchor=anchor)
+    candidates = inference.propose(
+        key, gaussian([0.0, 0.0], [3.0, 3.0]), 40, anchor=anchor
+    )
     assert candidates.shape == (41, 2)
     np.testing.assert_array_equal(candidates[0], anchor)
     assert 0.99999 < np.abs(candidates).max() < 1.0
@@ -179,8 +183,10 @@ def test_sets_side_by_side_are_selected_each_by_itself(key):
 
 
 def test_audit_by_hand():
-    selection = whole.select(jnp.array([[0.0, 0.0], [0.6, 0.8]]), jnp.array([0.0, 1.0]))
-    audit = whole.audit(
+    selection = inference.select(
+        jnp.array([[0.0, 0.0], [0.6, 0.8]]), jnp.array([0.0, 1.0])
+    )
+    audit = inference.audit(
         selection,
         jnp.array([1.0, -2.5]),
         jnp.array([[0.0, 0.0], [0.6, 0.0]]),
@@ -264,9 +270,9 @@ def test_inference_needs_jax_alone():
 def test_capped_support_keeps_away_from_the_rare_without_seeking_the_common():
     q = jnp.array([[0.0, 1.0, 2.0]])
     log_prob = jnp.array([5.0, 4.0, -9.0])  # z of about 0.8, 0.6, -1.4
-    plain = whole.score(q, log_prob, kappa=0.0, lam=10.0).total
+    plain = inference.score(q, log_prob, kappa=0.0, lam=10.0).total
     assert jnp.argmax(plain) == 0  # the most common, though it is the worst
-    capped = whole.score(q, log_prob, kappa=0.0, lam=10.0, support_cap=-0.5)
+    capped = inference.score(q, log_prob, kappa=0.0, lam=10.0, support_cap=-0.5)
     assert jnp.argmax(capped.total) == 1  # the best of those common enough
     np.testing.assert_allclose(capped.support.max(), 0.8, atol=0.1)  # reported uncapped
 

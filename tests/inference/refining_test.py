@@ -3,8 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 
-from gem_jax import inference
+import gem_jax.inference
+
+inference = programs.whole(gem_jax.inference)
 
 BEST = jnp.array([0.5, -0.2])
 

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
 
-from gem_jax.ops import diffusion
+import gem_jax.ops.diffusion
+
+diffusion = programs.whole(gem_jax.ops.diffusion)
 
 MEAN, STD = 0.4, 0.2
 

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
 
-from gem_jax.ops import mixture
+import gem_jax.ops.mixture
+
+mixture = programs.whole(gem_jax.ops.mixture)
 
 
 def random_mixture(key, batch_shape=(), components=3, size=2):
@@ -67,7 +70,7 @@ def test_log_prob_of_a_set_has_the_gradient_of_single_actions(key):
     actions = jax.random.normal(jax.random.key(1), (6, 2))
 
     def gradient(log_probs):
-        return jax.grad(lambda p: log_probs(p, actions).sum())(parameters)
+        return jax.jit(jax.grad(lambda p: log_probs(p, actions).sum()))(parameters)
 
     got = gradient(mixture.log_prob_of_set)
     expected = gradient(jax.vmap(mixture.log_prob, in_axes=(None, 0)))
@@ -88,8 +91,8 @@ def test_responsibilities_are_posterior_weights(key):
 def test_detached_elbo_has_the_gradient_of_the_log_density(key):
     parameters = random_mixture(key)
     action = jnp.array([0.3, -0.8])
-    elbo = jax.grad(lambda p: mixture.loose_elbo(p, action))(parameters)
-    density = jax.grad(lambda p: mixture.log_prob(p, action))(parameters)
+    elbo = jax.jit(jax.grad(lambda p: mixture.loose_elbo(p, action)))(parameters)
+    density = jax.jit(jax.grad(lambda p: mixture.log_prob(p, action)))(parameters)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
         elbo,
@@ -112,13 +115,15 @@ def test_elbo_differs_from_the_log_density_by_the_entropy(key):
 def test_undetached_elbo_follows_its_formula(key):
     parameters = random_mixture(key)
     action = jnp.array([0.3, -0.8])
-    got = jax.grad(lambda p: mixture.loose_elbo(p, action, detach=False))(parameters)
+    got = jax.jit(jax.grad(lambda p: mixture.loose_elbo(p, action, detach=False)))(
+        parameters
+    )
     joint = mixture.log_joint(parameters, action)
     gamma = mixture.responsibilities(parameters, action)
     weights = gamma * (1.0 + joint - jnp.sum(gamma * joint))
-    expected = jax.grad(lambda p: jnp.sum(weights * mixture.log_joint(p, action)))(
-        parameters
-    )
+    expected = jax.jit(
+        jax.grad(lambda p: jnp.sum(weights * mixture.log_joint(p, action)))
+    )(parameters)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
         got,
@@ -135,7 +140,7 @@ def test_far_actions_and_clamped_scales_stay_finite(log_std, distance):
         log_stds=jnp.full((2, 2), log_std),
     )
     action = jnp.full(2, distance)
-    value, grads = jax.value_and_grad(mixture.log_prob)(parameters, action)
+    value, grads = jax.jit(jax.value_and_grad(mixture.log_prob))(parameters, action)
     assert np.isfinite(value)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
 

@@ -3,10 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
 
-from gem_jax.ops import returns
+import gem_jax.ops.returns
 from gem_jax.ops import value as value_ops
+
+returns = programs.whole(gem_jax.ops.returns)
 
 
 def test_last_steps():

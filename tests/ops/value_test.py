@@ -3,9 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import programs
 import pytest
 
-from gem_jax.ops import normalize, schedule, value
+import gem_jax.ops.normalize
+import gem_jax.ops.schedule
+import gem_jax.ops.value
+
+normalize = programs.whole(gem_jax.ops.normalize)
+schedule = programs.whole(gem_jax.ops.schedule)
+value = programs.whole(gem_jax.ops.value)
 
 
 def test_td_target_stops_at_terminals():
@@ -35,9 +42,9 @@ def test_expectile_minimizer_meets_the_first_order_condition():
     def loss(v):
         return jnp.mean(value.expectile_loss(samples - v, 0.8))
 
-    v = 0.0
+    slope, v = jax.jit(jax.grad(loss)), 0.0
     for _ in range(300):
-        v -= 0.3 * jax.grad(loss)(v)
+        v -= 0.3 * slope(v)
     residual = np.asarray(samples) - v
     weight = np.abs(0.8 - (residual < 0))
     np.testing.assert_allclose(np.mean(weight * residual), 0.0, atol=1e-4)  # Eq. 67
