@@ -53,26 +53,28 @@ def test_episodes_are_whole_and_audits_are_means_over_decisions():
     np.testing.assert_allclose(result.audit["support_z"], (TASK.horizon - 1) / 2)
 
 
-def test_variants_play_the_same_episodes_side_by_side_as_alone():
+def test_variants_play_the_same_episodes_side_by_side_as_alone(monkeypatch):
     def drifting(params, key, observation, t, knobs):
         output = noisy_act(params, key, observation, t, knobs)
         return ActOutput(output.action.at[0].add(knobs["drift"]), output.audit)
 
+    monkeypatch.setattr(evaluation, "MAX_ENVS", 8)
     variants = [{"drift": drift} for drift in (0.0, 0.5, 0.0)]
     with evaluation.make_evaluator(TASK, fakes.acts_by(drifting, SPEC)) as evaluate:
         arguments = params(jnp.zeros(2)), jax.random.key(0)
         # More rows than environments, so that waves cut variants apart.
-        first, second, third = evaluate(*arguments, variants, 50)
-        [alone] = evaluate(*arguments, variants[1:2], 50)
+        first, second, third = evaluate(*arguments, variants, 5)
+        [alone] = evaluate(*arguments, variants[1:2], 5)
     np.testing.assert_array_equal(first.returns, third.returns)
     np.testing.assert_allclose(second.returns, alone.returns)
     assert second.audit == pytest.approx(alone.audit)
     assert not np.array_equal(first.returns, second.returns)
 
 
-@pytest.mark.parametrize("num_episodes", [3, 150])
-def test_memory_is_that_of_the_episode_whatever_the_batching(num_episodes):
+@pytest.mark.parametrize("num_episodes", [3, 40])
+def test_memory_is_that_of_the_episode_whatever_the_batching(monkeypatch, num_episodes):
     """More episodes than environments, so that a later wave begins anew."""
+    monkeypatch.setattr(evaluation, "MAX_ENVS", 16)
     algorithm = fakes.remembers(SPEC)
     with evaluation.make_evaluator(TASK, algorithm) as evaluate:
         arguments = params(jnp.array([0.3, -0.2])), jax.random.key(0), [()]

@@ -182,8 +182,11 @@ def test_finished_runs_yield_nothing():
     assert run(2, start_step=8) == []
 
 
-def run_refreshing(steps_per_dispatch, start_step=0, state=None):
-    """Seven steps of the first phase; a refresh multiplies the total by ten."""
+def make_refreshing_algorithm():
+    """Twelve steps of the first phase; a refresh multiplies the total by ten.
+
+    With lists of what is traced and of the steps with a refresh.
+    """
     traces, refreshed = [], []
     algorithm = make_counting_algorithm(traces)
 
@@ -195,7 +198,16 @@ def run_refreshing(steps_per_dispatch, start_step=0, state=None):
         )
 
     first = algorithm.phases[0]._replace(num_steps=12, refresh=refresh, refresh_every=4)
-    algorithm = algorithm._replace(phases=(first, algorithm.phases[1]))
+    phases = first, algorithm.phases[1]
+    return algorithm._replace(phases=phases), traces, refreshed
+
+
+refreshing_algorithm = functools.cache(make_refreshing_algorithm)
+
+
+def run_refreshing(made, steps_per_dispatch, start_step=0, state=None):
+    algorithm, traces, refreshed = made
+    refreshed.clear()
     keys = loop.seed_keys([0])
     dataset = fakes.random_transitions(jax.random.key(0))
     state = loop.init(algorithm, keys) if state is None else state
@@ -206,7 +218,7 @@ def run_refreshing(steps_per_dispatch, start_step=0, state=None):
 
 @functools.cache
 def every_refreshing_step():
-    return run_refreshing(1)[0]
+    return run_refreshing(refreshing_algorithm(), 1)[0]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +226,8 @@ def every_refreshing_step():
     [(3, [3, 4, 7, 8, 11, 12]), (4, [4, 8, 12]), (100, [4, 8, 12])],
 )
 def test_chunks_end_where_a_refresh_is_due(steps_per_dispatch, ends):
-    chunks, refreshed, traces = run_refreshing(steps_per_dispatch)
+    made = make_refreshing_algorithm()  # traced anew
+    chunks, refreshed, traces = run_refreshing(made, steps_per_dispatch)
     assert [c.step for c in chunks if c.phase == "one"] == ends
     assert refreshed == [0, 4, 8]
     assert (
@@ -229,7 +242,7 @@ def test_chunks_end_where_a_refresh_is_due(steps_per_dispatch, ends):
 def test_a_refresh_happens_once_however_often_one_resumes(start_step, rest):
     whole = every_refreshing_step()
     middle = jax.tree.map(jnp.asarray, whole[start_step - 1].state)
-    chunks, refreshed, _ = run_refreshing(3, start_step, middle)
+    chunks, refreshed, _ = run_refreshing(refreshing_algorithm(), 3, start_step, middle)
     assert refreshed == rest
     jax.tree.map(np.testing.assert_array_equal, chunks[-1].state, whole[-1].state)
 
