@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gem_jax import algorithm as protocol
-from gem_jax import sampling
+from gem_jax import algorithms, sampling
 from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
 from gem_jax.types import ActOutput
@@ -139,6 +139,24 @@ def test_a_seed_starts_as_it_would_without_others():
     beside, alone = (loop.init(algorithm, loop.seed_keys(s)) for s in ([3, 0], [0]))
     np.testing.assert_array_equal(beside.algorithm.total[1:], alone.algorithm.total)
     assert beside.algorithm.total[0] != alone.algorithm.total[0]
+
+
+def test_what_runs_once_is_compiled_quickly_but_where_the_user_decides(monkeypatch):
+    """The flags of these tests decide; without any it takes a third of the time."""
+    assert loop._compiled_quickly() is None
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    quickly = loop._compiled_quickly()
+    assert quickly == {"xla_backend_optimization_level": 1}
+    keys = loop.seed_keys([0, 1])
+    algorithm = algorithms.make("bc", algorithms.tiny_config("bc"), fakes.SPEC)
+    init = jax.vmap(algorithm.init)
+    slowly = {name: 3 for name in quickly}
+    found, expected = (
+        jax.jit(init, compiler_options=options)(keys) for options in (quickly, slowly)
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert loop._compiled_quickly() is None
 
 
 def test_prepared_arrays_reach_the_batches_of_their_phase_only():
