@@ -1,4 +1,4 @@
-"""Checks that the configuration classes share."""
+"""Checks that configurations and algorithms share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+from gem_jax import errors
+from gem_jax.types import Transition
+
 _TOO_LARGE = 2**31  # whole numbers are int32 in compiled programs
+
+
+def has_trajectories(what: str, dataset: Transition) -> None:
+    """``extras`` tell the trajectory of each step.
+
+    Raises:
+      UserError: they do not; begins with ``what`` needs them.
+    """
+    if "episode" not in dataset.extras:
+        raise errors.UserError(
+            f'{what} dataset.extras["episode"], the trajectory of each step'
+        )
 
 
 def positive(config: Any, *names: str) -> None:

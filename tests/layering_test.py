@@ -24,12 +24,12 @@ LAYERS = {
         "data",
     },
     "learners": {
-        *("types", "errors", "ops", "networks", "algorithm", "train_state"),
+        *("types", "errors", "checks", "ops", "networks", "algorithm", "train_state"),
         "learners",
     },
     "algorithms": {
         *("types", "errors", "checks", "ops", "inference", "networks", "learners"),
-        *("algorithm", "sampling", "train_state", "clustering", "algorithms"),
+        *("algorithm", "sampling", "train_state", "clustering", "utils", "algorithms"),
     },
     "configs": {"algorithms", "data", "configs"},
     "runs": {

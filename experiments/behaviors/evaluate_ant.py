@@ -15,13 +15,14 @@ evaluation, as the evaluated agents must.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from absl import flags
 
 from experiments.behaviors import ant_measures
 from experiments.lib import cli
+from gem_jax import errors
 from gem_jax.data import episodes as episodes_lib
 from gem_jax.data.local import ant_maze as behavior
 from gem_jax.envs import ant_maze
@@ -44,6 +45,21 @@ def recipes() -> Iterator[tuple[str, behavior.Recipe]]:
         yield f"{maze} start-to-goal", way
 
 
+def chosen(names: Sequence[str]) -> dict[str, behavior.Recipe]:
+    """The rows of these names; all if empty.
+
+    Raises:
+      UserError: a name is unknown.
+    """
+    known = dict(recipes())
+    for name in names:
+        if name not in known:
+            raise errors.UserError(
+                f"--recipes: {name!r} is unknown; choose some of {', '.join(known)}"
+            )
+    return {name: known[name] for name in names or known}
+
+
 def steps_to_goal(episode: episodes_lib.Episode) -> float:
     """Steps until the ant is within reach of the behavior's goal; infinity if never."""
     hits = ant_measures.near(episode, episode.infos["goal"])
@@ -53,9 +69,7 @@ def steps_to_goal(episode: episodes_lib.Episode) -> float:
 def main(argv: list[str]) -> None:
     """Prints a line per recipe and one per point."""
     cli.no_arguments(argv)
-    for name, recipe in recipes():
-        if FLAGS.recipes and name not in FLAGS.recipes:
-            continue
+    for name, recipe in chosen(FLAGS.recipes).items():
         steps = FLAGS.episodes * behavior.EPISODE_STEPS
         start = time.perf_counter()
         shard = behavior.generate(recipe, steps, np.random.SeedSequence(FLAGS.seed))

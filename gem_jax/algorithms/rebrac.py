@@ -8,7 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from gem_jax import checks, errors
+from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _td3
 from gem_jax.learners import sarsa
@@ -107,10 +107,6 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
         del log
-        if "episode" not in dataset.extras:
-            raise errors.UserError(
-                'next actions need dataset.extras["episode"], the trajectory of each '
-                "step"
-            )
+        checks.has_trajectories("next actions need", dataset)
 
     return algorithm._replace(check=check)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gem_jax import errors
+from gem_jax import checks, errors
 from gem_jax.learners import q_ensemble
 from gem_jax.learners.batch_metrics import PerTransition
 from gem_jax.learners.q_ensemble import QState
@@ -51,11 +51,7 @@ def require_targets(dataset: Transition) -> None:
     Raises:
       UserError: the trajectories are unknown, or have one step each, without terminals.
     """
-    if "episode" not in dataset.extras:
-        raise errors.UserError(
-            'targets of the next action need dataset.extras["episode"], the trajectory '
-            "of each step"
-        )
+    checks.has_trajectories("targets of the next action need", dataset)
     followed = np.any(np.diff(np.asarray(dataset.extras["episode"])) == 0)
     if not followed and not np.any(dataset.terminal):
         raise errors.UserError(

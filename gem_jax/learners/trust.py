@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 
-from gem_jax import errors
+from gem_jax import checks, errors
 from gem_jax.ops import returns
 from gem_jax.types import Array, Transition
 
@@ -41,10 +41,8 @@ def require(
     Raises:
       UserError: nothing is, or trajectories are unknown.
     """
-    if rule != "all" and "episode" not in dataset.extras:
-        raise errors.UserError(
-            f'trust={rule} needs dataset.extras["episode"], the trajectory of each step'
-        )
+    if rule != "all":
+        checks.has_trajectories(f"trust={rule} needs", dataset)
     share = float(np.mean(by_data(rule, threshold, dataset)))
     if share > 0.0:
         above = f" above {threshold:g}" if rule == "return" else ""

@@ -118,6 +118,13 @@ def test_bad_flags_in_a_file_are_answered_alike(run, tmp_path, line, named):
     assert not (tmp_path / "run").exists()
 
 
+def test_an_unknown_recipe_is_one_line_and_exit_2(run):
+    result = run("behaviors.evaluate_ant", "--recipes=medium-play,medium-ply")
+    assert result.returncode == 2, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert "--recipes: 'medium-ply' is unknown; choose some of umaze, " in line
+
+
 @pytest.mark.parametrize("module", ["sweep", "table"])
 @pytest.mark.parametrize("flags", [[], ["--workdir="]])
 def test_a_list_of_runs_must_not_be_empty(run, module, flags):

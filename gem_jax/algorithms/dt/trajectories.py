@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from gem_jax import errors, sampling
+from gem_jax import checks, errors, sampling
 from gem_jax.algorithm import PrepareFn, State
 from gem_jax.algorithms.dt.config import NO_TARGET, Config
 from gem_jax.ops import returns
@@ -45,10 +45,7 @@ def make_check(config: Config) -> Callable[[Transition, Callable[[str], None]], 
 
 
 def _check(config: Config, dataset: Transition, log: Callable[[str], None]) -> None:
-    if "episode" not in dataset.extras:
-        raise errors.UserError(
-            'windows need dataset.extras["episode"], the trajectory of each step'
-        )
+    checks.has_trajectories("windows need", dataset)
     ends = returns.ends(dataset.extras["episode"], dataset.terminal)
     stop = np.flatnonzero(ends)
     first = np.concatenate([[0], stop[:-1] + 1])

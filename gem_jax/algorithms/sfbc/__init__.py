@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gem_jax import errors, inference, train_state
+from gem_jax import checks, inference, train_state
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _sampled
 from gem_jax.algorithms.sfbc.config import Config as Config
@@ -91,10 +91,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
 
     def check(dataset: Transition, log: Callable[[str], None]) -> None:
         del log
-        if "episode" not in dataset.extras:
-            raise errors.UserError(
-                'returns need dataset.extras["episode"], the trajectory of each step'
-            )
+        checks.has_trajectories("returns need", dataset)
 
     return Algorithm(
         spec,
