@@ -16,7 +16,7 @@ TASK = tasks.get("maze2d-umaze-v1")
 
 
 def main() -> None:
-    """A minute on two cores; with preset="laptop" a useful policy in half an hour."""
+    """A minute on one core; with preset="laptop" a useful policy in half an hour."""
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "runs/example")
     policy = gem_jax.train(
         TASK.name,
@@ -24,8 +24,8 @@ def main() -> None:
         source="local",
         preset="smoke",
         workdir=folder,
-        num_steps=300,
-        behavior_steps=100,
+        num_steps=150,
+        behavior_steps=50,
     )
     environment = envs.make(TASK.env_id)
     for num_candidates in (0, 64):
