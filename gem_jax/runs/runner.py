@@ -105,7 +105,7 @@ def _train(
         dataclasses.replace(run, online=None),
         algorithm,
         loaded.record,
-        lambda: checkpoint.Restored(0, loop.init(algorithm, keys)),
+        lambda: checkpoint.Restored(0, loop.init_once(algorithm, keys)),
         chunks,
     )
     run_stage = functools.partial(_run_stage, loaded.dataset, log, show_progress)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -65,8 +65,24 @@ def seed_keys(seeds: Sequence[int]) -> PRNGKey:
 
 def init(algorithm: Algorithm, keys: PRNGKey) -> State:
     """The states before training, leading axis `S`."""
+    return _init_of(algorithm)(keys)
+
+
+def init_once(algorithm: Algorithm, keys: PRNGKey) -> State:
+    """The same states, by a program that is compiled quickly as it runs but once.
+
+    Not amid another trace, nor for shapes alone, which are those of ``init``.
+    """
+    options = _compiled_quickly()
+    if options is None:
+        return init(algorithm, keys)
+    program = _init_of(algorithm).lower(keys).compile(compiler_options=options)
+    return cast(State, program(keys))
+
+
+def _init_of(algorithm: Algorithm) -> Any:
     init_algorithm: Callable[[PRNGKey], protocol.State] = algorithm.init
-    return _make_init(init_algorithm, algorithm.spec.observation_size)(keys)
+    return _make_init(init_algorithm, algorithm.spec.observation_size)
 
 
 @caching.kept
@@ -82,11 +98,11 @@ def _make_init(
             algorithm=init_algorithm(_named(key).init),
         )
 
-    return jax.jit(jax.vmap(one_seed), compiler_options=_compiled_quickly())
+    return jax.jit(jax.vmap(one_seed))
 
 
-def _compiled_quickly() -> dict[str, Any] | None:
-    """For a program that runs once: the same numbers after a third of the compilation.
+def _compiled_quickly() -> dict[str, bool | int | str] | None:
+    """The same numbers after a third of the compilation.
 
     Measured on CPUs, and left alone where the user decides.
     """
