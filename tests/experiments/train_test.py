@@ -121,6 +121,17 @@ def test_two_processes_do_not_share_a_run(run, tiny, tmp_path):
     assert [path.name for path in workdir.iterdir()] == [".lock"]
 
 
+def test_a_run_without_the_flags_of_these_tests(fork, tmp_path):
+    """As users compile it; another command reads it again."""
+    task = ("--env=maze2d-umaze-v1", "--source=local", "--preset=smoke", "--algo=bc")
+    small = ("--steps=90", "--config.hidden_sizes=(16,)", "--num_seeds=2")
+    workdir = f"--workdir={tmp_path / 'run'}"
+    result = fork("train", *task, *small, workdir, XLA_FLAGS="").finish()
+    assert result.returncode == 0, result.stderr
+    result = fork("evaluate", workdir, "--episodes=1", XLA_FLAGS="").finish()
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_run_made_on_two_devices_continues_on_one(run, fork, tiny, tmp_path):
     xla = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     flags = [*tiny, f"--workdir={tmp_path / 'run'}", "--num_seeds=2"]

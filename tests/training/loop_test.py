@@ -142,18 +142,15 @@ def test_a_seed_starts_as_it_would_without_others():
 
 
 def test_what_runs_once_is_compiled_quickly_but_where_the_user_decides(monkeypatch):
-    """The flags of these tests decide; without any it takes a third of the time."""
-    assert loop._compiled_quickly() is None
-    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-    quickly = loop._compiled_quickly()
-    assert quickly == {"xla_backend_optimization_level": 1}
-    keys = loop.seed_keys([0, 1])
     algorithm = algorithms.make("bc", algorithms.tiny_config("bc"), fakes.SPEC)
-    init = jax.vmap(algorithm.init)
-    slowly = {name: 3 for name in quickly}
-    found, expected = (
-        jax.jit(init, compiler_options=options)(keys) for options in (quickly, slowly)
-    )
+    keys = loop.seed_keys([0, 1])
+    assert loop._compiled_quickly() is None  # the flags of these tests decide
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    level = "xla_backend_optimization_level"
+    assert loop._compiled_quickly() == {level: 1}
+    found = loop.init_once(algorithm, keys)
+    slowly = jax.jit(loop.init, static_argnums=0, compiler_options={level: 3})
+    expected = slowly(algorithm, keys)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert loop._compiled_quickly() is None
