@@ -9,7 +9,6 @@ seen. Observations are normalized once, before the first phase.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -21,7 +20,7 @@ from gem_jax.algorithm import Algorithm, Phase
 from gem_jax.ops import normalize
 from gem_jax.training import admission
 from gem_jax.types import Array, Metrics, PolicyParams, PRNGKey, Transition
-from gem_jax.utils import caching
+from gem_jax.utils import caching, compilation
 
 
 class State(NamedTuple):
@@ -73,7 +72,7 @@ def init_once(algorithm: Algorithm, keys: PRNGKey) -> State:
 
     Not amid another trace, nor for shapes alone, which are those of ``init``.
     """
-    options = _compiled_quickly()
+    options = compilation.quickly()
     if options is None:
         return init(algorithm, keys)
     program = _init_of(algorithm).lower(keys).compile(compiler_options=options)
@@ -99,17 +98,6 @@ def _make_init(
         )
 
     return jax.jit(jax.vmap(one_seed))
-
-
-def _compiled_quickly() -> dict[str, bool | int | str] | None:
-    """The same numbers after a third of the compilation.
-
-    Measured on CPUs, and left alone where the user decides.
-    """
-    level = "xla_backend_optimization_level"
-    if jax.default_backend() != "cpu" or level in os.environ.get("XLA_FLAGS", ""):
-        return None
-    return {level: 1}
 
 
 def policy_params(algorithm: Algorithm, state: State) -> PolicyParams:

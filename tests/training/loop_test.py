@@ -14,6 +14,7 @@ from gem_jax import algorithms, sampling
 from gem_jax.testing import fakes, recording
 from gem_jax.training import loop
 from gem_jax.types import ActOutput
+from gem_jax.utils import compilation
 
 
 @flax.struct.dataclass
@@ -144,16 +145,16 @@ def test_a_seed_starts_as_it_would_without_others():
 def test_what_runs_once_is_compiled_quickly_but_where_the_user_decides(monkeypatch):
     algorithm = algorithms.make("bc", algorithms.tiny_config("bc"), fakes.SPEC)
     keys = loop.seed_keys([0, 1])
-    assert loop._compiled_quickly() is None  # the flags of these tests decide
+    assert compilation.quickly() is None  # the flags of these tests decide
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
     level = "xla_backend_optimization_level"
-    assert loop._compiled_quickly() == {level: 1}
+    assert compilation.quickly() == {level: 1}
     found = loop.init_once(algorithm, keys)
     slowly = jax.jit(loop.init, static_argnums=0, compiler_options={level: 3})
     expected = slowly(algorithm, keys)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert loop._compiled_quickly() is None
+    assert compilation.quickly() is None
 
 
 def test_prepared_arrays_reach_the_batches_of_their_phase_only():
