@@ -181,9 +181,7 @@ def trajectories_of_one_step():
     data, spec, _ = two_behaviors()
     size = len(data.reward)
     single = data._replace(extras={"episode": np.arange(size, dtype=np.int32)})
-    short = dataclasses.replace(
-        SMALL, biased_epochs=0, uniform_epochs=0, em_epochs=2, hidden_sizes=(4,)
-    )
+    short = dataclasses.replace(SMALL, em_epochs=2, critic_steps=20, num_steps=20)
     return single, spec._replace(num_episodes=size), short
 
 

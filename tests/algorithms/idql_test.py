@@ -197,7 +197,6 @@ def test_it_executes_the_rewarded_mode():
         behavior_width=32,
         averaging_rate=0.01,
         num_candidates=16,
-        behavior_blocks=1,
     )
     algorithm = idql.make(config, fakes.BANDIT_SPEC)
     play = two_modes.train(algorithm)

@@ -25,7 +25,7 @@ def make_run(finished, environment, tmp_path, monkeypatch):
     """Runs of 80 updates with a line every 40; ``finished`` has made the data."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", environment["MINARI_DATASETS_PATH"])
 
-    def make(name, algo="bc", seeds=(0, 1), **options):
+    def make(name, algo="bc", **options):
         small = dict(hidden_sizes=(8,), num_steps=80, batch_size=64)
         return run_record.Run(
             task=TASK,
@@ -37,7 +37,7 @@ def make_run(finished, environment, tmp_path, monkeypatch):
             preset="smoke",
             schedule=presets.Schedule(40, 80, 1, 1, 40),
             data=presets.DataOptions(num_transitions=20_000),
-            seeds=seeds,
+            seeds=(0, 1),
             workdir=tmp_path / name,
             command="",
             **options,
@@ -131,11 +131,9 @@ def fail_once(patch, at):
 
 
 def test_what_ends_a_run_online_changes_neither_lines_nor_state(make_run, monkeypatch):
-    train(make_run("whole", "rebrac", (0,)), monkeypatch, 40)
+    train(make_run("whole", "rebrac"), monkeypatch, 40)
     options = run_record.OnlineOptions(num_steps=70)
-    whole, cut = (
-        make_run(name, "rebrac", (0,), online=options) for name in ("whole", "cut")
-    )
+    whole, cut = (make_run(name, "rebrac", online=options) for name in ("whole", "cut"))
     shutil.copytree(whole.workdir, cut.workdir)
     assert train(whole, monkeypatch, 40) == [20, 20, 20, 10]
     with (
@@ -157,10 +155,10 @@ def test_what_ends_a_run_online_changes_neither_lines_nor_state(make_run, monkey
 
 
 def test_more_steps_online_go_on_as_if_asked_for_at_once(make_run, monkeypatch):
-    train(make_run("once", "rebrac", (0,)), monkeypatch, 40)
+    train(make_run("once", "rebrac"), monkeypatch, 40)
     few, many = (run_record.OnlineOptions(num_steps=n) for n in (40, 120))
-    once = make_run("once", "rebrac", (0,), online=many)
-    twice = make_run("twice", "rebrac", (0,), online=few)
+    once = make_run("once", "rebrac", online=many)
+    twice = make_run("twice", "rebrac", online=few)
     shutil.copytree(once.workdir, twice.workdir)
     assert train(once, monkeypatch, 40) == [20] * 6
     assert train(twice, monkeypatch, 40) == [20] * 2
@@ -180,7 +178,7 @@ def test_more_steps_online_go_on_as_if_asked_for_at_once(make_run, monkeypatch):
 
 def test_a_run_whose_rewards_told_its_steps_goes_online(make_run, monkeypatch):
     told = presets.DataOptions(num_transitions=20_000, n_step=0)
-    run = dataclasses.replace(make_run("told", "td3_bc", (0,)), data=told)
+    run = dataclasses.replace(make_run("told", "td3_bc"), data=told)
     train(run, monkeypatch, 40)
     online = run_record.OnlineOptions(num_steps=40)
     train(dataclasses.replace(run, online=online), monkeypatch, 40)
