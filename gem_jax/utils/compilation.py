@@ -12,8 +12,8 @@ _LEVEL = "xla_backend_optimization_level"
 def quickly() -> dict[str, bool | int | str] | None:
     """Options for a program that runs once; ``None`` where XLA's own are left alone.
 
-    The same numbers after a third of the compilation, as measured on CPUs. A level in
-    the user's ``XLA_FLAGS`` decides instead.
+    The same numbers after less compilation, on CPUs. A level in the user's
+    ``XLA_FLAGS`` decides instead.
     """
     if jax.default_backend() != "cpu" or _LEVEL in os.environ.get("XLA_FLAGS", ""):
         return None
