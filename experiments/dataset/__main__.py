@@ -146,6 +146,12 @@ def _download() -> None:
 
 
 def _inspect() -> None:
+    path = _output(_OUTPUT.value) if _OUTPUT.value else None
+    if path and not path.exists() and path.with_suffix(".png").exists():
+        raise errors.UserError(
+            f"--output={path} comes with {path.with_suffix('.png')}, which is there "
+            "already and of something else; name another"
+        )
     task, recorded, provenance = _anything()
     recorded = [episode for episode in recorded if len(episode)]
     if not recorded:
@@ -156,11 +162,10 @@ def _inspect() -> None:
     _print(facts)
     for verdict in verdicts:
         print(faults.line(verdict))
-    if not _OUTPUT.value:
+    if path is None:
         return
     from experiments.dataset import page  # plots are slow to import
 
-    path = _output(_OUTPUT.value)
     picture = path.with_suffix(".png")
     gap = None
     if path.suffix == ".md":

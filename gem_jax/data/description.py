@@ -14,6 +14,7 @@ from typing import Any
 
 from gem_jax import errors
 from gem_jax.data import episodes, files, loading, minari, tasks, telling
+from gem_jax.data import telling_environment as environments
 from gem_jax.data.readers import table
 from gem_jax.data.sources import Log, Provenance
 
@@ -27,11 +28,12 @@ class Description:
     Attributes:
       name: of the task.
       env_id: gymnasium id; None where there is nothing to evaluate in.
+      env_kwargs: for the environment's constructor.
       observation_size: `O`.
       action_size: `A`.
       action_low: `[A]`, raw units.
       action_high: `[A]`, raw units.
-      horizon: steps of the longest episode.
+      horizon: steps of the environment's limit, or of the longest episode.
       source: as ``--source`` takes it.
       num_transitions: `D`.
       min_score: return of a reference; None where unknown.
@@ -41,6 +43,7 @@ class Description:
 
     name: str
     env_id: str | None
+    env_kwargs: Mapping[str, Any]
     observation_size: int
     action_size: int
     action_low: tuple[float, ...]
@@ -173,32 +176,36 @@ def _tell(
     env_id: str | None = None,
     bounds: str = "file",
 ) -> Description:
-    environment, env_note = telling.environment(metadata, env_id, source)
+    environment = environments.environment(metadata, env_id, source)
     box, box_note = telling.bounds(
         outlined,
         metadata,
         bounds,
         source,
         unit_actions=unit_actions,
-        environment=environment,
+        environment=environment.id,
     )
     low, high = telling.scores(metadata)
+    horizon = max(environment.limit or 0, outlined.horizon)
     told = Description(
         name=name,
-        env_id=environment,
+        env_id=environment.id,
+        env_kwargs=environment.kwargs,
         observation_size=outlined.observation_size,
         action_size=len(outlined.low),
         action_low=box.low,
         action_high=box.high,
-        horizon=outlined.horizon,
+        horizon=horizon,
         source=source,
         num_transitions=outlined.num_transitions,
         min_score=low,
         max_score=high,
         notes={
-            "env_id": env_note,
+            "env_id": environment.note,
             "action_low": box_note,
-            "horizon": "the longest episode of the data",
+            "horizon": "the limit of the environment"
+            if horizon == environment.limit
+            else "the longest episode of the data",
         },
     )
     try:
@@ -213,6 +220,7 @@ def to_task(described: Description) -> tasks.Task:
     return tasks.Task(
         name=described.name,
         env_id=described.env_id,
+        env_kwargs=described.env_kwargs,
         observation_size=described.observation_size,
         action_size=described.action_size,
         action_low=described.action_low,

@@ -30,6 +30,9 @@ def _lines(described: Description, provenance: Provenance) -> Iterator[str]:
     yield _comment(f"env_id: {described.notes['env_id']}")
     if described.env_id is not None:
         yield _line("env_id", described.env_id)
+        if described.env_kwargs:
+            given = [_line(_written(k), v) for k, v in described.env_kwargs.items()]
+            yield f"env_kwargs = {{ {', '.join(given)} }}"
     yield _line("observation_size", described.observation_size)
     yield _line("action_size", described.action_size)
     yield _comment(f"bounds: {described.notes['action_low']}")
@@ -49,9 +52,12 @@ def _lines(described: Description, provenance: Provenance) -> Iterator[str]:
 
 
 def _line(name: str, value: Any) -> str:
+    return f"{name} = {_written(value)}"
+
+
+def _written(value: Any) -> str:
     # Numbers, lists and strings are written alike in JSON, but for one character.
-    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return f"{name} = {text}"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _comment(text: str) -> str:

@@ -1,8 +1,4 @@
-"""How single fields of a task are told from data and what lies beside them.
-
-Nothing that a dataset names is imported or run: an environment counts where its name is
-known here.
-"""
+"""How single fields of a task are told from data and what lies beside them."""
 
 from __future__ import annotations
 
@@ -13,18 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import minari, spaces, tasks, validate
+from gem_jax.data import spaces, validate
 
-_ROBOTS = (
-    *("Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup"),
-    *("InvertedDoublePendulum", "InvertedPendulum", "Pusher", "Reacher"),
-    *("Swimmer", "Walker2d"),
-)
-# Gymnasium's own environments of continuous actions.
-_KNOWN = {
-    *(f"{robot}-{version}" for robot in _ROBOTS for version in ("v4", "v5")),
-    *("Pendulum-v1", "MountainCarContinuous-v0"),
-}
 _UNIT = 1.0 + 1e-3  # as far as rounding may carry an action beyond [-1, 1]
 _NARROW = 1e-3  # of the largest value: bounds nearer than that lie too near for float32
 
@@ -101,39 +87,6 @@ def _score(metadata: Mapping[str, Any], key: str) -> float | None:
     except OverflowError:  # a whole number of JSON has any size
         number = math.inf
     return number if math.isfinite(number) else None
-
-
-def environment(
-    metadata: Mapping[str, Any], asked: str | None, where: str
-) -> tuple[str | None, str]:
-    """The environment to evaluate in, or None, and a line on why.
-
-    Args:
-      metadata: Minari's, or none.
-      asked: by the user; ``"none"`` is None.
-      where: the source, for messages.
-
-    Raises:
-      UserError: the data name an environment that is not known here.
-    """
-    if asked == "none":
-        return None, "none was asked for: training only"
-    if asked:
-        return asked, "as asked"
-    spec = minari.environment_spec(metadata)
-    if "id" not in spec:
-        return None, "the data name none: training only; or name one that is registered"
-    name = str(spec["id"])
-    if name in _KNOWN or name in {task.env_id for task in tasks.table().values()}:
-        arguments = spec.get("kwargs")
-        said = f"; it was made with {arguments!r}" if arguments else ""
-        return name, f"the data name it{said}"
-    raise errors.UserError(
-        f"{where} names the environment {name!r} (entry point "
-        f"{spec.get('entry_point')!r}), which is not known and not run; write a "
-        "task file by `experiments.dataset describe` with --env_id=ID of one that you "
-        "have registered, or with --env_id=none to train only"
-    )
 
 
 def bounds(

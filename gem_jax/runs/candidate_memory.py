@@ -50,7 +50,9 @@ def require(
     needed = estimate(knobs, config, spec, rows, on_cpu=on_cpu)
     if needed <= free:
         return
-    chunked = dataclasses.replace(knobs, chunk_size=0)
+    chunked = knobs  # few methods score in chunks
+    if hasattr(knobs, "chunk_size"):
+        chunked = dataclasses.replace(knobs, chunk_size=0)
     fits = largest_that_fits(chunked, config, spec, rows, free, on_cpu=on_cpu)
     how = f"in chunks ({prefix}chunk_size=0) " if chunked != knobs else ""
     raise errors.UserError(

@@ -77,6 +77,21 @@ def test_returns_go_on_where_the_next_trajectory_starts_from_the_same_state():
     np.testing.assert_allclose(lengths[[29, 30]], [-1.5, -1.0], atol=1e-5)
 
 
+def test_one_starting_state_for_all_is_no_path_that_goes_on():
+    """Cut after each step, in a world of one state: every return is its reward."""
+    data = jax.device_get(fakes.random_transitions(jax.random.key(0)))
+    data = data._replace(
+        observation=np.zeros_like(data.observation),
+        next_observation=np.zeros_like(data.observation),
+        terminal=np.zeros(64, np.float32),
+        extras={**data.extras, "episode": np.arange(64, dtype=np.int32)},
+    )
+    algorithm = tiny(discount=0.5)
+    state = jax.jit(algorithm.init)(jax.random.key(1))
+    state = jax.jit(algorithm.phases[1].refresh)(state, jax.random.key(2), data, 0)
+    np.testing.assert_allclose(state.returns, data.reward, rtol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def trained():
     """On two modes of which one is rewarded."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gem_jax import data, errors
-from gem_jax.data import description, minari, tasks, telling, validate
+from gem_jax.data import description, minari, tasks, telling_environment, validate
 from gem_jax.utils import memory
 
 ID = "my/robot-v0"
@@ -55,6 +55,7 @@ def test_a_minari_dataset(tmp_path):
         assert content == {
             "name": "arm",
             "env_id": "Pendulum-v1",
+            "env_kwargs": {"g": 9.81},
             "observation_size": 4,
             "action_size": 2,
             "action_low": [-2.0, -3.0],
@@ -65,7 +66,7 @@ def test_a_minari_dataset(tmp_path):
             "min_score": -5.0,
             "max_score": 7.5,
         }
-        assert "it was made with {'g': 9.81}" in text
+        assert "horizon: the longest episode of the data" in text
     told, _, provenance = described.describe(
         f"minari:{ID}", bounds="data", num_transitions=3
     )
@@ -112,6 +113,38 @@ def test_an_id_of_what_does_not_fit_still_names_a_task(monkeypatch):
         data.load(f"minari:{ID}", log=_quiet)
     part = data.load(f"minari:{ID}", num_transitions=5, log=_quiet)
     assert len(part.transitions.reward) == 5
+
+
+def test_the_environment_is_the_one_that_the_data_were_made_in():
+    """By its own arguments and limit, so that reference scores mean its returns."""
+    kwargs = {"g": 2.5, "ranges": [0, 1.5], "wrap": True, "render_mode": "human"}
+    spec = {"id": "Pendulum-v1", "max_episode_steps": 150}
+    _dataset(env_spec=json.dumps({**spec, "kwargs": {**kwargs, "other": None}}))
+    content, text = described.toml(f"minari:{ID}")
+    assert content["env_kwargs"] == {"g": 2.5, "ranges": [0, 1.5], "wrap": True}
+    assert content["horizon"] == 150 and "horizon: the limit of the environ" in text
+    task = tasks.get(f"minari:{ID}")
+    assert (task.env_kwargs, task.horizon) == (content["env_kwargs"], 150)
+    asked, *_ = described.describe(f"minari:{ID}", env_id="Pendulum-v1")
+    assert (asked.env_kwargs, asked.horizon) == ({}, 5)
+
+
+@pytest.mark.parametrize(
+    "value", ["/etc/passwd", {"a": 1}, ["x"], [[1]], float("inf"), float("nan")]
+)
+def test_arguments_that_may_name_a_file_are_refused(value):
+    spec = {"id": "Ant-v5", "kwargs": {"xml_file": value}}
+    _dataset(env_spec=json.dumps(spec))
+    with pytest.raises(errors.UserError, match="Ant-v5 with xml_file=") as caught:
+        described.describe(f"minari:{ID}")
+    assert "--env_id=Ant-v5" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", [None, 0, True, 3, "900", 2.5])
+def test_a_limit_that_the_data_exceed_or_that_is_none(limit):
+    spec = {"id": "Pendulum-v1", "max_episode_steps": limit}
+    _dataset(env_spec=json.dumps(spec))
+    assert described.describe(f"minari:{ID}")[0].horizon == 5
 
 
 EVIL = {"id": "Evil-v0", "entry_point": "evil_module:run"}
@@ -222,5 +255,5 @@ def test_known_environments_are_gymnasiums():
     from gem_jax import envs
 
     envs.register_all()
-    for name in telling._KNOWN:
+    for name in telling_environment._KNOWN:
         assert name in envs.gymnasium.registry, name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 
 import h5py
 import layout_files
@@ -119,16 +118,6 @@ def test_episodes_beyond_the_leading_part_are_not_read(tmp_path, name):
     ]
 
 
-def test_memory_is_what_the_system_says(monkeypatch):
-    assert 0 < memory.free_bytes() < 2**50
-
-    def refuse(self):
-        raise FileNotFoundError
-
-    monkeypatch.setattr(pathlib.Path, "read_text", refuse)
-    assert 0 < memory.free_bytes() < 2**50
-
-
 def test_d4rls_horizon_cuts_an_archive_too(tmp_path):
     arrays = {"observations": np.random.default_rng(0).normal(size=(310, 4))}
     arrays |= {"actions": np.zeros((310, 2)), "rewards": np.zeros(310)}
@@ -140,6 +129,18 @@ def test_d4rls_horizon_cuts_an_archive_too(tmp_path):
         part = _read(tmp_path / "a.npz", short, limit)
         assert [len(e) for e in part][:-1] == [4] * (len(part) - 1)
         assert limit <= sum(map(len, part)) <= limit + 4
+
+
+def test_robomimics_observations_are_those_of_the_tasks_keys(tmp_path):
+    """In their order, as the environment's are joined; sorted where none are named."""
+    path = _write(tmp_path, "robomimic")
+    whole = _read(path)[0].observations
+    asked = dataclasses.replace(MAZE, observation_keys=("c", "a"))
+    found = _read(path, asked)[0].observations
+    np.testing.assert_array_equal(found, whole[:, [3, 0]])
+    absent = dataclasses.replace(MAZE, observation_keys=("c", "goal"))
+    with pytest.raises(errors.UserError, match="no observation 'goal'.*are a, b, c"):
+        _read(path, absent)
 
 
 def test_rows_hand_computed():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gem_jax import errors, inference
+from gem_jax import algorithms, errors, inference
 from gem_jax.algorithms import gem
 from gem_jax.runs import candidate_memory
 from gem_jax.types import EnvSpec
@@ -48,3 +48,15 @@ def test_what_does_not_fit_is_refused_with_what_does():
         )
     assert str(refused.value).startswith("--config.num_candidates=33554432 for 1 ")
     assert str(refused.value).endswith(f"free; up to {2**24} candidates fit")
+
+
+@pytest.mark.parametrize("algo", ["diffusion_ql", "fql", "idql", "ifql", "sfbc"])
+def test_methods_without_chunks_are_refused_as_clearly(algo):
+    config = algorithms.config_class(algo)(num_candidates=2_000_000_000)
+    spec = SPEC._replace(num_transitions=10, num_episodes=1)
+    knobs = algorithms.make(algo, config, spec).knobs
+    with pytest.raises(errors.UserError) as refused:
+        candidate_memory.require(knobs, config, SPEC, 1, 8 * 10**9, on_cpu=True)
+    said, _, fits = str(refused.value).partition(" GB and 8.0 are free; up to ")
+    assert said.startswith("--num_candidates=2000000000 for 1 state(s) at a time needs")
+    assert 2**16 < int(fits.split()[0]) < 2_000_000_000

@@ -107,7 +107,13 @@ def test_a_data_card_of_ones_own_log(command, tmp_path):
     assert "Level: **mixed**" in text and "of 2 features that change" in text
     assert "Not measured." in text
     assert "None of those known." in text  # its actions reach 2, as its bounds do
-    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    picture = output.with_suffix(".png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    # Of a page that is not there, the picture is somebody's.
+    output.unlink()
+    refused = command("inspect", source, f"--output={output}", "--mixture_steps=0")
+    assert refused.returncode == 2 and "card.png, which is there" in refused.stderr
+    assert output.with_suffix(".png").read_bytes() == picture
     assert not list(tmp_path.glob(".*"))  # no temporary file is left
 
 

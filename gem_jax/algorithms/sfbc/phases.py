@@ -108,10 +108,15 @@ def _last_steps(dataset: Transition) -> Array:
     """`[D]` bool: where a trajectory ends and no other goes on from the same state.
 
     Maze2D's trajectories are stretches of one path: each ends where its goal moves.
+    Where all start in one state, to be there again is no sign of a path that goes on.
     """
-    gap = jnp.abs(dataset.next_observation - jnp.roll(dataset.observation, -1, axis=0))
+    last = returns.last_steps(dataset.extras["episode"])
+    following = jnp.roll(dataset.observation, -1, axis=0)
+    starts = jnp.where(last[:, None], following, following[-1])
+    moves = jnp.any(jnp.ptp(starts, axis=0) >= _SAME_STATE)
+    gap = jnp.abs(dataset.next_observation - following)
     goes_on = jnp.all(gap < _SAME_STATE, axis=-1).at[-1].set(False)
-    return returns.last_steps(dataset.extras["episode"]) & ~goes_on
+    return last & ~(goes_on & moves)
 
 
 def _make_fit_critic(parts: Parts) -> UpdateFn:

@@ -2,8 +2,9 @@
 
 A group ``data`` holds a group a demonstration, ``demo_0`` and so on, with ``actions``,
 ``rewards``, ``dones`` and a group ``obs`` of arrays, whose rows are joined in the order
-of their names. Its ``next_obs``, where there, has the successors; else the last step is
-left out. ``dones`` are terminations, which may stand in mid-trajectory.
+of their names, or of the task's ``observation_keys``. Its ``next_obs``, where there,
+has the successors; else the last step is left out. ``dones`` are terminations, which
+may stand in mid-trajectory.
 """
 
 from __future__ import annotations
@@ -54,20 +55,19 @@ def read(
 
     Args:
       path: the HDF5 file.
-      task: unused.
+      task: whose ``observation_keys``, if any, are the parts of an observation.
       log: takes a line that names the parts of an observation.
       limit: of the transitions, how many of the leading ones are needed.
 
     Raises:
       UserError: damaged; image observations, discrete actions; arrays missing or of
-        odd shapes; too large for this machine.
+        odd shapes, or none of a key; too large for this machine.
     """
-    del task
     recorded: list[episodes.Episode] = []
     with files.open_hdf5(path) as file:
         data = file["data"]
         names = demonstrations(data)
-        parts = sorted(data[names[0]]["obs"])
+        parts = _parts(data[names[0]]["obs"], task, path)
         for name in names:
             if not isinstance(data[name], h5py.Group):
                 raise errors.UserError(f"{path}: data/{name} is no group; remove it")
@@ -88,6 +88,22 @@ def read(
     return recorded, files.file_sha256(path)
 
 
+def _parts(
+    observations: h5py.Group, task: tasks.Task | None, path: pathlib.Path
+) -> list[str]:
+    """Names of the arrays that make an observation, in the environment's order."""
+    there = sorted(observations)
+    if task is None or not task.observation_keys:
+        return there
+    for key in task.observation_keys:
+        if key not in observations:
+            raise errors.UserError(
+                f"{path} has no observation {key!r}, which observation_keys of "
+                f"{task.name} names; there are {', '.join(there)}"
+            )
+    return list(task.observation_keys)
+
+
 def _check(demo: h5py.Group, parts: list[str], where: str) -> None:
     """Refuses a demonstration whose arrays do not fit each other or the first's."""
     shapes = {}
@@ -98,7 +114,7 @@ def _check(demo: h5py.Group, parts: list[str], where: str) -> None:
     names = ["actions"]
     for group in [name for name in ("obs", "next_obs") if name in demo]:
         held = sorted(demo[group])
-        if held != parts:
+        if not set(parts) <= set(held):
             raise errors.UserError(
                 f"{where}/{group} holds {', '.join(held)}, the first demonstration "
                 f"{', '.join(parts)}; make them alike"
