@@ -31,7 +31,8 @@ def check(
     """Returns the usable episodes, actions clipped to the task's bounds, still raw.
 
     Empty episodes are left out and counted. What is allowed but seldom meant gets a
-    warning: a single transition, rewards that never change, features that never do.
+    warning: a single transition, rewards or features that never change, actions that
+    may number choices.
 
     Args:
       recorded: as a reader returned them; positions in it name an episode in messages.
@@ -150,3 +151,14 @@ def _warn(kept: list[episodes.Episode], where: str, log: Callable[[str], None]) 
     constant = np.flatnonzero(low == high).tolist()
     if constant:
         log(f"warning: {where}: observation features {constant} never change")
+    if all(_are_counts(episode.actions) for episode in kept) and any(
+        episode.actions.any() for episode in kept
+    ):
+        log(
+            f"warning: {where}: every action is a whole number from 0; numbers of "
+            "choices are not learned here, where an action is a quantity"
+        )
+
+
+def _are_counts(actions: np.ndarray) -> bool:
+    return bool(np.all((actions >= 0.0) & (actions == np.round(actions))))

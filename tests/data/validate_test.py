@@ -133,6 +133,18 @@ def test_constants_warn():
     ]
 
 
+@pytest.mark.parametrize(
+    ("actions", "warns"),
+    [([0, 1, 0, 1], True), ([0, 0, 0, 0], False), ([-1, 0, 1, 1], False)]
+    + [([0, 0.5, 1, 1], False)],
+)
+def test_actions_that_may_number_choices_warn(actions, warns):
+    found = _episode(4)
+    found.actions[:] = np.array(actions, np.float32)[:, None]
+    _, lines = _check([found])
+    assert [("whole number from 0" in line) for line in lines] == [True] * warns
+
+
 def test_what_follows_the_first_terminal_can_be_left_out():
     episode = episodes.Episode(
         observations=np.arange(5, dtype=np.float32)[:, None],
