@@ -7,6 +7,7 @@ A generative model clones the behavior, implicit Q-learning judges its samples
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,9 +16,9 @@ import jax
 import jax.numpy as jnp
 
 from gem_jax import checks, inference
-from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithm import Algorithm, Online, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, expectile_value, generative
+from gem_jax.learners import batch_metrics, expectile_value, exploration, generative
 from gem_jax.ops import value as value_ops
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
 
@@ -81,6 +82,7 @@ def make(
     values: expectile_value.ValueLearner,
     deployed: Callable[[expectile_value.ValueState], Params],
     value_loss: Callable[[Array], Array],
+    online_behavior: generative.GenerativeLearner | None = None,
 ) -> Algorithm:
     """Trains both on the same batches.
 
@@ -92,6 +94,7 @@ def make(
       values: critics and value.
       deployed: the critics that choose.
       value_loss: what the value minimizes, elementwise in Q - V.
+      online_behavior: the model in the environment, where its rate must not decay.
     """
 
     propose = _sampled.make_propose(behavior)
@@ -100,10 +103,16 @@ def make(
         behavior_key, value_key = jax.random.split(key)
         return State(behavior.init(behavior_key), values.init(value_key))
 
-    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+    def update(
+        learner: generative.GenerativeLearner,
+        state: State,
+        key: PRNGKey,
+        batch: Transition,
+        step: Array,
+    ):
         del step
         new_values, _, metrics = values.update(state.values, batch)
-        new_behavior, rows = behavior.update(state.behavior, key, batch)
+        new_behavior, rows = learner.update(state.behavior, key, batch)
         metrics = {**metrics, "behavior/loss": rows["loss"]}
         return State(new_behavior, new_values), batch_metrics.means(metrics)
 
@@ -125,16 +134,27 @@ def make(
             selection = inference.select(candidates, q)
         return ActOutput(selection.action, _sampled.audit(q, selection))
 
+    phase, online_phase = (
+        Phase(
+            "policy",
+            config.num_steps,
+            config.batch_size,
+            functools.partial(update, learner),
+        )
+        for learner in (behavior, online_behavior or behavior)
+    )
+    knobs = Knobs(config.num_candidates, config.sampling_steps)
     return Algorithm(
         spec,
         init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
+        (phase,),
         lambda state: ActorParams(
             behavior.deployed(state.behavior), deployed(state.values)
         ),
         act,
-        knobs=Knobs(config.num_candidates, config.sampling_steps),
+        knobs=knobs,
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(exploration.acting(act, knobs), online_phase),
         propose=propose,
     )

@@ -7,6 +7,7 @@ through all of these; one of many samples is executed, drawn by its value.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,9 +17,9 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import checks, inference, train_state
-from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithm import Algorithm, Online, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, ddpm_policy, q_ensemble
+from gem_jax.learners import batch_metrics, ddpm_policy, exploration, q_ensemble
 from gem_jax.networks import bundle
 from gem_jax.networks.noise import NoisePerceptron
 from gem_jax.ops import diffusion
@@ -236,7 +237,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         rows = {"actor/loss": losses, "actor/cloning_loss": cloning, "actor/q": q}
         return jnp.mean(losses), rows
 
-    def update(state: State, key: PRNGKey, batch: Transition, step: Array):
+    def update(
+        averaging_start: int, state: State, key: PRNGKey, batch: Transition, step: Array
+    ):
         target_key, actor_key = jax.random.split(key)
         y = target(state, target_key, batch)
         new_values, of_critic = critics.update(state.values, batch, y, config.polyak)
@@ -244,7 +247,7 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
             *(state.actor.params, new_values.critic.params, actor_key, batch)
         )
         new_actor = train_state.apply_gradients(state.actor, grads, optimizer)
-        due = (step % config.averaging_period == 0) & (step >= config.averaging_start)
+        due = (step % config.averaging_period == 0) & (step >= averaging_start)
         rate = jnp.where(due, config.averaging_rate, 0.0)
         target_actor = train_state.polyak(state.target_actor, new_actor.params, rate)
         metrics = batch_metrics.means({**of_critic, **of_actor})
@@ -269,15 +272,26 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
         return ActOutput(selection.action, _sampled.audit(q, selection))
 
+    phase, online_phase = (
+        Phase(
+            "policy",
+            config.num_steps,
+            config.batch_size,
+            functools.partial(update, start),
+        )
+        for start in (config.averaging_start, 0)
+    )
+    knobs = Knobs(config.num_candidates, config.sampling_steps, config.alpha)
     return Algorithm(
         spec,
         init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
+        (phase,),
         lambda state: ActorParams(state.actor.params, state.values.target_critic),
         act,
-        knobs=Knobs(config.num_candidates, config.sampling_steps, config.alpha),
+        knobs=knobs,
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(exploration.acting(act, knobs), online_phase),
         propose=propose,
     )
 

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import optax
 
 from gem_jax import checks, inference, train_state
-from gem_jax.algorithm import Algorithm, Phase
+from gem_jax.algorithm import Algorithm, Online, Phase
 from gem_jax.algorithms import _sampled
-from gem_jax.learners import batch_metrics, flow_policy, q_ensemble
+from gem_jax.learners import batch_metrics, exploration, flow_policy, q_ensemble
 from gem_jax.ops import flow
 from gem_jax.train_state import TrainState
 from gem_jax.types import ActOutput, Array, EnvSpec, Params, PRNGKey, Transition
@@ -218,14 +218,17 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         selection = inference.select(candidates, q)
         return ActOutput(selection.action, _sampled.audit(q, selection))
 
+    phase = Phase("policy", config.num_steps, config.batch_size, update)
+    knobs = Knobs(config.num_candidates)
     return Algorithm(
         spec,
         init,
-        (Phase("policy", config.num_steps, config.batch_size, update),),
+        (phase,),
         lambda state: ActorParams(state.actor.params, state.values.critic.params),
         act,
-        knobs=Knobs(config.num_candidates),
+        knobs=knobs,
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
+        online=Online(exploration.acting(act, knobs), phase),
         propose=propose,
     )

@@ -1,17 +1,32 @@
-"""Acting to learn from it: noise about what a policy would do."""
+"""Acting to learn from it: what a policy would do, with noise where it has none."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gem_jax.algorithm import ExploreFn
+from gem_jax.algorithm import ActFn, ExploreFn
 from gem_jax.ops import mixture
 from gem_jax.types import Array, Params, PRNGKey
 
 NOISE = 0.1  # TD3's (Fujimoto et al., 2018): standard deviation about the policy
+
+
+def acting(act: ActFn, knobs: Any) -> ExploreFn:
+    """What a policy of samples executes, which is drawn anew every time.
+
+    Args:
+      act: of an algorithm, whatever the step of the episode.
+      knobs: of its settings.
+    """
+
+    def explore(params: Params, key: PRNGKey, observation: Array) -> Array:
+        return act(params, key, observation, jnp.zeros((), jnp.int32), knobs).action
+
+    return explore
 
 
 def noisy(policy: Callable[[Params, Array], Array]) -> ExploreFn:

@@ -233,9 +233,16 @@ def test_updates_see_normalized_states_and_environments_raw_actions():
     np.testing.assert_allclose(acted, asked, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["iql", "gem"])
-def test_a_decayed_rate_is_whole_again_online(name):
-    """After as many updates as the cosine has, the actor moves online alone."""
+@pytest.mark.parametrize(
+    ("name", "net"),
+    [
+        ("iql", lambda state: state.actor),
+        ("gem", lambda state: state.actor),
+        ("idql", lambda state: state.behavior.trained),
+    ],
+)
+def test_a_decayed_rate_is_whole_again_online(name, net):
+    """After as many updates as the cosine has, the policy moves online alone."""
     algorithm = algorithms.make(name, algorithms.tiny_config(name), fakes.SPEC)
     state, batch = jax.jit(algorithm.init)(jax.random.key(0)), recorded_like(fakes.SPEC)
     late = jax.tree.map(
@@ -245,7 +252,7 @@ def test_a_decayed_rate_is_whole_again_online(name):
     for phase, moves in ((algorithm.phases[-1], False), (algorithm.online.phase, True)):
         key, step = jax.random.key(1), np.int32(0)
         new, _ = jax.jit(phase.update)(late, key, batch, step)
-        before, after = (jax.tree.leaves(s.actor.params) for s in (late, new))
+        before, after = (jax.tree.leaves(net(s).params) for s in (late, new))
         moved = any(
             np.any(a != np.asarray(b)) for a, b in zip(before, after, strict=True)
         )
@@ -254,6 +261,18 @@ def test_a_decayed_rate_is_whole_again_online(name):
 
 def recorded_like(spec):
     return fakes.random_transitions(jax.random.key(2), 8, spec)
+
+
+def test_diffusion_ql_averages_its_policy_online_from_the_first_step():
+    """The reference waits for the first thousand; those are behind it."""
+    config = algorithms.tiny_config("diffusion_ql", averaging_start=1000)
+    algorithm = algorithms.make("diffusion_ql", config, fakes.SPEC)
+    state, batch = jax.jit(algorithm.init)(jax.random.key(0)), recorded_like(fakes.SPEC)
+    for phase, moves in ((algorithm.phases[-1], False), (algorithm.online.phase, True)):
+        new, _ = jax.jit(phase.update)(state, jax.random.key(1), batch, np.int32(0))
+        leaves = (jax.tree.leaves(s.target_actor) for s in (state, new))
+        moved = any(np.any(a != b) for a, b in zip(*leaves, strict=True))
+        assert moved == moves
 
 
 def test_an_environment_that_shows_no_number_is_blamed():
@@ -322,6 +341,7 @@ def test_room_for_more_steps_leaves_what_is_there():
 
 def test_who_goes_online():
     named = {"awac", "cql", "edac", "gem", "iql", "rebrac", "sac_n", "td3_bc"}
+    named |= {"diffusion_ql", "fql", "idql", "ifql"}
     assert named <= set(going_online.able(fakes.SPEC))
     assert not {"bc", "empo", "lom", "ssar"} & set(going_online.able(fakes.SPEC))
 
