@@ -17,7 +17,16 @@ import h5py
 import numpy as np
 
 from gem_jax import errors
-from gem_jax.data import episodes, files, layouts, ports, room, spaces, tasks
+from gem_jax.data import (
+    episodes,
+    files,
+    layouts,
+    minari_arrays,
+    ports,
+    room,
+    spaces,
+    tasks,
+)
 from gem_jax.data.readers import columns
 
 DATA_FILE = "main_data.hdf5"
@@ -26,11 +35,6 @@ SEAL_FILE = "gem_jax.json"  # ours: the hash of the data file and the recipe
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 _ID = re.compile(rf"(?:{_PART}/)*{_PART}-v\d+")
-_MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
-    np.float32: h5py.h5t.NATIVE_FLOAT,
-    np.int32: h5py.h5t.NATIVE_INT32,
-    np.int8: h5py.h5t.NATIVE_INT8,
-}
 
 
 def root() -> pathlib.Path:
@@ -78,11 +82,12 @@ def environment_spec(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 def read(
     dataset_id: str, task: tasks.Task | None = None, limit: int | None = None
 ) -> tuple[list[episodes.Episode], str]:
-    """Reads a local Minari dataset whose observations are flat.
+    """Reads a local Minari dataset of flat observations, or of a Dict of such.
 
     Args:
       dataset_id: such as ``"mujoco/hopper/medium-v0"``.
-      task: the task that it is to serve, for messages.
+      task: the task that it is to serve, whose ``observation_keys`` choose among the
+        parts of a Dict.
       limit: of the transitions, how many of the leading ones are needed.
 
     Returns:
@@ -90,8 +95,8 @@ def read(
 
     Raises:
       UserError: bad id; dataset absent, incomplete or damaged; of a layout that is not
-        read, such as Dict observations that hold each episode's own goal; too large
-        for this machine.
+        read, such as Dict observations that hold each episode's own goal where no key
+        asks for it; too large for this machine.
     """
     path, metadata = _find(dataset_id)
     with files.refusing_damage(f"{path} cannot be read"):
@@ -112,12 +117,12 @@ def skim(dataset_id: str) -> Iterator[tuple[int, np.ndarray]]:
     _check_metadata(metadata, None, path)
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        size = _observation_size(file, path)
+        size, _ = _sizes(file, None, path)
         for index in range(len(file)):
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
-                _refuse_spaces(group, None, path)
-                actions = _read(group, b"actions", np.float32)
+                minari_arrays.parts(group, None, path)
+                actions = minari_arrays.read(group, b"actions", np.float32)
             yield size, actions
 
 
@@ -204,54 +209,36 @@ def _read_episodes(
     left = np.inf if limit is None else limit
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        sizes = _first_sizes(file, path)
-        if sizes is not None:
-            room.require(str(path), _count_steps(file, path, left), *sizes, limit)
+        sizes = _sizes(file, task, path)
+        room.require(str(path), _count_steps(file, path, left), *sizes, limit)
         labeled = "episode_0/infos/policy" in file
-        # The low-level interface is twice as fast, which tells with 10^4 episodes.
         for index in range(len(file)):
             if left <= 0:
                 break
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
-                _refuse_spaces(group, task, path)
-                recorded.append(_read_episode(group, labeled))
+                names = minari_arrays.parts(group, task, path)
+                recorded.append(_read_episode(group, names, labeled))
             left -= len(recorded[-1])
     return recorded
 
 
-def _first_sizes(file: h5py.File, path: pathlib.Path) -> tuple[int, int] | None:
-    """Of an observation and an action, by the first episode; None if that is damaged.
-
-    Raises:
-      UserError: what is not learned from.
-    """
-    first = file.get("episode_0")
-    if not isinstance(first, h5py.Group):
-        return None
-    sizes = []
-    for name in ("observations", "actions"):
-        array = first.get(name)
-        if not isinstance(array, h5py.Dataset) or not array.shape:
-            return None
-        where = f"{path}: episode_0/{name}"
-        columns.check_rows(name, array.shape, array.dtype, where)
-        sizes.append(array.shape[1])
-    return sizes[0], sizes[1]
-
-
-def _observation_size(file: h5py.File, path: pathlib.Path) -> int:
-    """Of the first episode; 0 where there is none.
+def _sizes(
+    file: h5py.File, task: tasks.Task | None, path: pathlib.Path
+) -> tuple[int, int]:
+    """Of an observation and an action, by the first episode; 0 where there is none.
 
     Raises:
       UserError: that is damaged, or what is not learned from.
     """
-    sizes = _first_sizes(file, path)
-    if sizes is None and len(file):
-        with files.refusing_damage(f"{path}: episode_0 is damaged"):
-            _refuse_spaces(h5py.h5g.open(file.id, b"episode_0"), None, path)
+    if not len(file):
+        return 0, 0
+    with files.refusing_damage(f"{path}: episode_0 is damaged"):
+        group = h5py.h5g.open(file.id, b"episode_0")
+        found = minari_arrays.sizes(file, minari_arrays.parts(group, task, path))
+        if found is None:
             raise ValueError("no array")
-    return sizes[0] if sizes else 0
+    return found
 
 
 def _count_steps(file: h5py.File, path: pathlib.Path, enough: float) -> int:
@@ -269,45 +256,17 @@ def _count_steps(file: h5py.File, path: pathlib.Path, enough: float) -> int:
     return steps
 
 
-def _read_episode(group: h5py.h5g.GroupID, labeled: bool) -> episodes.Episode:
+def _read_episode(
+    group: h5py.h5g.GroupID, names: tuple[bytes, ...], labeled: bool
+) -> episodes.Episode:
     infos: Mapping[str, np.ndarray] = {}
     if labeled and b"infos/policy" in group:
-        infos = {"policy": _read(group, b"infos/policy", np.int32)}
+        infos = {"policy": minari_arrays.read(group, b"infos/policy", np.int32)}
     return episodes.Episode(
-        observations=_read(group, b"observations", np.float32),
-        actions=_read(group, b"actions", np.float32),
-        rewards=_read(group, b"rewards", np.float32),
-        terminations=_read(group, b"terminations", np.int8) > 0,
-        truncations=_read(group, b"truncations", np.int8) > 0,
+        observations=minari_arrays.read_joined(group, names),
+        actions=minari_arrays.read(group, b"actions", np.float32),
+        rewards=minari_arrays.read(group, b"rewards", np.float32),
+        terminations=minari_arrays.read(group, b"terminations", np.int8) > 0,
+        truncations=minari_arrays.read(group, b"truncations", np.int8) > 0,
         infos=infos,
     )
-
-
-def _refuse_spaces(
-    group: h5py.h5g.GroupID, task: tasks.Task | None, path: pathlib.Path
-) -> None:
-    """Refuses observations or actions of several parts, which a group holds."""
-    for field in (b"observations", b"actions"):
-        stored = h5py.h5o.open(group, field)
-        if not isinstance(stored, h5py.h5g.GroupID):
-            continue
-        if b"desired_goal" in stored:
-            raise errors.UserError(f"{path} cannot be used: {ports.other_goals(task)}")
-        parts = ", ".join(name.decode(errors="replace") for name in stored)
-        raise errors.UserError(
-            f"{path} has {field.decode()} of several parts ({parts}), of a Dict or "
-            "Tuple space; only flat ones (Box) are read"
-        )
-
-
-def _read(group: h5py.h5g.GroupID, name: bytes, dtype: type[np.number]) -> np.ndarray:
-    return _to_array(h5py.h5d.open(group, name), dtype)
-
-
-def _to_array(dataset: h5py.h5d.DatasetID, dtype: type[np.number]) -> np.ndarray:
-    """Reads all of a dataset; HDF5 converts whatever number or bool type is stored."""
-    if not isinstance(dataset, h5py.h5d.DatasetID) or not dataset.shape:
-        raise ValueError("no array")
-    array = np.empty(dataset.shape, dtype)
-    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array, _MEMORY_TYPES[dtype])
-    return array

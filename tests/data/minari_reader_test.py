@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import gymnasium
@@ -10,7 +11,7 @@ import pytest
 from minari.data_collector import EpisodeBuffer
 
 from gem_jax import errors
-from gem_jax.data import episodes, minari, ports, tasks
+from gem_jax.data import description, episodes, minari, ports, tasks
 from gem_jax.data.local import writer
 from gem_jax.utils import memory
 
@@ -88,10 +89,15 @@ def test_reads_what_minari_wrote():
         _assert_same(ours, theirs)
 
 
+DICT = {"position": 2, "body": 27}
+
+
 def _dict_dataset(**parts):
     """As Minari stores environments with Dict observations; four steps of an ant."""
+    rng = np.random.default_rng(0)
+    observations = {name: rng.normal(size=(5, size)) for name, size in parts.items()}
     buffer = EpisodeBuffer(
-        observations={name: np.zeros((5, size)) for name, size in parts.items()},
+        observations=observations,
         actions=np.zeros((4, 8)),
         rewards=np.zeros(4),
         terminations=np.zeros(4, bool),
@@ -99,6 +105,7 @@ def _dict_dataset(**parts):
     )
     spaces = {name: _box(size) for name, size in parts.items()}
     _farama_dataset([buffer], gymnasium.spaces.Dict(spaces), 8)
+    return observations
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -111,10 +118,56 @@ def test_each_episodes_own_goal_is_refused(task):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_other_dict_observations_are_called_that():
-    _dict_dataset(position=2, body=27)
+def test_dict_observations_are_not_those_of_a_task_in_the_table():
+    _dict_dataset(**DICT)
     with pytest.raises(errors.UserError, match=r"several parts \(body, position\)"):
         minari.read(ID, ANT)
+
+
+OWN = tasks.Task(name="own", observation_size=29, action_size=8, horizon=10)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dict_observations_are_joined_as_gymnasium_flattens_them():
+    buffer = _dict_dataset(**DICT)
+    space = gymnasium.spaces.Dict({name: _box(n) for name, n in DICT.items()})
+    rows = [
+        gymnasium.spaces.flatten(space, {k: v[i] for k, v in buffer.items()})
+        for i in range(5)
+    ]
+    for task in (OWN, None):
+        (found,), _ = minari.read(ID, task)
+        np.testing.assert_array_equal(found.observations, np.float32(rows))
+    assert [size for size, _ in minari.skim(ID)] == [29]
+    told = description.of_minari(ID)
+    assert (told.observation_size, told.action_size) == (29, 8)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_keys_choose_and_order_the_parts_of_a_dict():
+    buffer = _dict_dataset(observation=27, achieved_goal=2, desired_goal=2)
+    keys = ("observation", "desired_goal")
+    (found,), _ = minari.read(ID, dataclasses.replace(OWN, observation_keys=keys))
+    expected = np.concatenate([buffer[key] for key in keys], axis=1)
+    np.testing.assert_array_equal(found.observations, np.float32(expected))
+    with pytest.raises(errors.UserError, match="a goal of its own"):
+        minari.read(ID, OWN)
+    absent = dataclasses.replace(OWN, observation_keys=("observation", "goal"))
+    with pytest.raises(errors.UserError, match="no array 'goal' of observations") as e:
+        minari.read(ID, absent)
+    assert str(e.value).endswith("among achieved_goal, desired_goal, observation")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_parts_of_parts_are_refused():
+    _dict_dataset(body=27)
+    path = minari.data_folder(ID) / minari.DATA_FILE
+    with h5py.File(path, "a") as file:
+        file["episode_0/observations/goals/near"] = np.zeros((5, 2))
+    (found,), _ = minari.read(ID, dataclasses.replace(OWN, observation_keys=("body",)))
+    assert found.observations.shape == (5, 27)
+    with pytest.raises(errors.UserError, match="no array 'goals' of observations"):
+        minari.read(ID, OWN)
 
 
 def test_the_environment_of_a_dataset():
