@@ -9,8 +9,9 @@ sets, such as ``cube-double-play-v0``, stands for its five tasks; the mean over 
 printed too.
 
 Each pair has a run folder ``OUTPUT/ENV/METHOD``; the same command continues what was
-interrupted and skips what is complete. A pair that cannot be trained is named at the
-end, and the others go on. ``OUTPUT/scores.csv`` has the score of every seed,
+interrupted and skips what is complete, and with more ``--num_seeds`` trains those that
+lack, in ``METHOD+seedS`` beside it. A pair that cannot be trained is named at the end,
+and the others go on. ``OUTPUT/scores.csv`` has the score of every seed,
 ``OUTPUT/table.csv`` a line a pair with its speed, and ``OUTPUT/table.md`` the tables,
 with the settings that differ from the papers'. ``--status`` says how far each pair is,
 and why it failed.
@@ -27,7 +28,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.benchmark import five_tasks, groups, status
+from experiments.benchmark import five_tasks, groups, seeds, status
 from experiments.lib import cli, csv_rows
 from experiments.table import scores as score_table
 from gem_jax import errors
@@ -69,24 +70,27 @@ def main(argv: list[str]) -> None:
     cli.no_arguments(argv)
     methods, names = _asked("methods", _METHODS.value), _asked("envs", _ENVS.value)
     names = groups.expand(names)
+    wanted = range(_SEED.value, _SEED.value + _NUM_SEEDS.value)
     preset = _PRESET.value or presets.default_preset()[0]
     output = pathlib.Path(_OUTPUT.value)
     # All before the first: a mistake is not found after hours.
     runs = {
-        (name, method): _resolved(name, method, preset, output)
+        (name, method): _resolved(name, method, preset, output, wanted)
         for name in names
         for method in methods
     }
     if _STATUS.value:
-        for (name, method), run in runs.items():
-            print(f"{name}, {method}: {status.of(run.workdir)}")
+        for (name, method), parts in runs.items():
+            for run in parts:
+                print(f"{name}, {method}: {status.of(run.workdir)}")
         return
     summaries: dict[tuple[str, str], Mapping[str, Any]] = {}  # by task and method
     failures, fault = [], False
-    for (name, method), run in runs.items():
+    for (name, method), parts in runs.items():
         print(f"{name}, {method}, preset {preset}", flush=True)
         try:
-            runner.train(run, log=lambda line: print(line, flush=True))
+            for run in parts:
+                runner.train(run, log=lambda line: print(line, flush=True))
         except _FAILURES as error:
             if not isinstance(error, errors.UserError):
                 fault = True
@@ -94,21 +98,22 @@ def main(argv: list[str]) -> None:
             failures.append(f"{name}, {method}: {status.said(error)}")
             status.note_failure(run.workdir, error)
             continue
-        (summary, *_) = score_table.read_summaries([run.workdir])
-        summaries[name, method] = summary
+        read = [score_table.read_summaries([run.workdir])[0] for run in parts]
+        summary = summaries[name, method] = seeds.merged(read, wanted)
         _keep(output / SCORES, _rows(method, summary))
     if summaries:
         # Not before there is something to show: scipy takes a second.
         from experiments.benchmark import tables
 
-        parts = [
+        sections = [
             tables.format_tables(summaries, names, methods),
             five_tasks.format_table(summaries, names, methods),
             tables.format_departures(
-                {pair: _departures(pair[1], runs[pair]) for pair in summaries}, methods
+                {pair: _departures(pair[1], runs[pair][0]) for pair in summaries},
+                methods,
             ),
         ]
-        text = "\n\n".join(part for part in parts if part)
+        text = "\n\n".join(part for part in sections if part)
         rundir.write_text(output / TABLE, f"{text}\n")
         cells = [tables.cell(*pair, summary) for pair, summary in summaries.items()]
         csv_rows.write(output / CELLS, tables.CELL_COLUMNS, cells)
@@ -128,25 +133,31 @@ def _asked(flag: str, values: Sequence[str] | None) -> list[str]:
 
 
 def _resolved(
-    name: str, method: str, preset: str, output: pathlib.Path
-) -> run_record.Run:
+    name: str, method: str, preset: str, output: pathlib.Path, wanted: range
+) -> list[run_record.Run]:
+    """The runs that have the wanted seeds of a pair."""
     task = tasks.get(name)
     folder, algo = output / task.name / method, method
     data: Mapping[str, Any] = {}
     former = folder.with_name(_FORMER_FOLDER)
     if method == "percent_bc" and former.exists() and not folder.exists():
         folder, (algo, data) = former, _FORMER_RUN
-    return resolve.resolve(
-        task,
-        algo,
-        preset,
-        source=_SOURCE.value,
-        seeds=range(_SEED.value, _SEED.value + _NUM_SEEDS.value),
-        workdir=folder,
-        data=data,
-        config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
-        command=shlex.join(["python", "-m", "experiments.benchmark", *sys.argv[1:]]),
-    )
+    return [
+        resolve.resolve(
+            task,
+            algo,
+            preset,
+            source=_SOURCE.value,
+            seeds=own,
+            workdir=path,
+            data=data,
+            config={} if _STEPS.value is None else {"num_steps": _STEPS.value},
+            command=shlex.join(
+                ["python", "-m", "experiments.benchmark", *sys.argv[1:]]
+            ),
+        )
+        for path, own in seeds.runs(folder, wanted).items()
+    ]
 
 
 def _departures(method: str, run: run_record.Run) -> dict[str, tuple[str, str]]:

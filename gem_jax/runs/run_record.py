@@ -156,12 +156,15 @@ def summarize(
 def _over_seeds(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
     """A quantity of the last evaluation; ``None`` where it was not measured."""
     values = results.of_seeds(rows, name)
-    if values is None:
-        return None
+    return None if values is None else over_seeds(values)
+
+
+def over_seeds(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and spread of a quantity of each seed, as in summary.json."""
     return {
         "mean": float(np.mean(values)),
         "std": statistics.sample_std(values),  # ddof = 1, over seeds
-        "per_seed": values,
+        "per_seed": list(values),
     }
 
 

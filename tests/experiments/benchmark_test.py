@@ -7,7 +7,7 @@ import d4rl_files
 import numpy as np
 import pytest
 
-from experiments.benchmark import five_tasks, groups, status, tables
+from experiments.benchmark import five_tasks, groups, seeds, status, tables
 from gem_jax import errors
 from gem_jax.runs import resolve, runner
 from gem_jax.training import rundir
@@ -113,9 +113,42 @@ def test_a_grid_is_trained_once(run, tmp_path):
     ]
     mean = np.mean([float(row["normalized_score"]) for row in rows[2:]])
     np.testing.assert_allclose(float(cells[1]["mean"]), mean)
+    # A third seed joins those that are there, in the tables too.
+    more = (*flags[1:], "--methods=bc", "--num_seeds=3")
+    grown = run("benchmark", *more)
+    assert grown.returncode == 0, grown.stderr
+    assert grown.stdout.count("is complete; nothing to do") == 1
+    there = {row["seed"]: row for row in rows[2:]}
+    rows = list(csv.DictReader((output / "scores.csv").open()))
+    assert [row["seed"] for row in rows] == ["0", "1", "0", "1", "2"]
+    assert rows[2:4] == list(there.values())
+    (cell,) = csv.DictReader((output / "table.csv").open())
+    scores = [float(row["normalized_score"]) for row in rows[2:]]
+    np.testing.assert_allclose(float(cell["mean"]), np.mean(scores))
+    np.testing.assert_allclose(float(cell["std"]), np.std(scores, ddof=1))
+    assert "(3)" in (output / "table.md").read_text()
     more = run("benchmark", *flags[1:], "--methods=bc,iql", "--status").stdout
     assert "navigation-v0, bc: complete, " in more
     assert "navigation-v0, iql: not begun" in more
+
+
+def test_seeds_are_trained_where_they_lack(tmp_path):
+    pair = tmp_path / "bc"
+    assert seeds.runs(pair, range(2)) == {pair: [0, 1]}
+
+    def trained(folder, own):
+        folder.mkdir()
+        rundir.write_json(folder / rundir.CONFIG, {"seeds": own})
+
+    trained(pair, [0, 1])
+    assert seeds.runs(pair, range(1)) == {pair: [0, 1]}  # a run keeps its seeds
+    later = tmp_path / "bc+seed4"
+    trained(later, [4])
+    trained(tmp_path / "bc10+seed2", [2])
+    found = seeds.runs(pair, range(1, 7))
+    between, beyond = tmp_path / "bc+seed2", tmp_path / "bc+seed5"
+    assert found == {pair: [0, 1], later: [4], between: [2, 3], beyond: [5, 6]}
+    assert seeds.runs(pair, range(8, 9)) == {tmp_path / "bc+seed8": [8]}
 
 
 def test_what_is_said_of_a_run_that_is_not_complete(tmp_path):
