@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 
 from experiments.gallery import bandit
 
-_COLUMNS = 7
+_COLUMNS = 8
 _ROWS = ("proposes", "executes", "behind a corrupted critic")
 _DATA, _PROPOSED, _EXECUTED = "0.82", "tab:blue", "tab:orange"
 _BY_VALUE, _WITH_SUPPORT = "tab:red", "tab:green"
@@ -38,7 +38,7 @@ class Drawn(NamedTuple):
 def draw(
     methods: Mapping[str, Drawn], data: np.ndarray, path: pathlib.Path
 ) -> pathlib.Path:
-    """A column a method, in blocks of seven; rows as in ``_ROWS``."""
+    """A column a method, in blocks of eight; rows as in ``_ROWS``."""
     titles = list(methods)
     blocks = [titles[i : i + _COLUMNS] for i in range(0, len(titles), _COLUMNS)]
     figure = Figure(figsize=(2.0 * _COLUMNS, 6.4 * len(blocks)), layout="constrained")

@@ -71,6 +71,8 @@ ENTRIES = (
     Entry("gem", "gem", _COMPONENTS),
     Entry("sfbc", "sfbc", dict(behavior_hidden_sizes=(128, 128), num_averaged=1), True),
     Entry("idql", "idql", {}, True),
+    # In the source's five steps a diffusion cannot tell eight modes apart.
+    Entry("idql, T = 20", "idql", dict(sampling_steps=20), True),
     Entry("ifql", "ifql", _LARGE, True),
     Entry("fql, alpha 1000", "fql", {**_STUDENT, "alpha": 1000.0}, True),
     Entry("fql", "fql", _STUDENT),

@@ -77,7 +77,7 @@ def updates_keep_the_structure(case: Case, folder: pathlib.Path) -> None:
 
 def metrics_are_finite_scalars_with_names(case: Case, folder: pathlib.Path) -> None:
     del folder
-    for chunk in _whole_run(case):
+    for chunk in whole_run(case):
         for name, value in chunk.metrics.items():
             assert name.count("/") == 1, f"{name} is not component/quantity"
             assert value.shape == (1, 1) and np.isfinite(value).all(), name
@@ -203,7 +203,7 @@ def a_phase_changes_the_components_its_metrics_name(
 
 
 def resuming_inside_each_phase_is_bit_exact(case: Case, folder: pathlib.Path) -> None:
-    algorithm, whole = case.algorithm, _whole_run(case)
+    algorithm, whole = case.algorithm, whole_run(case)
     inside = [chunk for chunk in whole if chunk.phase_step == 2]
     assert len(inside) == len(algorithm.phases), "TINY needs 3 steps in every phase"
     for chunk in inside:
@@ -227,7 +227,7 @@ def neither_other_seeds_nor_steps_per_dispatch_matter(
     fresh = _fresh_of_both(case)
     chunks = _train(case.algorithm, _BOTH, fresh, steps_per_dispatch=100)
     beside = jax.tree.map(lambda leaf: leaf[1:], chunks[-1].state)
-    _assert_close(beside, _whole_run(case)[-1].state)
+    _assert_close(beside, whole_run(case)[-1].state)
 
 
 def bad_settings_name_the_field(case: Case, folder: pathlib.Path) -> None:
@@ -310,7 +310,7 @@ def _row(tree: Any, index: int) -> Any:
 
 
 @functools.cache
-def _whole_run(case: Case) -> list[loop.Chunk]:
+def whole_run(case: Case) -> list[loop.Chunk]:
     """The chunks of seed 0, an update each, never interrupted."""
     return _train(case.algorithm, (0,), _fresh(case))
 

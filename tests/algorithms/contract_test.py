@@ -1,7 +1,9 @@
 """What every registered algorithm must do; a new one is picked up by itself."""
 
 import dataclasses
+import json
 
+import golden
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,6 +16,19 @@ from gem_jax.testing import contract, fakes
 @pytest.mark.parametrize("name", algorithms.names())
 def test_contract(name, check, tmp_path):
     check(contract.case(name), tmp_path)
+
+
+@pytest.mark.parametrize("name", algorithms.names())
+def test_metrics_are_the_golden_ones(name):
+    """The same training on every machine, by every version."""
+    wanted, found = json.loads(golden.PATH.read_text())[name], golden.metrics(name)
+    assert {p: list(m) for p, m in found.items()} == {
+        p: list(m) for p, m in wanted.items()
+    }
+    for phase, metrics in wanted.items():
+        for metric, value in metrics.items():
+            got = found[phase][metric]
+            np.testing.assert_allclose(got, value, 1e-3, 1e-5, err_msg=metric)
 
 
 # Whose targets may span several rewards.
