@@ -14,7 +14,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     # Nothing locks the cache: what another process is still writing is compiled anew.
-    os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache"
+    ignored = "ignore:Error reading persistent compilation cache"
+    own = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = f"{own},{ignored}" if own else ignored
 
 # Most of a test's time is compilation, and its programs run for milliseconds. Without
 # optimization, without the emitters of fused loops, and with each program in one piece,

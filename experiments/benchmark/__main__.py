@@ -82,25 +82,9 @@ def main(argv: list[str]) -> None:
     if _STATUS.value:
         for (name, method), parts in runs.items():
             for run in parts:
-                print(f"{name}, {method}: {status.of(run.workdir)}")
+                print(f"{_said(name, method, run)}: {status.of(run.workdir)}")
         return
-    summaries: dict[tuple[str, str], Mapping[str, Any]] = {}  # by task and method
-    failures, fault = [], False
-    for (name, method), parts in runs.items():
-        print(f"{name}, {method}, preset {preset}", flush=True)
-        try:
-            for run in parts:
-                runner.train(run, log=lambda line: print(line, flush=True))
-        except _FAILURES as error:
-            if not isinstance(error, errors.UserError):
-                fault = True
-                traceback.print_exc()
-            failures.append(f"{name}, {method}: {status.said(error)}")
-            status.note_failure(run.workdir, error)
-            continue
-        read = [score_table.read_summaries([run.workdir])[0] for run in parts]
-        summary = summaries[name, method] = seeds.merged(read, wanted)
-        _keep(output / SCORES, _rows(method, summary))
+    summaries, failures, fault = _train(runs, preset, wanted, output)
     if summaries:
         # Not before there is something to show: scipy takes a second.
         from experiments.benchmark import tables
@@ -121,6 +105,41 @@ def main(argv: list[str]) -> None:
     if failures:
         kind = RuntimeError if fault else errors.UserError
         raise kind(f"not trained: {'; '.join(failures)}")
+
+
+def _train(
+    runs: Mapping[tuple[str, str], Sequence[run_record.Run]],
+    preset: str,
+    wanted: range,
+    output: pathlib.Path,
+) -> tuple[dict[tuple[str, str], Mapping[str, Any]], list[str], bool]:
+    """What is trained, by task and method; what failed; whether by a fault of ours."""
+    summaries: dict[tuple[str, str], Mapping[str, Any]] = {}
+    failures, fault = [], False
+    for (name, method), parts in runs.items():
+        print(f"{name}, {method}, preset {preset}", flush=True)
+        read: list[Mapping[str, Any]] = []
+        for run in parts:
+            try:
+                runner.train(run, log=lambda line: print(line, flush=True))
+            except _FAILURES as error:
+                if not isinstance(error, errors.UserError):
+                    fault = True
+                    traceback.print_exc()
+                failures.append(f"{_said(name, method, run)}: {status.said(error)}")
+                status.note_failure(run.workdir, error)
+                continue
+            read.append(score_table.read_summaries([run.workdir])[0])
+        if read:
+            summary = summaries[name, method] = seeds.merged(read, wanted)
+            _keep(output / SCORES, _rows(method, summary))
+    return summaries, failures, fault
+
+
+def _said(name: str, method: str, run: run_record.Run) -> str:
+    """A pair, and the folder of a run that joined later."""
+    folder = run.workdir.name
+    return f"{name}, {folder if folder.startswith(method) else method}"
 
 
 def _asked(flag: str, values: Sequence[str] | None) -> list[str]:

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gem_jax import errors
 from gem_jax.runs import run_record
 from gem_jax.training import rundir
 
@@ -25,15 +26,22 @@ def runs(folder: pathlib.Path, wanted: Sequence[int]) -> dict[pathlib.Path, list
     """
     later = folder.parent.glob(f"{folder.name}{_MORE}*")
     there = [path for path in (folder, *later) if (path / rundir.CONFIG).exists()]
-    found = {
-        path: list(rundir.read_json(path / rundir.CONFIG)["seeds"]) for path in there
-    }
-    needed = {path: seeds for path, seeds in found.items() if set(seeds) & set(wanted)}
-    for seeds in _blocks(set(wanted) - {s for own in needed.values() for s in own}):
+    found = {path: _seeds(path, wanted) for path in there}
+    needed = {path: own for path, own in found.items() if set(own) & set(wanted)}
+    for block in _blocks(set(wanted) - {s for own in needed.values() for s in own}):
         # The first run of a pair has the plain name.
-        path = folder.with_name(f"{folder.name}{_MORE}{seeds[0]}") if found else folder
-        found[path] = needed[path] = seeds
-    return needed
+        path = folder.with_name(f"{folder.name}{_MORE}{block[0]}") if found else folder
+        found[path] = needed[path] = block
+    return dict(sorted(needed.items(), key=lambda item: item[1]))
+
+
+def _seeds(folder: pathlib.Path, wanted: Sequence[int]) -> list[int]:
+    """A run's seeds; of a damaged record all, for its training to say what is amiss."""
+    try:
+        seeds = rundir.read_json(folder / rundir.CONFIG)["seeds"]
+        return [int(seed) for seed in seeds]
+    except (errors.UserError, KeyError, TypeError, ValueError):
+        return list(wanted)
 
 
 def _blocks(seeds: set[int]) -> list[list[int]]:
@@ -49,7 +57,7 @@ def _blocks(seeds: set[int]) -> list[list[int]]:
 def merged(
     summaries: Sequence[Mapping[str, Any]], wanted: Sequence[int]
 ) -> dict[str, Any]:
-    """One summary of the wanted seeds, of runs that have them all.
+    """One summary of the wanted seeds that the runs have.
 
     Time adds up over runs; speed is the first run's.
     """
@@ -58,12 +66,13 @@ def merged(
         for summary in summaries
         for i, seed in enumerate(summary["seeds"])
     }
+    had = [seed for seed in wanted if seed in places]
     whole = dict(summaries[0]) | {
-        "seeds": list(wanted),
+        "seeds": had,
         "wall_seconds": sum(summary["wall_seconds"] for summary in summaries),
     }
     for name in _OVER_SEEDS:
         if summaries[0].get(name):
-            values = [places[s][0][name]["per_seed"][places[s][1]] for s in wanted]
+            values = [places[s][0][name]["per_seed"][places[s][1]] for s in had]
             whole[name] = run_record.over_seeds(values)
     return whole

@@ -147,11 +147,8 @@ def _download() -> None:
 
 def _inspect() -> None:
     path = _output(_OUTPUT.value) if _OUTPUT.value else None
-    if path and not path.exists() and path.with_suffix(".png").exists():
-        raise errors.UserError(
-            f"--output={path} comes with {path.with_suffix('.png')}, which is there "
-            "already and of something else; name another"
-        )
+    if path:
+        _refuse_foreign(path.with_suffix(".png"))
     task, recorded, provenance = _anything()
     recorded = [episode for episode in recorded if len(episode)]
     if not recorded:
@@ -178,6 +175,16 @@ def _inspect() -> None:
         rundir.write_text(path, card.text(facts, verdicts, gap, picture.name))
     else:
         _write_json({**facts, "verdicts": [verdict._asdict() for verdict in verdicts]})
+
+
+def _refuse_foreign(picture: pathlib.Path) -> None:
+    """Refuses to replace a picture that did not come with a page of its name."""
+    pages = (picture.with_suffix(end) for end in (".json", ".md"))
+    if picture.exists() and not any(page.exists() for page in pages):
+        raise errors.UserError(
+            f"--output comes with {picture}, which is there already without a page of "
+            "its name; remove it or name another"
+        )
 
 
 def _describe() -> None:

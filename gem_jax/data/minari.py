@@ -95,8 +95,8 @@ def read(
 
     Raises:
       UserError: bad id; dataset absent, incomplete or damaged; of a layout that is not
-        read, such as Dict observations that hold each episode's own goal where no key
-        asks for it; too large for this machine.
+        read, such as Dict observations that hold each episode's own goal where no keys
+        are named; too large for this machine.
     """
     path, metadata = _find(dataset_id)
     with files.refusing_damage(f"{path} cannot be read"):
@@ -117,11 +117,10 @@ def skim(dataset_id: str) -> Iterator[tuple[int, np.ndarray]]:
     _check_metadata(metadata, None, path)
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        size, _ = _sizes(file, None, path)
+        _, (size, _) = _outline(file, metadata, None, path)
         for index in range(len(file)):
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
-                minari_arrays.parts(group, None, path)
                 actions = minari_arrays.read(group, b"actions", np.float32)
             yield size, actions
 
@@ -169,9 +168,9 @@ def _read_checked(
 ) -> list[episodes.Episode]:
     """The episodes, where they are as many as the metadata promise."""
     if metadata is None:
-        return _read_episodes(path, task, limit)
+        return _read_episodes(path, {}, task, limit)
     _check_metadata(metadata, task, path)
-    recorded = _read_episodes(path, task, limit)
+    recorded = _read_episodes(path, metadata, task, limit)
     promised = metadata.get("total_episodes"), metadata.get("total_steps")
     held = len(recorded), sum(map(len, recorded))
     if limit is None and promised != held:
@@ -203,13 +202,16 @@ def _check_seal(folder: pathlib.Path, sha256: str) -> None:
 
 
 def _read_episodes(
-    path: pathlib.Path, task: tasks.Task | None, limit: int | None
+    path: pathlib.Path,
+    metadata: Mapping[str, Any],
+    task: tasks.Task | None,
+    limit: int | None,
 ) -> list[episodes.Episode]:
     recorded: list[episodes.Episode] = []
     left = np.inf if limit is None else limit
     with files.open_hdf5(path) as file:
         layouts.check_minari(file, path)
-        sizes = _sizes(file, task, path)
+        names, sizes = _outline(file, metadata, task, path)
         room.require(str(path), _count_steps(file, path, left), *sizes, limit)
         labeled = "episode_0/infos/policy" in file
         for index in range(len(file)):
@@ -217,28 +219,34 @@ def _read_episodes(
                 break
             with files.refusing_damage(f"{path}: episode_{index} is damaged"):
                 group = h5py.h5g.open(file.id, b"episode_%d" % index)
-                names = minari_arrays.parts(group, task, path)
                 recorded.append(_read_episode(group, names, labeled))
             left -= len(recorded[-1])
     return recorded
 
 
-def _sizes(
-    file: h5py.File, task: tasks.Task | None, path: pathlib.Path
-) -> tuple[int, int]:
-    """Of an observation and an action, by the first episode; 0 where there is none.
+def _outline(
+    file: h5py.File,
+    metadata: Mapping[str, Any],
+    task: tasks.Task | None,
+    path: pathlib.Path,
+) -> tuple[tuple[bytes, ...], tuple[int, int]]:
+    """Where observations lie, and the sizes of one and of an action.
+
+    By the first episode; nothing and 0 where there is none.
 
     Raises:
       UserError: that is damaged, or what is not learned from.
     """
     if not len(file):
-        return 0, 0
+        return (), (0, 0)
+    space = spaces.parts(metadata, "observation_space")
     with files.refusing_damage(f"{path}: episode_0 is damaged"):
         group = h5py.h5g.open(file.id, b"episode_0")
-        found = minari_arrays.sizes(file, minari_arrays.parts(group, task, path))
+        names = minari_arrays.parts(group, space, task, path)
+        found = minari_arrays.sizes(file, names)
         if found is None:
             raise ValueError("no array")
-    return found
+    return names, found
 
 
 def _count_steps(file: h5py.File, path: pathlib.Path, enough: float) -> int:

@@ -6,6 +6,8 @@ That is twice as fast as the other, which tells with ten thousand episodes.
 from __future__ import annotations
 
 import pathlib
+import re
+from collections.abc import Mapping
 
 import h5py
 import numpy as np
@@ -21,43 +23,56 @@ _MEMORY_TYPES: dict[type[np.number], h5py.h5t.TypeID] = {
     np.int8: h5py.h5t.NATIVE_INT8,
 }
 _OBSERVATIONS = b"observations"
+_OF_TUPLE = re.compile(r"_index_\d+")  # how Minari names the parts of a Tuple
 
 
 def parts(
-    group: h5py.h5g.GroupID, task: tasks.Task | None, path: pathlib.Path
+    group: h5py.h5g.GroupID,
+    space: Mapping[str, str],
+    task: tasks.Task | None,
+    path: pathlib.Path,
 ) -> tuple[bytes, ...]:
     """Where the observations of an episode lie; of a Dict space, one name a part.
 
-    Parts are joined as Gymnasium flattens a Dict, by their names, or in the order of
-    the task's ``observation_keys``.
+    Parts are joined in the order of the space, as Gymnasium flattens it, or of the
+    task's ``observation_keys``; without metadata in that of their names.
 
     Args:
       group: of the episode.
+      space: the kind of each part, in order, by the metadata; empty where unknown.
       task: that the data are to serve; ``None`` where they are to tell it.
       path: of the file, for messages.
 
     Raises:
-      UserError: actions of several parts, or observations of a task in the table; a
-        goal of each episode's own that no key asks for; no part of a key, or one that
-        has parts itself.
+      UserError: actions of several parts, or observations of a task in the table, or of
+        a Tuple; a goal of each episode's own where no keys are named; no part of a key,
+        or one that is no row of numbers.
     """
     if _is_group(group, b"actions"):
         _refuse_parts(group, b"actions", path)
     if not _is_group(group, _OBSERVATIONS):
         return (_OBSERVATIONS,)
-    there = sorted(h5py.h5o.open(group, _OBSERVATIONS))
-    keys = [key.encode() for key in task.observation_keys] if task else []
-    if not keys and b"desired_goal" in there:
+    there = sorted(map(_text, h5py.h5o.open(group, _OBSERVATIONS)))
+    keys = list(task.observation_keys) if task else []
+    if not keys and "desired_goal" in there:
         raise errors.UserError(f"{path} cannot be used: {ports.other_goals(task)}")
-    if task is not None and task.suite != OWN:
+    if (task is not None and task.suite != OWN) or any(map(_OF_TUPLE.fullmatch, there)):
         _refuse_parts(group, _OBSERVATIONS, path)
-    for key in keys or there:
-        if key not in there or _is_group(group, _place(key)):
+    ordered = (
+        [key for key in space if key in there] if set(there) <= set(space) else there
+    )
+    rows = [
+        key
+        for key in ordered
+        if space.get(key, "Box") == "Box" and not _is_group(group, _place(key))
+    ]
+    for key in keys or ordered:
+        if key not in rows:
             raise errors.UserError(
-                f"{path} has no array {_text(key)!r} of observations; choose "
-                f"observation_keys of a task file among {_listed(there)}"
+                f"{path} has no rows of numbers {key!r} among its observations; choose "
+                f"observation_keys of a task file among {', '.join(rows)}"
             )
-    return tuple(map(_place, keys or there))
+    return tuple(map(_place, keys or ordered))
 
 
 def sizes(file: h5py.File, names: tuple[bytes, ...]) -> tuple[int, int] | None:
@@ -103,10 +118,11 @@ def read_joined(group: h5py.h5g.GroupID, names: tuple[bytes, ...]) -> np.ndarray
 
 
 def _refuse_parts(group: h5py.h5g.GroupID, field: bytes, path: pathlib.Path) -> None:
-    listed = _listed(list(h5py.h5o.open(group, field)))
+    listed = ", ".join(map(_text, h5py.h5o.open(group, field)))
     raise errors.UserError(
         f"{path} has {_text(field)} of several parts ({listed}), of a Dict or Tuple "
-        "space; only flat ones (Box) are read"
+        "space; only flat ones (Box) are read here, and Dict observations of a task "
+        "of your own"
     )
 
 
@@ -114,13 +130,9 @@ def _is_group(group: h5py.h5g.GroupID, name: bytes) -> bool:
     return isinstance(h5py.h5o.open(group, name), h5py.h5g.GroupID)
 
 
-def _place(key: bytes) -> bytes:
-    return _OBSERVATIONS + b"/" + key
+def _place(key: str) -> bytes:
+    return _OBSERVATIONS + b"/" + key.encode()
 
 
 def _text(name: bytes) -> str:
     return name.decode(errors="replace")
-
-
-def _listed(names: list[bytes]) -> str:
-    return ", ".join(map(_text, names))

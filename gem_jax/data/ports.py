@@ -97,7 +97,8 @@ def other_goals(task: tasks.Task | None) -> str:
     if task is None or task.suite == OWN:
         return (
             "it rewards each episode for a goal of its own, which stands beside the "
-            "observations; join both in rows of numbers for --source=file:PATH"
+            "observations; name parts by observation_keys of a task file, or join both "
+            "in rows of numbers for --source=file:PATH"
         )
     return (
         "it rewards each episode for a goal of its own, which observations "

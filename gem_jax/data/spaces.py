@@ -63,6 +63,21 @@ def parse(metadata: Mapping[str, Any], key: str, where: str) -> Box | None:
     raise errors.UserError(f"{what} is {kind}; only flat ones (Box) are read")
 
 
+def parts(metadata: Mapping[str, Any], key: str) -> dict[str, str]:
+    """The kind of each part of a Dict space, in its order; empty of any other.
+
+    Args:
+      metadata: of a Minari dataset, whose spaces have been parsed.
+      key: see ``parse``.
+    """
+    try:
+        space = metadata[key]
+        space = json.loads(space) if isinstance(space, str) else space
+        return {str(k): str(part["type"]) for k, part in space["subspaces"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError, *_TOO_LARGE):
+        return {}
+
+
 def _box(space: Mapping[str, Any], size: int) -> Box:
     bounds = []
     for name in ("low", "high"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,11 @@ _KNOWN = {
     *("Pendulum-v1", "MountainCarContinuous-v0"),
 }
 # Of the picture, or of how it is made; nothing that is learned depends on them.
-_PASSED_OVER = ("render_mode", "id", "max_episode_steps", "disable_env_checker")
+_PASSED_OVER = (
+    *("render_mode", "camera_id", "camera_name", "default_camera_config"),
+    *("width", "height", "id", "max_episode_steps", "disable_env_checker"),
+)
+_LONGEST = 2**31 - 1  # limit of steps that is meant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +82,7 @@ def environment(
     return Environment(
         name,
         _numbers(spec.get("kwargs"), name, where),
-        limit if type(limit) is int and limit > 0 else None,
+        limit if type(limit) is int and 0 < limit <= _LONGEST else None,
         "the data name it",
     )
 
@@ -90,7 +95,8 @@ def _numbers(kwargs: Any, name: str, where: str) -> dict[str, Any]:
             continue
         if not _is_numeric(value):
             raise errors.UserError(
-                f"{where} was made in {name} with {key}={value!r}, which is no number "
+                f"{where} was made in {name} with {reprlib.repr(key)} = "
+                f"{reprlib.repr(value)}, which is no number "
                 "and may name a file; write a task file by `experiments.dataset "
                 f"describe` with --env_id={name}, and env_kwargs as you trust them"
             )
@@ -104,4 +110,7 @@ def _is_numeric(value: Any) -> bool:
         return all(
             type(part) in (int, float, bool) and _is_numeric(part) for part in value
         )
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number of JSON has any size
+        return False

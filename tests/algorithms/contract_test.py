@@ -21,7 +21,9 @@ def test_contract(name, check, tmp_path):
 @pytest.mark.parametrize("name", algorithms.names())
 def test_metrics_are_the_golden_ones(name):
     """The same training on every machine, by every version."""
-    wanted, found = json.loads(golden.PATH.read_text())[name], golden.metrics(name)
+    written = json.loads(golden.PATH.read_text())
+    assert name in written, "run python tests/algorithms/golden.py"
+    wanted, found = written[name], golden.metrics(name)
     assert {p: list(m) for p, m in found.items()} == {
         p: list(m) for p, m in wanted.items()
     }

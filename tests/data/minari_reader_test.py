@@ -17,6 +17,7 @@ from gem_jax.utils import memory
 
 MAZE = tasks.get("maze2d-umaze-v1")
 ANT = tasks.get("antmaze-umaze-v2")
+OWN = tasks.Task(name="my-ant", observation_size=29, action_size=8, horizon=5)
 ID = "test/points-v0"
 
 
@@ -92,7 +93,7 @@ def test_reads_what_minari_wrote():
 DICT = {"position": 2, "body": 27}
 
 
-def _dict_dataset(**parts):
+def _dict_dataset(space=None, **parts):
     """As Minari stores environments with Dict observations; four steps of an ant."""
     rng = np.random.default_rng(0)
     observations = {name: rng.normal(size=(5, size)) for name, size in parts.items()}
@@ -104,7 +105,7 @@ def _dict_dataset(**parts):
         truncations=np.arange(4) == 3,
     )
     spaces = {name: _box(size) for name, size in parts.items()}
-    _farama_dataset([buffer], gymnasium.spaces.Dict(spaces), 8)
+    _farama_dataset([buffer], space or gymnasium.spaces.Dict(spaces), 8)
     return observations
 
 
@@ -124,13 +125,12 @@ def test_dict_observations_are_not_those_of_a_task_in_the_table():
         minari.read(ID, ANT)
 
 
-OWN = tasks.Task(name="own", observation_size=29, action_size=8, horizon=10)
-
-
 @pytest.mark.filterwarnings("ignore")
-def test_dict_observations_are_joined_as_gymnasium_flattens_them():
-    buffer = _dict_dataset(**DICT)
-    space = gymnasium.spaces.Dict({name: _box(n) for name, n in DICT.items()})
+@pytest.mark.parametrize("as_given", [dict, lambda parts: list(parts.items())])
+def test_dict_observations_are_joined_as_gymnasium_flattens_them(as_given):
+    """A plain mapping in the order of its names, pairs in their own."""
+    space = gymnasium.spaces.Dict(as_given({k: _box(n) for k, n in DICT.items()}))
+    buffer = _dict_dataset(space, **DICT)
     rows = [
         gymnasium.spaces.flatten(space, {k: v[i] for k, v in buffer.items()})
         for i in range(5)
@@ -144,6 +144,26 @@ def test_dict_observations_are_joined_as_gymnasium_flattens_them():
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_parts_that_are_no_rows_of_numbers_are_refused():
+    counts = gymnasium.spaces.MultiDiscrete([3, 3])
+    _dict_dataset(gymnasium.spaces.Dict({"body": _box(27), "z": counts}), body=27, z=2)
+    with pytest.raises(errors.UserError, match="no rows of numbers 'z'.*among body$"):
+        minari.read(ID, OWN)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tuples_are_refused():
+    folder = _write([_episode(5)])
+    with h5py.File(folder / minari.DATA_FILE, "a") as file:
+        del file["episode_0/observations"]
+        for i in range(2):
+            file[f"episode_0/observations/_index_{i}"] = np.zeros((6, 2))
+    (folder / minari.SEAL_FILE).unlink()
+    with pytest.raises(errors.UserError, match="of several parts .*Tuple"):
+        minari.read(ID, None)
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_keys_choose_and_order_the_parts_of_a_dict():
     buffer = _dict_dataset(observation=27, achieved_goal=2, desired_goal=2)
     keys = ("observation", "desired_goal")
@@ -153,7 +173,7 @@ def test_keys_choose_and_order_the_parts_of_a_dict():
     with pytest.raises(errors.UserError, match="a goal of its own"):
         minari.read(ID, OWN)
     absent = dataclasses.replace(OWN, observation_keys=("observation", "goal"))
-    with pytest.raises(errors.UserError, match="no array 'goal' of observations") as e:
+    with pytest.raises(errors.UserError, match="no rows of numbers 'goal'") as e:
         minari.read(ID, absent)
     assert str(e.value).endswith("among achieved_goal, desired_goal, observation")
 
@@ -166,7 +186,7 @@ def test_parts_of_parts_are_refused():
         file["episode_0/observations/goals/near"] = np.zeros((5, 2))
     (found,), _ = minari.read(ID, dataclasses.replace(OWN, observation_keys=("body",)))
     assert found.observations.shape == (5, 27)
-    with pytest.raises(errors.UserError, match="no array 'goals' of observations"):
+    with pytest.raises(errors.UserError, match="no rows of numbers 'goals'"):
         minari.read(ID, OWN)
 
 
@@ -321,7 +341,6 @@ def test_published_ids():
             ports.published_id(task)
 
 
-OWN = tasks.Task(name="my-ant", observation_size=29, action_size=8, horizon=5)
 POINT = tasks.get("pointmaze-large-navigate-singletask-v0")
 
 

@@ -148,7 +148,21 @@ def test_seeds_are_trained_where_they_lack(tmp_path):
     found = seeds.runs(pair, range(1, 7))
     between, beyond = tmp_path / "bc+seed2", tmp_path / "bc+seed5"
     assert found == {pair: [0, 1], later: [4], between: [2, 3], beyond: [5, 6]}
+    assert list(found) == [pair, between, later, beyond]
     assert seeds.runs(pair, range(8, 9)) == {tmp_path / "bc+seed8": [8]}
+    # What a damaged record lacks is for the training to say.
+    (later / rundir.CONFIG).write_text("{")
+    assert seeds.runs(pair, range(4, 6)) == {later: [4, 5]}
+
+
+def test_seeds_of_several_runs_are_one_summary():
+    parts = [summary("hopper-medium-v2", "bc", [10.0, 20.0]) for _ in range(2)]
+    parts[1]["seeds"] = [3, 2]
+    for part in parts:
+        part["wall_seconds"] = 5.0
+    found = seeds.merged(parts, range(1, 5))  # of which 4 failed
+    assert (found["seeds"], found["wall_seconds"]) == ([1, 2, 3], 10.0)
+    assert found["normalized_score"]["per_seed"] == [20.0, 20.0, 10.0]
 
 
 def test_what_is_said_of_a_run_that_is_not_complete(tmp_path):

@@ -109,7 +109,7 @@ def test_a_data_card_of_ones_own_log(command, tmp_path):
     assert "None of those known." in text  # its actions reach 2, as its bounds do
     picture = output.with_suffix(".png").read_bytes()
     assert picture.startswith(b"\x89PNG")
-    # Of a page that is not there, the picture is somebody's.
+    # Without a page of its name the picture is somebody's.
     output.unlink()
     refused = command("inspect", source, f"--output={output}", "--mixture_steps=0")
     assert refused.returncode == 2 and "card.png, which is there" in refused.stderr

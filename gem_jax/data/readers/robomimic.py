@@ -67,11 +67,12 @@ def read(
     with files.open_hdf5(path) as file:
         data = file["data"]
         names = demonstrations(data)
-        parts = _parts(data[names[0]]["obs"], task, path)
+        there = sorted(data[names[0]]["obs"])
+        parts = _parts(there, task, path)
         for name in names:
             if not isinstance(data[name], h5py.Group):
                 raise errors.UserError(f"{path}: data/{name} is no group; remove it")
-            _check(data[name], parts, f"{path}: data/{name}")
+            _check(data[name], there, f"{path}: data/{name}")
         sizes = [data[names[0]]["obs"][part].shape[1] for part in parts]
         listed = ", ".join(f"{p} ({n})" for p, n in zip(parts, sizes, strict=True))
         log(f"data: {path}: observations are {listed}")
@@ -88,15 +89,12 @@ def read(
     return recorded, files.file_sha256(path)
 
 
-def _parts(
-    observations: h5py.Group, task: tasks.Task | None, path: pathlib.Path
-) -> list[str]:
+def _parts(there: list[str], task: tasks.Task | None, path: pathlib.Path) -> list[str]:
     """Names of the arrays that make an observation, in the environment's order."""
-    there = sorted(observations)
     if task is None or not task.observation_keys:
         return there
     for key in task.observation_keys:
-        if key not in observations:
+        if key not in there:
             raise errors.UserError(
                 f"{path} has no observation {key!r}, which observation_keys of "
                 f"{task.name} names; there are {', '.join(there)}"
@@ -104,7 +102,7 @@ def _parts(
     return list(task.observation_keys)
 
 
-def _check(demo: h5py.Group, parts: list[str], where: str) -> None:
+def _check(demo: h5py.Group, there: list[str], where: str) -> None:
     """Refuses a demonstration whose arrays do not fit each other or the first's."""
     shapes = {}
     for name in ("rewards", "dones"):
@@ -114,12 +112,12 @@ def _check(demo: h5py.Group, parts: list[str], where: str) -> None:
     names = ["actions"]
     for group in [name for name in ("obs", "next_obs") if name in demo]:
         held = sorted(demo[group])
-        if not set(parts) <= set(held):
+        if held != there:
             raise errors.UserError(
                 f"{where}/{group} holds {', '.join(held)}, the first demonstration "
-                f"{', '.join(parts)}; make them alike"
+                f"{', '.join(there)}; make them alike"
             )
-        names += [f"{group}/{part}" for part in parts]
+        names += [f"{group}/{part}" for part in there]
     for name in names:
         array = _array(demo, name, where)
         columns.check_rows(name, array.shape, array.dtype, f"{where}/{name}")
