@@ -21,7 +21,7 @@ def second(limit, used, droppable, group=""):
     return {
         f"{folder}/memory.max": limit,
         f"{folder}/memory.current": used,
-        f"{folder}/memory.stat": f"anon 7\ninactive_file {droppable}",
+        f"{folder}/memory.stat": f"anon 7\nactive_file 30\ninactive_file {droppable}",
     }
 
 
@@ -30,7 +30,8 @@ def first(limit, used, droppable, group=""):
     return {
         f"{folder}/memory.limit_in_bytes": limit,
         f"{folder}/memory.usage_in_bytes": used,
-        f"{folder}/memory.stat": f"cache 7\ntotal_inactive_file {droppable}",
+        f"{folder}/memory.stat": "total_cache 7\ntotal_active_file 30\n"
+        f"total_inactive_file {droppable}",
     }
 
 
@@ -51,12 +52,12 @@ def test_memory_is_what_the_system_says(monkeypatch):
         ("0::/", {}, 2 * MEGABYTE),
         ("0::/", second("max", 5, 0), 2 * MEGABYTE),
         ("0::/", second(2**40, 5, 0), 2 * MEGABYTE),
-        ("0::/", second(1000, 600, 100), 500),
+        ("0::/", second(1000, 600, 100), 530),
         ("0::/", second(1000, 1200, 0), 0),
-        ("0::/a/b", second(900, 0, 0, "/a/b") | second(800, 100, 0, "/a"), 700),
-        ("0::/of/the/host", second(1000, 600, 0), 400),
-        ("4:cpu,memory:/a\n0::/", first(1000, 600, 50, "/a"), 450),
-        ("4:memory:/of/the/host", first(1000, 600, 50), 450),
+        ("0::/a/b", second(900, 0, 0, "/a/b") | second(800, 100, 0, "/a"), 730),
+        ("0::/of/the/host", second(1000, 600, 0), 430),
+        ("4:cpu,memory:/a\n0::/", first(1000, 600, 50, "/a"), 480),
+        ("4:memory:/of/the/host", first(1000, 600, 50), 480),
         ("4:cpu:/a", first(1000, 600, 50, "/a"), 2 * MEGABYTE),
     ],
 )

@@ -10,16 +10,20 @@ _ROOT = pathlib.Path("/")
 
 
 class _Files(NamedTuple):
-    """Where a group's limit and use lie, and a cache of files that can be dropped."""
+    """Where a group's limit and use lie, and caches of files that can be dropped."""
 
     limit: str
     used: str
-    droppable: str
+    droppable: tuple[str, str]
 
 
 # Of control groups' two versions.
-_FIRST = _Files("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-_SECOND = _Files("memory.max", "memory.current", "inactive_file")
+_FIRST = _Files(
+    "memory.limit_in_bytes",
+    "memory.usage_in_bytes",
+    ("total_active_file", "total_inactive_file"),
+)
+_SECOND = _Files("memory.max", "memory.current", ("active_file", "inactive_file"))
 
 
 def free_bytes(root: pathlib.Path = _ROOT) -> int:
@@ -74,6 +78,7 @@ def _left(group: pathlib.Path, files: _Files) -> int | None:
         limit = int((group / files.limit).read_text())  # "max" is none
         used = int((group / files.used).read_text())
         lines = (group / "memory.stat").read_text().splitlines()
-        return limit - used + int(dict(map(str.split, lines))[files.droppable])
+        counts = dict(map(str.split, lines))
+        return limit - used + sum(int(counts[name]) for name in files.droppable)
     except (OSError, ValueError, KeyError):
         return None
