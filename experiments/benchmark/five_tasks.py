@@ -22,8 +22,8 @@ def format_table(
     """A line a set that is there with all its tasks; empty where there is none.
 
     A cell is the mean over seeds, and their standard deviation, of a seed's mean over
-    the five tasks; "-" where a method lacks one of them. What papers list of a set
-    stands to the right.
+    the five tasks; "-" where a method lacks one of them, or a seed. What papers list of
+    a set stands to the right.
     """
     own = [t for t in map(tasks.get, names) if t.suite == ogbench.SUITE]
     sets = list(dict.fromkeys(map(ogbench.dataset, own)))
@@ -50,4 +50,6 @@ def _cell(
     if not all((name, method) in summaries for name in five):
         return "-"
     found = [summaries[name, method]["normalized_score"]["per_seed"] for name in five]
+    if len(set(map(len, found))) > 1:  # of one of them a run has failed
+        return "-"
     return statistics.mean_and_std(np.mean(found, axis=0))

@@ -38,7 +38,7 @@ def format_tables(
         for suite in suites:
             alike = [(name, method) for name in names if groups[name] == suite]
             found = [measures.per_seed(summaries.get(pair, _NOTHING)) for pair in alike]
-            if not all(found):
+            if not all(found) or len(set(map(len, found))) > 1:  # a run has failed
                 line.append("-")
                 continue
             scores = np.array(found)

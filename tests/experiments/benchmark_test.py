@@ -43,6 +43,9 @@ def test_tables_by_hand():
     assert "locomotion, IQM [95 %]" in rows[0]
     assert "25.0 [" in rows[2]  # of 20 and 30, the middle half
     assert "| -" in rows[3]  # one of two tasks makes no suite
+    fewer = summaries | {(names[1], "iql"): summary(names[1], "iql", [40.0])}
+    last = tables.format_tables(fewer, names, ["bc", "iql"]).splitlines()[-1]
+    assert "| -" in last  # nor do tasks of other numbers of seeds
     alone = {("hopper-medium-v2", "iql"): summary("hopper-medium-v2", "iql", [50.0])}
     found = tables.format_tables(alone, names[:1], ["iql"]).split("\n\n")[2]
     assert "50.0" in found and "[50.0" not in found
@@ -80,6 +83,9 @@ def test_five_tasks_by_hand():
     assert cells[0] == name and cells[2] == "-"  # means of 20 and 40
     assert cells[1].startswith("30.0 ± 14.1")
     assert five_tasks.format_table(summaries, five[1:], ["bc"]) == ""
+    fewer = summaries | {(five[2], "bc"): summary(five[2], "bc", [20])}
+    line = five_tasks.format_table(fewer, five, ["bc"]).splitlines()[2]
+    assert [cell.strip() for cell in line.strip("|").split("|")][1] == "-"
     noisy = groups.expand(["cube-single-noisy-v0"])  # of which nothing is published
     assert "published" not in five_tasks.format_table(summaries, noisy, ["bc"])
 
