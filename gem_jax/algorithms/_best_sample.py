@@ -134,15 +134,9 @@ def make(
             selection = inference.select(candidates, q)
         return ActOutput(selection.action, _sampled.audit(q, selection))
 
-    phase, online_phase = (
-        Phase(
-            "policy",
-            config.num_steps,
-            config.batch_size,
-            functools.partial(update, learner),
-        )
-        for learner in (behavior, online_behavior or behavior)
-    )
+    fit = functools.partial(update, behavior)
+    phase = Phase("policy", config.num_steps, config.batch_size, fit)
+    fit_online = functools.partial(update, online_behavior or behavior)
     knobs = Knobs(config.num_candidates, config.sampling_steps)
     return Algorithm(
         spec,
@@ -155,6 +149,8 @@ def make(
         knobs=knobs,
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
-        online=Online(exploration.acting(act, knobs), online_phase),
+        online=Online(
+            exploration.acting(act, knobs), phase._replace(update=fit_online)
+        ),
         propose=propose,
     )

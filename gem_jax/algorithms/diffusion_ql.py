@@ -272,15 +272,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         )
         return ActOutput(selection.action, _sampled.audit(q, selection))
 
-    phase, online_phase = (
-        Phase(
-            "policy",
-            config.num_steps,
-            config.batch_size,
-            functools.partial(update, start),
-        )
-        for start in (config.averaging_start, 0)
-    )
+    fit = functools.partial(update, config.averaging_start)
+    phase = Phase("policy", config.num_steps, config.batch_size, fit)
+    fit_online = functools.partial(update, 0)  # the first steps are behind it
     knobs = Knobs(config.num_candidates, config.sampling_steps, config.alpha)
     return Algorithm(
         spec,
@@ -291,7 +285,9 @@ def make(config: Config, spec: EnvSpec) -> Algorithm:
         knobs=knobs,
         normalize_observations=config.normalize_observations,
         n_step_discount=config.discount,
-        online=Online(exploration.acting(act, knobs), online_phase),
+        online=Online(
+            exploration.acting(act, knobs), phase._replace(update=fit_online)
+        ),
         propose=propose,
     )
 

@@ -12,7 +12,7 @@ from gem_jax import checks
 from gem_jax.algorithm import Algorithm
 from gem_jax.algorithms import _best_sample
 from gem_jax.algorithms._best_sample import Knobs as Knobs
-from gem_jax.learners import ddpm_policy, expectile_value, rates
+from gem_jax.learners import ddpm_policy, expectile_value, generative, rates
 from gem_jax.ops import value as value_ops
 from gem_jax.types import Array, EnvSpec
 
@@ -98,30 +98,31 @@ TINY: Mapping[str, Any] = dict(
 
 def make(config: Config, spec: EnvSpec) -> Algorithm:
     """Binds the settings to an environment's sizes."""
-    behavior, online_behavior = (
-        ddpm_policy.make_ddpm_learner(
-            spec,
-            optax.adam(
-                rates.cosine(config.learning_rate, config.num_steps, decays=decays)
-            ),
-            width=config.behavior_width,
-            num_blocks=config.behavior_blocks,
-            dropout=config.behavior_dropout,
-            num_steps=config.sampling_steps,
-            averaging_rate=config.averaging_rate,
-        )
-        for decays in (True, False)
-    )
     loss = _objective(config)
     values = expectile_value.make_value_learner(config, spec, loss=loss)
     return _best_sample.make(
         config,
         spec,
-        behavior,
+        _make_behavior(config, spec, decays=True),
         values,
         lambda values: values.target_critic,
         loss,
-        online_behavior,
+        online_behavior=_make_behavior(config, spec, decays=False),
+    )
+
+
+def _make_behavior(
+    config: Config, spec: EnvSpec, *, decays: bool
+) -> generative.GenerativeLearner:
+    rate = rates.cosine(config.learning_rate, config.num_steps, decays=decays)
+    return ddpm_policy.make_ddpm_learner(
+        spec,
+        optax.adam(rate),
+        width=config.behavior_width,
+        num_blocks=config.behavior_blocks,
+        dropout=config.behavior_dropout,
+        num_steps=config.sampling_steps,
+        averaging_rate=config.averaging_rate,
     )
 
 

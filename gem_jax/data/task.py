@@ -24,7 +24,7 @@ _FEWEST_BETWEEN = 1_000
 _SCORED_BY = ("return", "success")
 _DEEPEST = 20  # of what env_kwargs nest
 # Keywords of gymnasium's make that are not the environment's.
-_NOT_THE_ENVIRONMENTS = ("id", "max_episode_steps", "disable_env_checker")
+NOT_THE_ENVIRONMENTS = ("id", "max_episode_steps", "disable_env_checker")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _check_environment(env_id: Any, kwargs: Any) -> None:
         _refuse("env_kwargs", kwargs, "write a table of numbers, texts and lists")
     if kwargs and env_id is None:
         _refuse("env_kwargs", dict(kwargs), "give env_id too, or leave them out")
-    for name in _NOT_THE_ENVIRONMENTS:
+    for name in NOT_THE_ENVIRONMENTS:
         if name in kwargs:
             _refuse(
                 f"env_kwargs.{name}",

@@ -14,6 +14,7 @@ from typing import Any
 
 from gem_jax import errors
 from gem_jax.data import minari, tasks
+from gem_jax.data.task import NOT_THE_ENVIRONMENTS
 
 _ROBOTS = (
     *("Ant", "HalfCheetah", "Hopper", "Humanoid", "HumanoidStandup"),
@@ -28,7 +29,7 @@ _KNOWN = {
 # Of the picture, or of how it is made; nothing that is learned depends on them.
 _PASSED_OVER = (
     *("render_mode", "camera_id", "camera_name", "default_camera_config"),
-    *("width", "height", "id", "max_episode_steps", "disable_env_checker"),
+    *("width", "height", *NOT_THE_ENVIRONMENTS),
 )
 _LONGEST = 2**31 - 1  # limit of steps that is meant
 

@@ -113,10 +113,10 @@ def _last_steps(dataset: Transition) -> Array:
     last = returns.last_steps(dataset.extras["episode"])
     following = jnp.roll(dataset.observation, -1, axis=0)
     starts = jnp.where(last[:, None], following, following[-1])
-    moves = jnp.any(jnp.ptp(starts, axis=0) >= _SAME_STATE)
+    starts_differ = jnp.any(jnp.ptp(starts, axis=0) >= _SAME_STATE)
     gap = jnp.abs(dataset.next_observation - following)
     goes_on = jnp.all(gap < _SAME_STATE, axis=-1).at[-1].set(False)
-    return last & ~(goes_on & moves)
+    return last & ~(goes_on & starts_differ)
 
 
 def _make_fit_critic(parts: Parts) -> UpdateFn:
